@@ -1,0 +1,158 @@
+//! A place inside an image: `etc/passwd`. No host path; resolving symbolic links is [`crate::Tree`]'s affair.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use bstr::{BStr, ByteSlice};
+
+/// A clean path inside an image: bytes, relative, no empty, `.` or `..` component. The root is empty.
+///
+/// Ordered as builders walk a tree: a directory comes right before what is in it, names by their bytes.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct At(Vec<u8>);
+
+impl At {
+    /// The root directory.
+    pub fn root() -> Self {
+        Self::default()
+    }
+
+    /// Cleans `path` as Go's `path.Clean("/" + path)` does: `..` never climbs above the root.
+    pub fn clean(path: impl AsRef<[u8]>) -> Self {
+        let mut parts: Vec<&[u8]> = Vec::new();
+        for part in path.as_ref().split(|b| *b == b'/') {
+            match part {
+                b"" | b"." => {}
+                b".." => {
+                    parts.pop();
+                }
+                name => parts.push(name),
+            }
+        }
+        Self(parts.join(&b'/'))
+    }
+
+    /// The bytes, without a leading or trailing slash.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether this is the root directory.
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The last component; empty for the root.
+    pub fn name(&self) -> &[u8] {
+        self.0.rsplit(|b| *b == b'/').next().unwrap_or_default()
+    }
+
+    /// The directory it is in; `None` for the root.
+    pub fn parent(&self) -> Option<At> {
+        if self.is_root() {
+            return None;
+        }
+        Some(Self(self.0.rfind_byte(b'/').map_or_else(Vec::new, |slash| self.0[..slash].to_vec())))
+    }
+
+    /// Parents from the top (without the root) down to the direct one.
+    pub fn parents(&self) -> impl Iterator<Item = At> + '_ {
+        self.0.find_iter(b"/").map(|slash| Self(self.0[..slash].to_vec()))
+    }
+
+    /// `name` (one or more components) below this place; cleaned, so it cannot climb.
+    pub fn join(&self, name: impl AsRef<[u8]>) -> At {
+        let name = At::clean(name);
+        if self.is_root() {
+            return name;
+        }
+        if name.is_root() {
+            return self.clone();
+        }
+        Self([self.as_bytes(), name.as_bytes()].join(&b'/'))
+    }
+
+    /// Whether this is `dir` or lies below it.
+    pub fn is_within(&self, dir: &At) -> bool {
+        self.below(dir).is_some()
+    }
+
+    /// What is left of this place below `dir`; empty when it is `dir` itself.
+    pub fn below(&self, dir: &At) -> Option<&[u8]> {
+        if dir.is_root() {
+            return Some(&self.0);
+        }
+        let rest = self.0.strip_prefix(dir.as_bytes())?;
+        match rest.first() {
+            None => Some(rest),
+            Some(b'/') => Some(&rest[1..]),
+            Some(_) => None,
+        }
+    }
+
+    /// The components, top first.
+    pub fn components(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.split(|b| *b == b'/').filter(|part| !part.is_empty())
+    }
+}
+
+impl Ord for At {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let key = |b: &u8| if *b == b'/' { 0 } else { *b };
+        self.0.iter().map(key).cmp(other.0.iter().map(key))
+    }
+}
+
+impl PartialOrd for At {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/{}", BStr::new(&self.0))
+    }
+}
+
+impl fmt::Debug for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<&str> for At {
+    fn from(text: &str) -> Self {
+        At::clean(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_sorts_right_before_its_children() {
+        let mut places: Vec<At> = ["a-b", "a/z", "a", "a/b/c", "b", "a/b"].map(At::from).to_vec();
+        places.sort();
+        assert_eq!(places, ["a", "a/b", "a/b/c", "a/z", "a-b", "b"].map(At::from));
+    }
+
+    #[test]
+    fn cleaning_never_climbs_above_the_root() {
+        assert_eq!(At::clean("../../etc//./x/../passwd"), At::from("etc/passwd"));
+        assert_eq!(At::from("a").join("../../b"), At::from("a/b"));
+    }
+
+    #[test]
+    fn parents_run_from_the_top_down() {
+        let parents: Vec<At> = At::from("a/b/c").parents().collect();
+        assert_eq!(parents, [At::from("a"), At::from("a/b")]);
+    }
+
+    #[test]
+    fn a_name_with_the_same_beginning_is_not_within() {
+        assert!(!At::from("ab/c").is_within(&At::from("a")));
+        assert!(At::from("a/c").is_within(&At::from("a")));
+    }
+}

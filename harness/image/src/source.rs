@@ -1,0 +1,51 @@
+//! Where bytes come from. The one door through which content enters the pure crates; who opens files is not here.
+
+use std::fmt;
+use std::io::{self, Cursor, Read};
+use std::sync::Arc;
+
+/// Something whose bytes can be read again and again, from any offset: a file on disk, a blob, a slice.
+pub trait Source: Send + Sync {
+    /// A reader of `len` bytes from `offset`; fewer if the source ends before.
+    fn open(&self, offset: u64, len: u64) -> io::Result<Box<dyn Read + Send + '_>>;
+
+    /// The size of the whole source in bytes.
+    fn size(&self) -> io::Result<u64>;
+
+    /// What to call it in an error.
+    fn name(&self) -> String;
+}
+
+impl fmt::Debug for dyn Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "source {}", self.name())
+    }
+}
+
+/// A source in memory.
+#[derive(Clone)]
+pub struct Bytes(pub Arc<[u8]>);
+
+impl Bytes {
+    /// A source of these bytes.
+    pub fn new(bytes: impl Into<Arc<[u8]>>) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl Source for Bytes {
+    fn open(&self, offset: u64, len: u64) -> io::Result<Box<dyn Read + Send + '_>> {
+        let total = self.0.len() as u64;
+        let start = offset.min(total) as usize;
+        let end = offset.saturating_add(len).min(total) as usize;
+        Ok(Box::new(Cursor::new(&self.0[start..end])))
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.0.len() as u64)
+    }
+
+    fn name(&self) -> String {
+        format!("{} bytes in memory", self.0.len())
+    }
+}

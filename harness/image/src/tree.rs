@@ -1,0 +1,319 @@
+//! The flattened file system of an image: path → inode, hard links sharing one. Symbolic links, parents and whiteouts
+//! are pure functions on it. Producing layers from two trees is the builder's step, not here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::at::At;
+use crate::entry::{Entry, Kind, Meta, Whiteout};
+use crate::image::Layer;
+use crate::mtime::Mtime;
+
+/// What a path names.
+#[derive(Clone, Debug)]
+pub struct Inode {
+    /// Never [`Kind::Hardlink`].
+    pub kind: Kind,
+    pub meta: Meta,
+}
+
+/// Identity of an inode within one tree; paths with the same number are hard links of each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ino(usize);
+
+/// A file system in memory, contents by reference.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    paths: BTreeMap<At, Ino>,
+    inodes: Vec<Arc<Inode>>,
+}
+
+/// Why a layer cannot be applied.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ApplyError {
+    #[error("apply the layer: {at} is a hard link to {target}, which does not exist")]
+    DanglingHardlink { at: At, target: At },
+    #[error("apply the layer: {at} is a hard link to the directory {target}")]
+    HardlinkToDir { at: At, target: At },
+    #[error("apply the layer: {0}")]
+    Resolve(#[from] ResolveError),
+}
+
+/// Why a path cannot be resolved.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ResolveError {
+    #[error("resolve {at}: more than 255 symbolic links; they form a loop")]
+    Loop { at: At },
+}
+
+impl Default for Tree {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Tree {
+    /// Nothing but the root directory, 0755, owned by root, from 1970.
+    pub fn new() -> Self {
+        let root = Inode { kind: Kind::Dir, meta: Meta::new(0o755, Mtime::secs(0)) };
+        Self { paths: BTreeMap::from([(At::root(), Ino(0))]), inodes: vec![Arc::new(root)] }
+    }
+
+    /// What is at exactly this path; no symbolic link is followed.
+    pub fn get(&self, at: &At) -> Option<&Inode> {
+        self.paths.get(at).map(|ino| &*self.inodes[ino.0])
+    }
+
+    /// Which inode is at exactly this path.
+    pub fn ino(&self, at: &At) -> Option<Ino> {
+        self.paths.get(at).copied()
+    }
+
+    /// The metadata at exactly this path, to change it; hard links change together.
+    pub fn meta_mut(&mut self, at: &At) -> Option<&mut Meta> {
+        let ino = self.paths.get(at)?;
+        Some(&mut Arc::make_mut(&mut self.inodes[ino.0]).meta)
+    }
+
+    /// Every path and inode, in walking order, the root first.
+    pub fn iter(&self) -> impl Iterator<Item = (&At, Ino, &Inode)> {
+        self.paths.iter().map(|(at, ino)| (at, *ino, &*self.inodes[ino.0]))
+    }
+
+    /// `dir` and everything below it, in walking order.
+    pub fn within<'t>(&'t self, dir: &'t At) -> impl Iterator<Item = (&'t At, Ino, &'t Inode)> {
+        self.paths
+            .range((Bound::Included(dir), Bound::Unbounded))
+            .take_while(move |(at, _)| at.is_within(dir))
+            .map(|(at, ino)| (at, *ino, &*self.inodes[ino.0]))
+    }
+
+    /// The direct children of `dir`, by name.
+    pub fn children<'t>(&'t self, dir: &'t At) -> impl Iterator<Item = (&'t At, &'t Inode)> {
+        self.within(dir)
+            .filter(move |(at, _, _)| {
+                at.below(dir).is_some_and(|rest| !rest.is_empty() && !rest.contains(&b'/'))
+            })
+            .map(|(at, _, inode)| (at, inode))
+    }
+
+    /// All names of the inode, in walking order.
+    pub fn names(&self, ino: Ino) -> Vec<&At> {
+        self.paths.iter().filter(|(_, other)| **other == ino).map(|(at, _)| at).collect()
+    }
+
+    /// How many paths there are, the root included.
+    pub fn len(&self) -> usize {
+        self.paths.len()
+    }
+
+    /// Whether there is nothing but the root.
+    pub fn is_empty(&self) -> bool {
+        self.paths.len() == 1
+    }
+
+    /// Puts an inode at `at`, in place of what was there. What lies below stays only where directory replaces directory.
+    /// Parents that are missing are *not* made: whose they are is a decision.
+    pub fn insert(&mut self, at: &At, kind: Kind, meta: Meta) {
+        debug_assert!(!matches!(kind, Kind::Hardlink(_)), "a hard link is made with `link`");
+        let keep_children = kind.is_dir() && self.get(at).is_some_and(|old| old.kind.is_dir());
+        if !keep_children {
+            self.remove(at);
+        }
+        self.inodes.push(Arc::new(Inode { kind, meta }));
+        self.paths.insert(at.clone(), Ino(self.inodes.len() - 1));
+    }
+
+    /// Gives the inode at `target` another name; `false` where there is no such inode.
+    pub fn link(&mut self, at: &At, target: &At) -> bool {
+        let Some(ino) = self.paths.get(target).copied() else { return false };
+        if at != target {
+            self.remove(at);
+            self.paths.insert(at.clone(), ino);
+        }
+        true
+    }
+
+    /// Removes `at` and everything below it; the root itself stays. How many paths went.
+    pub fn remove(&mut self, at: &At) -> usize {
+        let gone: Vec<At> =
+            self.within(at).map(|(below, _, _)| below.clone()).filter(|below| !below.is_root()).collect();
+        for below in &gone {
+            self.paths.remove(below);
+        }
+        gone.len()
+    }
+
+    /// Follows symbolic links in every component but the last, and there too if `follow_last`. Components that do not
+    /// exist are taken as they are. Never leaves the root: an absolute link starts there, `..` stops there.
+    pub fn resolve(&self, path: impl AsRef<[u8]>, follow_last: bool) -> Result<At, ResolveError> {
+        let path = path.as_ref();
+        let mut left: Vec<Vec<u8>> = split_reversed(path);
+        let mut done = At::root();
+        let mut hops = 0;
+        while let Some(part) = left.pop() {
+            if part == b".." {
+                done = done.parent().unwrap_or_default();
+                continue;
+            }
+            let next = done.join(&part);
+            let is_last = left.is_empty();
+            match self.get(&next).map(|inode| &inode.kind) {
+                Some(Kind::Symlink(target)) if !is_last || follow_last => {
+                    hops += 1;
+                    if hops > 255 {
+                        return Err(ResolveError::Loop { at: At::clean(path) });
+                    }
+                    if target.starts_with(b"/") {
+                        done = At::root();
+                    }
+                    left.extend(split_reversed(target));
+                }
+                _ => done = next,
+            }
+        }
+        Ok(done)
+    }
+
+    /// Applies a layer as Docker and containerd do: whiteouts hide what lies below the layer, never what it brings itself.
+    pub fn apply(&mut self, layer: &Layer) -> Result<(), ApplyError> {
+        let mut brought: BTreeSet<At> = BTreeSet::new();
+        for entry in &layer.entries {
+            match entry.whiteout() {
+                Some(Whiteout::Removed(hidden)) => {
+                    let hidden = self.resolve(hidden.as_bytes(), false)?;
+                    self.remove(&hidden);
+                }
+                Some(Whiteout::Opaque(dir)) => {
+                    let dir = self.resolve(dir.as_bytes(), true)?;
+                    self.hide_children(&dir, &brought);
+                }
+                None => {
+                    let at = self.resolve(entry.at.as_bytes(), false)?;
+                    self.put(entry, &at)?;
+                    brought.insert(at);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, entry: &Entry, at: &At) -> Result<(), ApplyError> {
+        for parent in at.parents() {
+            if !self.get(&parent).is_some_and(|inode| inode.kind.is_dir()) {
+                self.insert(&parent, Kind::Dir, Meta::new(0o755, Mtime::secs(0)));
+            }
+        }
+        let Kind::Hardlink(target) = &entry.kind else {
+            self.insert(at, entry.kind.clone(), entry.meta.clone());
+            return Ok(());
+        };
+        let target = self.resolve(target.as_bytes(), false)?;
+        match self.get(&target) {
+            Some(inode) if inode.kind.is_dir() => Err(ApplyError::HardlinkToDir { at: at.clone(), target }),
+            Some(_) => {
+                self.link(at, &target);
+                Ok(())
+            }
+            None => Err(ApplyError::DanglingHardlink { at: at.clone(), target }),
+        }
+    }
+
+    fn hide_children(&mut self, dir: &At, brought: &BTreeSet<At>) {
+        let hidden: Vec<At> = self
+            .within(dir)
+            .map(|(at, _, _)| at)
+            .filter(|at| {
+                *at != dir && brought.range((*at).clone()..).next().is_none_or(|next| !next.is_within(at))
+            })
+            .cloned()
+            .collect();
+        for at in hidden {
+            self.paths.remove(&at);
+        }
+    }
+}
+
+fn split_reversed(path: &[u8]) -> Vec<Vec<u8>> {
+    path.split(|b| *b == b'/')
+        .rev()
+        .filter(|part| !part.is_empty() && *part != b".")
+        .map(<[u8]>::to_vec)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::Content;
+
+    fn dir() -> Entry {
+        Entry::new(At::root(), Kind::Dir, Meta::new(0o755, Mtime::secs(1)))
+    }
+
+    fn entry(path: &str, kind: Kind) -> Entry {
+        Entry { at: At::from(path), kind, ..dir() }
+    }
+
+    fn file(path: &str) -> Entry {
+        entry(path, Kind::File(Content::inline(*b"x")))
+    }
+
+    fn layer(entries: Vec<Entry>) -> Layer {
+        Layer { entries, ..Layer::default() }
+    }
+
+    fn paths(tree: &Tree) -> Vec<String> {
+        tree.iter().map(|(at, _, _)| at.to_string()).collect()
+    }
+
+    #[test]
+    fn an_opaque_directory_keeps_what_its_own_layer_brought_in_any_order() {
+        let mut tree = Tree::new();
+        tree.apply(&layer(vec![
+            entry("d", Kind::Dir),
+            file("d/old"),
+            entry("d/s", Kind::Dir),
+            file("d/s/old"),
+        ]))
+        .unwrap();
+        tree.apply(&layer(vec![entry("d/s", Kind::Dir), file("d/s/new"), file("d/.wh..wh..opq")])).unwrap();
+        assert_eq!(paths(&tree), ["/", "/d", "/d/s", "/d/s/new"]);
+    }
+
+    #[test]
+    fn a_whiteout_removes_a_whole_directory() {
+        let mut tree = Tree::new();
+        tree.apply(&layer(vec![entry("d", Kind::Dir), file("d/a"), file("d-e")])).unwrap();
+        tree.apply(&layer(vec![file(".wh.d")])).unwrap();
+        assert_eq!(paths(&tree), ["/", "/d-e"]);
+    }
+
+    #[test]
+    fn hard_links_share_an_inode_and_a_dangling_one_is_an_error() {
+        let mut tree = Tree::new();
+        tree.apply(&layer(vec![file("a"), entry("b", Kind::Hardlink(At::from("a")))])).unwrap();
+        assert_eq!(tree.ino(&At::from("a")), tree.ino(&At::from("b")));
+        let error = tree.apply(&layer(vec![entry("c", Kind::Hardlink(At::from("nope")))]));
+        assert!(matches!(error, Err(ApplyError::DanglingHardlink { .. })));
+    }
+
+    #[test]
+    fn links_resolve_inside_the_root_and_loops_are_errors() {
+        let mut tree = Tree::new();
+        let link = |path: &str, target: &str| entry(path, Kind::Symlink(target.into()));
+        tree.apply(&layer(vec![
+            entry("real", Kind::Dir),
+            link("lnk", "/real"),
+            link("out", "../../../real/x"),
+            link("l1", "l2"),
+            link("l2", "l1"),
+        ]))
+        .unwrap();
+        assert_eq!(tree.resolve("lnk/new/deep", true), Ok(At::from("real/new/deep")));
+        assert_eq!(tree.resolve("out", true), Ok(At::from("real/x")));
+        assert_eq!(tree.resolve("lnk", false), Ok(At::from("lnk")));
+        assert!(tree.resolve("l1", true).is_err());
+    }
+}
