@@ -1,0 +1,7 @@
+//! The disk, seen as trees and sources. What is copied into an image from them is the steps' affair.
+
+pub mod scan;
+pub mod source;
+
+pub use scan::{ScanError, scan, scan_without};
+pub use source::FileSource;

@@ -1,0 +1,280 @@
+//! A directory on disk as a [`Tree`]: kinds, modes, owners, times and links, contents by reference. No content is read
+//! and no symbolic link followed, so nothing outside the directory gets in. What `.dockerignore` takes away is the
+//! caller's to say, before the walk ([`scan_without`]) or after it.
+
+use std::collections::BTreeMap;
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
+use samebuild_image::{At, Kind, Meta, Mtime, Tree};
+
+use super::source::FileSource;
+
+/// Why a directory could not be scanned.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    #[error("scan {}: {source}; name a directory that exists and can be read", path.display())]
+    Root { path: PathBuf, source: io::Error },
+    #[error(
+        "scan {}: {source}; make it readable for you, or leave it out with a line in .dockerignore", path.display()
+    )]
+    Entry { path: PathBuf, source: io::Error },
+}
+
+/// Everything in `dir`. Sockets are left out, as Docker's client does; hard links share an inode.
+///
+/// # Errors
+/// [`ScanError`] names the file or directory that cannot be looked at, or (where not root) not be read.
+pub fn scan(dir: &Path) -> Result<Tree, ScanError> {
+    scan_without(dir, &|_, _| false)
+}
+
+/// As [`scan`], without the places `skip` says yes to; a directory's contents go with it. The second argument of `skip`
+/// is whether the place is a directory.
+///
+/// # Errors
+/// As [`scan`]; what is skipped is never looked at.
+pub fn scan_without(dir: &Path, skip: &dyn Fn(&At, bool) -> bool) -> Result<Tree, ScanError> {
+    let root_error = |source: io::Error| ScanError::Root { path: dir.to_owned(), source };
+    // The directory itself may be reached by a link, as `docker build link/` may.
+    let fd = rustix::fs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|e| root_error(e.into()))?;
+    let stat = rustix::fs::fstat(&fd).map_err(|e| root_error(e.into()))?;
+    let mut walk = Walk {
+        tree: Tree::new(),
+        linked: BTreeMap::new(),
+        check_access: !rustix::process::geteuid().is_root(),
+        skip,
+    };
+    let meta = meta_of(&stat, dir).map_err(root_error)?;
+    walk.tree.insert(&At::root(), Kind::Dir, meta);
+    walk.directory(fd, dir, &At::root())?;
+    Ok(walk.tree)
+}
+
+struct Walk<'a> {
+    tree: Tree,
+    /// First name of every inode with several, by device and number.
+    linked: BTreeMap<(u64, u64), At>,
+    check_access: bool,
+    skip: &'a dyn Fn(&At, bool) -> bool,
+}
+
+impl Walk<'_> {
+    /// Goes through the open directory `fd`, which lies at `path` on disk and at `at` in the tree.
+    fn directory(&mut self, fd: OwnedFd, path: &Path, at: &At) -> Result<(), ScanError> {
+        let mut names = names(fd.as_fd()).map_err(|source| ScanError::Entry { path: path.to_owned(), source })?;
+        names.sort();
+        for name in names {
+            let place = at.join(name.to_bytes());
+            let path = path.join(std::ffi::OsStr::from_bytes(name.to_bytes()));
+            self.entry(fd.as_fd(), &name, &path, &place)
+                .map_err(|failure| failure.unwrap_or_else(|source| ScanError::Entry { path, source }))?;
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, dir: BorrowedFd, name: &CStr, path: &Path, at: &At) -> Result<(), Failure> {
+        let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let file_type = FileType::from_raw_mode(stat.st_mode);
+        if file_type == FileType::Socket || (self.skip)(at, file_type == FileType::Directory) {
+            return Ok(());
+        }
+        if file_type != FileType::Directory && stat.st_nlink > 1 {
+            if let Some(first) = self.linked.get(&(stat.st_dev, stat.st_ino)) {
+                let first = first.clone();
+                self.tree.link(at, &first);
+                return Ok(());
+            }
+            self.linked.insert((stat.st_dev, stat.st_ino), at.clone());
+        }
+        if file_type == FileType::RegularFile && self.check_access {
+            rustix::fs::accessat(dir, name, Access::READ_OK, AtFlags::EACCESS)?;
+        }
+        let (major, minor) = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
+        let kind = match file_type {
+            FileType::RegularFile => Kind::File(FileSource::new(path, size_of(&stat)).content()),
+            FileType::Directory => Kind::Dir,
+            FileType::Symlink => Kind::Symlink(rustix::fs::readlinkat(dir, name, Vec::new())?.into_bytes()),
+            FileType::Fifo => Kind::Fifo,
+            FileType::CharacterDevice => Kind::Char { major, minor },
+            FileType::BlockDevice => Kind::Block { major, minor },
+            FileType::Socket | FileType::Unknown => return Ok(()),
+        };
+        let is_dir = kind.is_dir();
+        self.tree.insert(at, kind, meta_of(&stat, path)?);
+        if is_dir {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let fd = rustix::fs::openat(dir, name, flags, Mode::empty())?;
+            self.directory(fd, path, at)?;
+        }
+        Ok(())
+    }
+}
+
+/// Either an error of this entry, which has no name yet, or one from deeper down, which has.
+enum Failure {
+    Here(io::Error),
+    Below(ScanError),
+}
+
+impl Failure {
+    fn unwrap_or_else(self, name: impl FnOnce(io::Error) -> ScanError) -> ScanError {
+        match self {
+            Self::Here(error) => name(error),
+            Self::Below(error) => error,
+        }
+    }
+}
+
+impl From<rustix::io::Errno> for Failure {
+    fn from(errno: rustix::io::Errno) -> Self {
+        Self::Here(errno.into())
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Here(error)
+    }
+}
+
+impl From<ScanError> for Failure {
+    fn from(error: ScanError) -> Self {
+        Self::Below(error)
+    }
+}
+
+fn names(fd: BorrowedFd) -> io::Result<Vec<std::ffi::CString>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(fd)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name != c"." && name != c".." {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
+}
+
+fn size_of(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_size).unwrap_or(0)
+}
+
+fn meta_of(stat: &Stat, path: &Path) -> io::Result<Meta> {
+    let nanos = u32::try_from(stat.st_mtime_nsec).unwrap_or(0);
+    Ok(Meta {
+        mode: stat.st_mode & 0o7777,
+        uid: u64::from(stat.st_uid),
+        gid: u64::from(stat.st_gid),
+        mtime: Mtime::At { secs: stat.st_mtime, nanos },
+        xattrs: xattrs(path)?,
+    })
+}
+
+/// All extended attributes; none where the file system has none. One that went away meanwhile is left out.
+fn xattrs(path: &Path) -> io::Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+    use rustix::io::Errno;
+    let mut names = vec![0; 512];
+    let length = loop {
+        match rustix::fs::llistxattr(path, &mut names[..]) {
+            Ok(length) => break length,
+            Err(Errno::RANGE) if names.len() < 1 << 16 => names.resize(1 << 16, 0),
+            // PERM, ACCESS: some file systems refuse the question on special files.
+            Err(Errno::NOTSUP | Errno::PERM | Errno::ACCESS | Errno::NOSYS) => return Ok(BTreeMap::new()),
+            Err(errno) => return Err(errno.into()),
+        }
+    };
+    let mut found = BTreeMap::new();
+    for name in names[..length].split(|b| *b == 0).filter(|name| !name.is_empty()) {
+        let mut value = vec![0; 1 << 16];
+        match rustix::fs::lgetxattr(path, name, &mut value[..]) {
+            Ok(length) => {
+                value.truncate(length);
+                found.insert(name.to_vec(), value);
+            }
+            Err(Errno::NODATA | Errno::NOTSUP | Errno::PERM | Errno::ACCESS) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn paths(tree: &Tree) -> Vec<String> {
+        tree.iter().map(|(at, _, inode)| format!("{at} {}", inode.kind.word())).collect()
+    }
+
+    #[test]
+    fn kinds_and_links_are_told_apart_and_sockets_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("d")).unwrap();
+        std::fs::write(at("d/f"), "x").unwrap();
+        std::fs::hard_link(at("d/f"), at("hard")).unwrap();
+        symlink("/etc/passwd", at("out")).unwrap();
+        symlink("..", at("d/up")).unwrap();
+        rustix::fs::mknodat(CWD, at("pipe"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(at("sock")).unwrap();
+        let tree = scan(dir.path()).unwrap();
+        assert_eq!(
+            paths(&tree),
+            ["/ dir", "/d dir", "/d/f file", "/d/up symlink", "/hard file", "/out symlink", "/pipe fifo"]
+        );
+        assert_eq!(tree.ino(&At::from("d/f")), tree.ino(&At::from("hard")));
+    }
+
+    #[test]
+    fn modes_and_times_are_kept_to_the_nanosecond() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        std::fs::write(&path, "x").unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o4711)).unwrap();
+        let stamp = rustix::fs::Timespec { tv_sec: 5, tv_nsec: 7 };
+        let times = rustix::fs::Timestamps { last_access: stamp, last_modification: stamp };
+        rustix::fs::utimensat(CWD, &path, &times, AtFlags::empty()).unwrap();
+        let tree = scan(dir.path()).unwrap();
+        let meta = &tree.get(&At::from("f")).unwrap().meta;
+        assert_eq!((meta.mode, meta.mtime), (0o4711, Mtime::At { secs: 5, nanos: 7 }));
+    }
+
+    #[test]
+    fn what_is_skipped_is_not_even_looked_at() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("node_modules/deep")).unwrap();
+        std::fs::write(dir.path().join("keep"), "x").unwrap();
+        let tree = scan_without(dir.path(), &|at, is_dir| {
+            assert!(!at.is_within(&At::from("node_modules/deep")));
+            is_dir && *at == At::from("node_modules")
+        })
+        .unwrap();
+        assert_eq!(paths(&tree), ["/ dir", "/keep file"]);
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_an_error_that_names_it() {
+        let error = scan(Path::new("/nonexistent/context")).unwrap_err().to_string();
+        assert!(error.contains("/nonexistent/context") && error.contains("No such file"), "{error}");
+    }
+
+    #[test]
+    fn extended_attributes_are_read_where_the_file_system_has_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        std::fs::write(&path, "x").unwrap();
+        if rustix::fs::setxattr(&path, "user.a", b"v", rustix::fs::XattrFlags::empty()).is_err() {
+            println!("skipped: {} has no user attributes", dir.path().display());
+            return;
+        }
+        let tree = scan(dir.path()).unwrap();
+        assert_eq!(tree.get(&At::from("f")).unwrap().meta.xattrs.get(&b"user.a"[..]), Some(&b"v".to_vec()));
+    }
+}
