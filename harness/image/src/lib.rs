@@ -7,6 +7,7 @@ pub mod at;
 pub mod content;
 pub mod digest;
 pub mod entry;
+pub mod golden;
 pub mod image;
 pub mod mtime;
 pub mod source;

@@ -1,0 +1,173 @@
+//! Ids, pointers and machine paths inside texts. Each is a rule with its reason; none looks at a case.
+
+/// Masks what a builder's message says about this run: digests, ids, pointers, where the root file system was mounted.
+///
+/// `paths` are this machine's, longest first, with the name each gets: `("/home/me/case/context", "<context>")`.
+pub fn message(text: &str, paths: &[(&str, &str)]) -> String {
+    let mut text = text.to_owned();
+    for (path, name) in paths {
+        if !path.is_empty() {
+            text = text.replace(path, name);
+        }
+    }
+    words(&mounts(&digests(&text)))
+}
+
+/// `sha256:<64 hexadecimal digits>` → `<digest>`.
+pub(super) fn digests(text: &str) -> String {
+    tagged(text, &["sha256:"], "", "<digest>")
+}
+
+/// The hash in classic's `COPY file:<hash> in /x`, also `dir:` and `multi:`: it names the sent bytes, as an id does, and
+/// covers tar headers that belong to the client. No separator stands before it after `--chown=app:appg`.
+pub(super) fn copied(text: &str) -> String {
+    let text = tagged(text, &["file:"], "file:", "<id>");
+    let text = tagged(&text, &["dir:"], "dir:", "<id>");
+    tagged(&text, &["multi:"], "multi:", "<id>")
+}
+
+/// Whether this is an image's or container's id, long, short, or as a digest.
+pub(super) fn is_id(text: &str) -> bool {
+    let hex = text.strip_prefix("sha256:").unwrap_or(text);
+    (hex.len() == 64 || hex.len() == 12) && hex.bytes().all(is_hex)
+}
+
+/// Whether this is a host name that an engine took from a container's id.
+pub(super) fn is_container_hostname(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(is_hex)
+}
+
+fn is_hex(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
+}
+
+/// Replaces each of `tags` and the 64 digits after it by `kept` and `mask`.
+fn tagged(text: &str, tags: &[&str], kept: &str, mask: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    'next: while !rest.is_empty() {
+        for tag in tags {
+            if let Some(after) = rest.strip_prefix(tag)
+                && after.bytes().take_while(|b| is_hex(*b)).count() == 64
+            {
+                out.push_str(kept);
+                out.push_str(mask);
+                rest = &after[64..];
+                continue 'next;
+            }
+        }
+        let step = rest.chars().next().map_or(1, char::len_utf8);
+        out.push_str(&rest[..step]);
+        rest = &rest[step..];
+    }
+    out
+}
+
+/// Everything of an absolute path down to the root file system of a build → `<rootfs>`: overlay's `…/ID/merged`,
+/// a snapshot's `…/ID/fs`, BuildKit's and containerd's temporary mounts.
+fn mounts(text: &str) -> String {
+    let ends =
+        |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ':' | ',' | ')' | '(' | '[' | ']' | '=');
+    pieces(text, ends, |path| {
+        let parts: Vec<&str> = path.split('/').collect();
+        let mount = |n: usize| match parts[n] {
+            "merged" | "fs" | "diff" | "rootfs" => n > 0 && is_storage_id(parts[n - 1]),
+            part => ["buildkit-mount", "containerd-mount", "docker-builder"]
+                .iter()
+                .any(|name| part.strip_prefix(name).is_some_and(|n| !n.is_empty() && is_number(n))),
+        };
+        let last = (path.starts_with('/')).then(|| (1..parts.len()).rev().find(|n| mount(*n))).flatten()?;
+        let rest: String = parts[last + 1..].iter().flat_map(|part| ["/", part]).collect();
+        Some(format!("<rootfs>{rest}"))
+    })
+}
+
+/// Words that are an id or a pointer.
+fn words(text: &str) -> String {
+    pieces(
+        text,
+        |c| !c.is_ascii_alphanumeric(),
+        |word| {
+            let hex = word.bytes().all(is_hex);
+            if hex && word.len() == 64 || is_buildkit_ref(word) {
+                return Some("<id>".to_owned());
+            }
+            let pointer = word.strip_prefix("0x").is_some_and(|n| n.len() >= 8 && n.bytes().all(is_hex));
+            pointer.then(|| "0x<ptr>".to_owned())
+        },
+    )
+}
+
+/// BuildKit's references: 25 digits to the base 36.
+fn is_buildkit_ref(word: &str) -> bool {
+    word.len() == 25
+        && word.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase())
+        && word.bytes().any(|b| b.is_ascii_digit())
+}
+
+fn is_storage_id(part: &str) -> bool {
+    is_buildkit_ref(part) || is_number(part) || (part.len() == 64 && part.bytes().all(is_hex))
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Cuts `text` where `ends` says and lets `change` replace the pieces.
+fn pieces(text: &str, ends: impl Fn(char) -> bool, change: impl Fn(&str) -> Option<String>) -> String {
+    let mut out = String::with_capacity(text.len());
+    for piece in text.split_inclusive(&ends) {
+        let end = piece.chars().next_back().filter(|c| ends(*c)).map_or(0, char::len_utf8);
+        let (word, end) = piece.split_at(piece.len() - end);
+        match change(word) {
+            Some(other) => out.push_str(&other),
+            None => out.push_str(word),
+        }
+        out.push_str(end);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HASH: &str = "cf983b89e4fdb9856cb682f022744232c68f3ae9643f77a7dfc1b76780f6e33b";
+
+    #[test]
+    fn the_hash_of_a_classic_copy_is_masked_even_without_a_separator() {
+        let masked = copied(&format!("#(nop) COPY --chown=app:appgdir:{HASH} in /n1/n2/ "));
+        assert_eq!(masked, "#(nop) COPY --chown=app:appgdir:<id> in /n1/n2/ ");
+        let longer = format!("file:{HASH}0");
+        assert_eq!(copied(&longer), longer);
+    }
+
+    #[test]
+    fn messages_lose_ids_digests_pointers_and_mounts() {
+        let told = [
+            (
+                format!("mkdir /var/lib/docker/overlay2/{HASH}/merged/real/basefile: not a directory"),
+                "mkdir <rootfs>/real/basefile: not a directory",
+            ),
+            (
+                "cannot replace to directory /var/lib/docker/tmp/buildkit-mount3141592/real with file"
+                    .to_owned(),
+                "cannot replace to directory <rootfs>/real with file",
+            ),
+            (
+                "checksum of ref n2vk9dq0v9e0mj7xj3m8z0f4q::k2vk9dq0v9e0mj7xj3m8z0f4q: \"/nope\": not found"
+                    .to_owned(),
+                "checksum of ref <id>::<id>: \"/nope\": not found",
+            ),
+            (
+                format!("pull x@sha256:{HASH}: no; Next:0xc000123456 {HASH}"),
+                "pull x@<digest>: no; Next:0x<ptr> <id>",
+            ),
+            ("lstat /here/ctx/nope: no such file".to_owned(), "lstat <context>/nope: no such file"),
+            ("open /srv/merged/fs: no".to_owned(), "open /srv/merged/fs: no"),
+        ];
+        for (said, expected) in told {
+            assert_eq!(message(&said, &[("/here/ctx", "<context>")]), expected);
+        }
+    }
+}
