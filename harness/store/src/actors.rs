@@ -1,0 +1,57 @@
+//! Answers: who takes part in a race besides the strategy? The pruner and the builder call it; the deployer is
+//! the user whose container finds no image.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use crate::engine::Answer;
+use crate::floor::Signal;
+use crate::names::Reference;
+use crate::session::{Pass, Ready, Request, Session};
+use crate::strategies::Strategy;
+
+/// Where a builder leaves its outcome for the deployer.
+pub type Outcome = Rc<Cell<Option<Answer<Ready>>>>;
+
+/// Runs one prune pass.
+pub async fn pruner(session: Session, strategy: &dyn Strategy, pass: Pass) {
+    strategy.prune(&session, pass).await;
+    session.journal.pruned(pass.number);
+    session.floor.raise(Signal::Pruned(pass.number));
+}
+
+/// Runs one build and hands over its outcome.
+pub async fn builder(session: Session, strategy: &dyn Strategy, request: Request, outcome: Outcome) {
+    let built = strategy.build(&session, request).await;
+    match built {
+        Ok(ready) => {
+            session.floor.say(|| format!("reports {} ready", session.engine.show_name(ready.name)));
+            session.journal.ready(request.number, ready);
+        }
+        Err(error) => {
+            session.floor.say(|| format!("the build fails: {error}"));
+            session.journal.failed(request.number, error);
+        }
+    }
+    outcome.set(Some(built));
+    session.floor.raise(Signal::Built(request.number));
+}
+
+/// Waits for a build and runs a container from the name it promised; then releases the image.
+/// A failed build is not deployed.
+pub async fn deployer(session: Session, build: u8, outcome: Outcome) {
+    session.floor.wait(Signal::Built(build)).await;
+    let built = outcome.get();
+    session.floor.see(&built);
+    let Some(Ok(ready)) = built else {
+        session.floor.say(|| "has nothing to deploy".into());
+        return;
+    };
+    if let Err(error) = session.engine.create_container(Reference::Name(ready.name), true).await {
+        session.journal.refused(build, error);
+    }
+    session.journal.released(build);
+    session.desk.release(ready.id);
+    session.machine.release(ready.id);
+    session.floor.raise(Signal::Used(build));
+}

@@ -1,0 +1,65 @@
+//! The claims that `cargo xtask repro-race` makes, at sizes that a debug build can afford.
+
+use samebuild_store::choosers::Kind;
+use samebuild_store::explore::{self, Budget, Outcome};
+use samebuild_store::invariants::Invariant;
+use samebuild_store::model::Mode;
+use samebuild_store::schedule::Schedule;
+use samebuild_store::stage::Setting;
+use samebuild_store::{races, report, strategies};
+
+fn search(strategy: &str, old: u8, kind: Kind, seed: u64, schedules: u64) -> Outcome {
+    let setting = Setting { race: races::race("skaffold-9251").unwrap(), mode: Mode::Graphdriver, old };
+    let budget = Budget { schedules, first_only: true };
+    explore::run(&setting, strategies::strategy(strategy).unwrap(), kind, seed, budget)
+}
+
+/// GoogleContainerTools/skaffold#9251.
+#[test]
+fn async_by_id_deletes_the_image_the_build_just_tagged() {
+    let outcome = search("async-by-id", 2, Kind::Random, 1, 1000);
+    let failure = outcome.first_failing.expect("async-by-id is caught");
+    assert_eq!(failure.violated.invariant, Invariant::Inv1, "{}", report::failure(&failure));
+    let rows: Vec<&str> = failure.timeline.iter().map(|row| row.text.as_str()).collect();
+    assert!(rows.iter().any(|text| text.contains("its victims: B, A")), "{rows:#?}");
+    assert!(rows.iter().any(|text| text.contains("reports app:id-A ready")), "{rows:#?}");
+    assert_eq!(rows.last(), Some(&"no such image: app:id-A"));
+}
+
+#[test]
+fn sync_survives_ten_thousand_random_schedules() {
+    let outcome = search("sync", 2, Kind::Random, 1, 10_000);
+    assert_eq!((outcome.schedules, outcome.failures), (10_000, 0), "{}", report::text(&outcome));
+}
+
+#[test]
+fn pct_catches_async_by_id_within_ten_schedules_among_twenty_old_images() {
+    let mut tries: Vec<u64> = (0..100)
+        .map(|n| search("async-by-id", 20, Kind::Pct { depth: 2 }, n * 1000, 1000).schedules)
+        .collect();
+    tries.sort_unstable();
+    assert!(tries[50] <= 10, "median {}, all {tries:?}", tries[50]);
+}
+
+#[test]
+fn replay_is_identical_in_every_run() {
+    let first = search("async-by-id", 2, Kind::Random, 7, 1000).first_failing.expect("a failure");
+    let line = first.schedule.to_string();
+    for _ in 0..100 {
+        let again = explore::replay(&line.parse::<Schedule>().unwrap()).unwrap().expect("it fails again");
+        assert_eq!((again.violated, &again.timeline), (first.violated, &first.timeline));
+    }
+}
+
+#[test]
+fn a_seed_means_the_same_schedule_in_every_run() {
+    let first = search("async-by-id", 5, Kind::Random, 3, 1000).first_failing;
+    assert_eq!(first, search("async-by-id", 5, Kind::Random, 3, 1000).first_failing);
+}
+
+#[test]
+fn a_schedule_that_does_not_fit_is_an_error_that_names_the_turn() {
+    let line = "samebuild-schedule v1 race=skaffold-9251 strategy=sync engine=graph old=1 turns=0,1";
+    let error = explore::replay(&line.parse().unwrap()).unwrap_err();
+    assert!(error.to_string().contains("actor 1 cannot move at turn 2"), "{error}");
+}
