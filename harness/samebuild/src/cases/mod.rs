@@ -1,0 +1,32 @@
+//! Cases: a directory with a Dockerfile, a build context and (mostly) a `case.toml`. Reading them, finding every
+//! contradiction in them, and making their context in memory. What a builder makes of a case, and whether that is what
+//! it says, is not here.
+//!
+//! `dockerfiles/README.md` is the format on one page.
+
+mod archive;
+mod case;
+mod check;
+mod context;
+mod dialects;
+mod entry;
+mod format;
+pub(crate) mod gnu_tar;
+mod id;
+mod load;
+mod problem;
+mod seeded;
+mod tar_out;
+mod values;
+
+pub use case::{Build, Case, Expect, Known, Need, Network, Outcome, Secret, Under, Volatile};
+pub use context::CONTEXT_EPOCH;
+pub(crate) use context::plant;
+pub use dialects::{DIALECTS, Vocabulary, matches as dialect_matches};
+pub(crate) use format::EntryToml;
+pub use id::CaseId;
+pub use load::{load, load_one};
+pub use problem::CaseError;
+pub(crate) use problem::{Problem, Text};
+pub use tar_out::{context_tar, write_context_tar};
+pub(crate) use values::Stamp;

@@ -1,0 +1,193 @@
+//! The command line as types: every verb, its options and what `--help` says. What a verb does has a file of its own.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Does this Dockerfile build the same image — everywhere, every time, and is it still there when you deploy it?
+///
+/// Exit codes: 0 same · 1 different · 2 the command line or an input makes no sense · 3 we could not find out ·
+/// 4 nothing was compared.
+#[derive(Debug, Parser)]
+#[command(name = "samebuild", version, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// List the cases of a directory.
+    List(List),
+    /// Build a Dockerfile as one dialect's builder would, without that builder.
+    Build(Build),
+    /// What two images differ in: OCI layout directories or docker-archive files.
+    Diff(Diff),
+    /// Build every case in every dialect and hold it against what real builders did; on somebody else's directories,
+    /// hold the dialects against one another.
+    Conform(Conform),
+    /// The dialects the reference builder speaks.
+    Dialects,
+    /// Search for an order of turns in which cleaning up deletes the image just built.
+    Race(Race),
+    /// Record what the builders of an engine make of the cases (in a checkout): writes golden/**/observed/.
+    Observe(Observe),
+    /// Accept what the reference builder makes where nothing was observed (in a checkout): writes golden/**/reference/.
+    Bless(Bless),
+    /// Write REPORT.md from what is committed (in a checkout).
+    Report(Report),
+    /// What CI asks of a checkout: conformance, the minimums of ci/gate.toml, the planted canary, the report.
+    Gate(Gate),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// A directory of cases; the checkout's dockerfiles/ if left out.
+    pub(crate) dir: Option<PathBuf>,
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Build {
+    /// The build context.
+    pub(crate) dir: PathBuf,
+    /// The Dockerfile; DIR/Dockerfile if left out.
+    #[arg(short = 'f', long)]
+    pub(crate) file: Option<PathBuf>,
+    /// Whose behaviour to predict; `samebuild dialects` lists them.
+    #[arg(long, default_value = "buildkit@20.10")]
+    pub(crate) dialect: String,
+    /// A build argument; NAME alone takes its value from the environment.
+    #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
+    pub(crate) build_args: Vec<String>,
+    /// The stage to build.
+    #[arg(long)]
+    pub(crate) target: Option<String>,
+    /// What FROM NAME means: NAME=oci-layout://DIR or NAME=docker-archive://FILE.
+    #[arg(long = "build-context", value_name = "NAME=SOURCE")]
+    pub(crate) build_contexts: Vec<String>,
+    /// The network of RUN.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) network: Net,
+    /// Where the image goes: oci:DIR or docker-archive:FILE.
+    #[arg(short = 'o', long, value_name = "oci:DIR|docker-archive:FILE")]
+    pub(crate) output: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    pub(crate) left: PathBuf,
+    pub(crate) right: PathBuf,
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Conform {
+    /// Directories with cases (a directory with a Dockerfile is one); the checkout's dockerfiles/ if left out.
+    pub(crate) dirs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Also build every case live: a row of ci/engines.toml, or `host`.
+    #[arg(long)]
+    pub(crate) engine: Option<String>,
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// Which cases and dialects.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Which {
+    /// Only cases whose name contains this; the very case if one is called just so. May be repeated.
+    #[arg(long = "filter", value_name = "TEXT")]
+    pub(crate) filters: Vec<String>,
+    /// Only this dialect. May be repeated.
+    #[arg(long = "dialect", value_name = "ID")]
+    pub(crate) dialects: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Race {
+    /// Which race; all are listed if left out.
+    pub(crate) name: Option<String>,
+    /// How the tool under test cleans up.
+    #[arg(long)]
+    pub(crate) strategy: Option<String>,
+    /// Where the search starts.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// How many schedules to try.
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) tries: u64,
+    /// Replay the schedule in this file instead of searching.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "strategy"])]
+    pub(crate) replay: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Observe {
+    /// Whose builders: a row of ci/engines.toml, or `host`.
+    #[arg(long)]
+    pub(crate) engine: String,
+    /// Only cases whose name contains this.
+    pub(crate) filters: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bless {
+    /// Only cases whose name contains this.
+    pub(crate) filters: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// Write nothing; fail when REPORT.md is out of date.
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Gate {
+    /// Whose minimums; chosen by --engine and by who runs it if left out.
+    #[arg(long, value_enum)]
+    pub(crate) profile: Option<Profile>,
+    /// The engine of profile live.
+    #[arg(long)]
+    pub(crate) engine: Option<String>,
+}
+
+/// How results are printed on stdout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+/// The network of RUN.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Net {
+    #[default]
+    None,
+    Host,
+}
+
+/// A row of ci/gate.toml.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Profile {
+    Root,
+    Rootless,
+    Live,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

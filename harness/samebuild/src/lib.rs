@@ -1,0 +1,4 @@
+//! The command line and the harness: cases, builders, engines, faults, races, verdicts, report.
+//! Effects on the world (disk, processes, sockets, clock) live in this crate and nowhere below it.
+
+pub mod engines;
