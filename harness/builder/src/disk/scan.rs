@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
+use rustix::fs::{Access, AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use samebuild_image::{At, Kind, Meta, Mtime, Tree};
 
 use super::source::FileSource;
@@ -67,7 +67,8 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Goes through the open directory `fd`, which lies at `path` on disk and at `at` in the tree.
     fn directory(&mut self, fd: OwnedFd, path: &Path, at: &At) -> Result<(), ScanError> {
-        let mut names = names(fd.as_fd()).map_err(|source| ScanError::Entry { path: path.to_owned(), source })?;
+        let mut names =
+            names(fd.as_fd()).map_err(|source| ScanError::Entry { path: path.to_owned(), source })?;
         names.sort();
         for name in names {
             let place = at.join(name.to_bytes());
@@ -208,6 +209,8 @@ fn xattrs(path: &Path) -> io::Result<BTreeMap<Vec<u8>, Vec<u8>>> {
 mod tests {
     use super::*;
     use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use rustix::fs::CWD;
 
     fn paths(tree: &Tree) -> Vec<String> {
         tree.iter().map(|(at, _, inode)| format!("{at} {}", inode.kind.word())).collect()

@@ -54,7 +54,9 @@ impl FileSource {
 
 impl Source for FileSource {
     fn open(&self, offset: u64, len: u64) -> io::Result<Box<dyn Read + Send + '_>> {
-        let file = self.file().map_err(|e| io::Error::new(e.kind(), format!("read {}: {e}", self.path.display())))?;
+        let file = self
+            .file()
+            .map_err(|e| io::Error::new(e.kind(), format!("read {}: {e}", self.path.display())))?;
         Ok(Box::new(Range { file, at: offset, left: len }))
     }
 

@@ -21,13 +21,21 @@ pub(super) fn bytes(archive: &ArchiveToml, epoch: Mtime) -> Result<Vec<u8>, Prob
     for entry in &archive.entries {
         let path = entry.path.get_ref().as_str();
         let at = |found: String| {
-            Problem::at(entry.path.span(), format!("archive entry `{path}`: {found}"), "give it a simpler shape")
+            Problem::at(
+                entry.path.span(),
+                format!("archive entry `{path}`: {found}"),
+                "give it a simpler shape",
+            )
         };
         refuse_xattrs(entry)?;
         let (kind, link) = match shape(entry, epoch)? {
             Shape::Keep => {
                 let help = "accepted: one of text, hex, link, hardlink, kind, size, archive";
-                return Err(Problem::at(entry.path.span(), format!("archive entry `{path}` says not what it is"), help));
+                return Err(Problem::at(
+                    entry.path.span(),
+                    format!("archive entry `{path}` says not what it is"),
+                    help,
+                ));
             }
             Shape::Hardlink(target, _) => (None, target),
             Shape::New(kind) => (Some(kind), String::new()),
@@ -38,9 +46,10 @@ pub(super) fn bytes(archive: &ArchiveToml, epoch: Mtime) -> Result<Vec<u8>, Prob
             None => metas.get(link.as_str()).cloned().unwrap_or_else(|| meta(entry, 0o644, epoch)),
         };
         let content = match &kind {
-            Some(Kind::File(content)) => {
-                content.read_up_to(1 << 30).map_err(|e| at(e.to_string()))?.ok_or_else(|| at("over 1 GiB".to_owned()))?
-            }
+            Some(Kind::File(content)) => content
+                .read_up_to(1 << 30)
+                .map_err(|e| at(e.to_string()))?
+                .ok_or_else(|| at("over 1 GiB".to_owned()))?,
             _ => Vec::new(),
         };
         let what = match &kind {

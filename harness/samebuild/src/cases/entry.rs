@@ -34,7 +34,11 @@ pub(super) fn shape(entry: &EntryToml, epoch: Mtime) -> Result<Shape, Problem> {
     if let [_, (second, span), ..] = &given[..] {
         let names: Vec<String> = given.iter().map(|(name, _)| format!("`{name}`")).collect();
         let found = format!("`{}` is given {} at once", entry.path.get_ref(), names.join(" and "));
-        return Err(Problem::at(span.clone(), found, format!("accepted: {WHAT}; take away `{second}` or the other")));
+        return Err(Problem::at(
+            span.clone(),
+            found,
+            format!("accepted: {WHAT}; take away `{second}` or the other"),
+        ));
     }
     partners(entry)?;
     Ok(match given.first().map(|(name, _)| *name) {
@@ -112,11 +116,13 @@ fn partners(entry: &EntryToml) -> Result<(), Problem> {
             format!("the device `{path}` has no numbers"),
             "add `device = \"MAJOR:MINOR\"`, such as device = \"1:3\"",
         )),
-        (Some(device), kind) if !kind.as_ref().is_some_and(|kind| is_device(kind.get_ref())) => Err(Problem::at(
-            device.span(),
-            format!("`{path}` has device numbers but is no device"),
-            "add `kind = \"char\"` or `kind = \"block\"`, or take away `device`",
-        )),
+        (Some(device), kind) if !kind.as_ref().is_some_and(|kind| is_device(kind.get_ref())) => {
+            Err(Problem::at(
+                device.span(),
+                format!("`{path}` has device numbers but is no device"),
+                "add `kind = \"char\"` or `kind = \"block\"`, or take away `device`",
+            ))
+        }
         _ => no_metadata(entry),
     }
 }
@@ -183,5 +189,9 @@ fn xattrs(entry: &EntryToml) -> BTreeMap<Vec<u8>, Vec<u8>> {
         let bytes = text.strip_prefix("0x").and_then(|digits| hex::decode(digits).ok());
         bytes.unwrap_or_else(|| text.as_bytes().to_vec())
     };
-    entry.xattrs.iter().map(|(name, text)| (name.get_ref().as_bytes().to_vec(), value(text.get_ref()))).collect()
+    entry
+        .xattrs
+        .iter()
+        .map(|(name, text)| (name.get_ref().as_bytes().to_vec(), value(text.get_ref())))
+        .collect()
 }

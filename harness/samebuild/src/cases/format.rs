@@ -22,7 +22,7 @@ pub(crate) struct CaseToml {
     #[serde(default)]
     pub(crate) build: BuildToml,
     #[serde(default)]
-    pub(crate) context: Vec<Spanned<EntryToml>>,
+    pub(crate) context: Vec<EntryToml>,
     #[serde(default)]
     pub(crate) known: Vec<KnownToml>,
     #[serde(default)]

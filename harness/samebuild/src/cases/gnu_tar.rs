@@ -79,7 +79,11 @@ impl Writer {
 
 fn text(field: &mut [u8], what: &str, value: &[u8]) -> Result<(), String> {
     if value.len() > field.len() {
-        return Err(format!("{what} of {} bytes does not fit the {} of a GNU header", value.len(), field.len()));
+        return Err(format!(
+            "{what} of {} bytes does not fit the {} of a GNU header",
+            value.len(),
+            field.len()
+        ));
     }
     field[..value.len()].copy_from_slice(value);
     Ok(())

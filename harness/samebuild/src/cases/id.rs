@@ -46,7 +46,8 @@ impl std::str::FromStr for CaseId {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::new(text.split('/')).ok_or_else(|| format!("`{text}` is not the name of a case; accepted: group/name"))
+        Self::new(text.split('/'))
+            .ok_or_else(|| format!("`{text}` is not the name of a case; accepted: group/name"))
     }
 }
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode};
 
 /// A text file that is being read, for errors that point into it.
 #[derive(Clone, Debug)]
@@ -44,9 +44,7 @@ impl Problem {
                 format!("{} is missing", message.replace("missing field", "the key")),
                 "add it; dockerfiles/README.md has the format on a page".to_owned(),
             ),
-            None => {
-                (message.replace('\n', "; "), "see dockerfiles/README.md for the format".to_owned())
-            }
+            None => (message.replace('\n', "; "), "see dockerfiles/README.md for the format".to_owned()),
         };
         Self { span: error.span(), found, help }
     }
@@ -85,7 +83,8 @@ impl CaseError {
     /// The diagnostic as printed: message, the line underlined, help. Ends with a line break.
     pub fn render(&self) -> String {
         let mut out = String::new();
-        let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor()).with_wrap_lines(false);
+        let handler =
+            GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor()).with_wrap_lines(false);
         match handler.render_report(&mut out, &Shown(self)) {
             Ok(()) => out,
             Err(_) => format!("{self}\n"),

@@ -1,0 +1,144 @@
+//! A case, read and checked: what is built, how, and what is expected of whom.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use samebuild_image::Tree;
+use serde::Deserialize;
+
+use super::dialects::matches;
+use super::id::CaseId;
+
+/// One Dockerfile with its context.
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub id: CaseId,
+    /// Where it lies on disk.
+    pub dir: PathBuf,
+    /// The Dockerfile, byte for byte.
+    pub dockerfile: Arc<[u8]>,
+    /// The question it asks; `None` for a directory without a `case.toml`.
+    pub about: Option<String>,
+    /// Where we learnt it, e.g. `moby/buildkit#790`.
+    pub origin: Option<String>,
+    /// What it needs beyond what each builder needs anyway.
+    pub needs: BTreeSet<Need>,
+    /// The name of the base image in `ci/bases.toml`.
+    pub base: String,
+    pub build: Build,
+    pub known: Vec<Known>,
+    pub under: Vec<Under>,
+    pub volatile: Vec<Volatile>,
+    /// By dialect glob, in the order of their text.
+    pub(super) outcomes: BTreeMap<String, Outcome>,
+    pub(super) context: Tree,
+}
+
+impl Case {
+    /// The whole context, before `.dockerignore`, with the Dockerfile in it. Owners, modes and times are as the case
+    /// says, else 0:0, 0644/0755 and [`super::CONTEXT_EPOCH`]; contents are read when they are needed.
+    pub fn context_tree(&self) -> Tree {
+        self.context.clone()
+    }
+
+    /// What the builder of this dialect is expected to do. A name beats a glob; globs never disagree.
+    pub fn outcome(&self, dialect: &str) -> Outcome {
+        let exact = self.outcomes.get(dialect);
+        let matching =
+            || self.outcomes.iter().find(|(glob, _)| matches(glob, dialect)).map(|(_, outcome)| outcome);
+        exact.or_else(matching).cloned().unwrap_or(Outcome::Builds)
+    }
+}
+
+/// What a builder does with a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Builds,
+    Fails {
+        /// Number of the instruction from 1 over all stages, FROM and a global ARG included; 0 where the Dockerfile does
+        /// not parse or no instruction is to blame.
+        step: u32,
+        /// Stable slug, as in `samebuild_builder::Failure`; `None` where any failure will do.
+        class: Option<String>,
+    },
+    /// No result, ever (kaniko reading a FIFO).
+    Hangs,
+}
+
+/// What not every machine has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Need {
+    /// Being root: devices, or owners beyond those a user namespace maps.
+    Root,
+    /// The machine's network.
+    Network,
+    /// A file system with `user.` attributes.
+    Xattr,
+}
+
+/// How the builder is called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Build {
+    /// `--target`.
+    pub target: Option<String>,
+    /// `--build-arg`.
+    pub args: BTreeMap<String, String>,
+    pub secrets: Vec<Secret>,
+    /// `--platform`.
+    pub platform: Option<String>,
+    pub network: Network,
+    /// Further options of a builder's own command line, by builder.
+    pub flags: BTreeMap<String, Vec<String>>,
+}
+
+/// `--secret id=…` with its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secret {
+    pub id: String,
+    pub text: String,
+}
+
+/// The network that RUN has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    #[default]
+    None,
+    Host,
+}
+
+/// A documented infidelity of one dialect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    pub dialect: String,
+    /// Name of a difference rule.
+    pub rule: String,
+    /// Glob of places in the image; `None` for a rule that is not about a place.
+    pub at: Option<String>,
+    pub why: String,
+}
+
+/// The case once more, with a fault installed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Under {
+    pub fault: String,
+    pub with: toml::Table,
+    pub expect: Expect,
+}
+
+/// What a fault may do to the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Expect {
+    Same,
+    Different,
+}
+
+/// A file whose content depends on the run or the host: it is there, but its bytes are not compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Volatile {
+    pub at: samebuild_image::At,
+    pub why: String,
+}

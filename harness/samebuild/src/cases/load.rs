@@ -1,0 +1,206 @@
+//! Finding cases below a directory and reading them. The order is that of their names, whatever the disk says.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use samebuild_image::At;
+
+use super::case::{Build, Case};
+use super::check;
+use super::context;
+use super::dialects::Vocabulary;
+use super::format::CaseToml;
+use super::id::CaseId;
+use super::problem::{CaseError, Problem, Text};
+
+const DOCKERFILE: &str = "Dockerfile";
+const CASE_TOML: &str = "case.toml";
+const CONTEXT: &str = "context";
+const USUAL_BASE: &str = "busybox";
+
+/// All cases below `root`, sorted by name. A directory with a Dockerfile is a case, and is not searched further; `root`
+/// itself may be one. Hidden directories and symbolic links are passed by.
+///
+/// # Errors
+/// The first thing wrong with any of them, or no case at all.
+pub fn load(root: &Path, vocabulary: &Vocabulary) -> Result<Vec<Case>, CaseError> {
+    if is_case(root) {
+        return Ok(vec![load_one(root, name_of(root)?, vocabulary)?]);
+    }
+    let mut cases = Vec::new();
+    search(root, &mut Vec::new(), vocabulary, &mut cases)?;
+    if cases.is_empty() {
+        let found = "there is no case in it or below it";
+        let help = "a case is a directory with a Dockerfile; make one with `cargo xtask new-case group/name`, or name \
+                    another directory";
+        return Err(CaseError::about(root, found, help));
+    }
+    cases.sort_by(|left, right| left.id.cmp(&right.id));
+    Ok(cases)
+}
+
+/// The case in `dir`, under the name `id`.
+///
+/// # Errors
+/// What is wrong with it, with the place and the next step.
+pub fn load_one(dir: &Path, id: CaseId, vocabulary: &Vocabulary) -> Result<Case, CaseError> {
+    let dockerfile_path = dir.join(DOCKERFILE);
+    let dockerfile: Arc<[u8]> = match std::fs::read(&dockerfile_path) {
+        Ok(bytes) => bytes.into(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let found = "it has a case.toml but no Dockerfile";
+            return Err(CaseError::about(
+                dir,
+                found,
+                "write a Dockerfile beside case.toml, or remove the directory",
+            ));
+        }
+        Err(error) => return Err(unreadable(&dockerfile_path, &error)),
+    };
+    let toml_path = dir.join(CASE_TOML);
+    match std::fs::read_to_string(&toml_path) {
+        Ok(content) => {
+            let text = Text { path: toml_path, content: content.into() };
+            described(dir, id, dockerfile, &text, vocabulary)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => plain(dir, id, dockerfile),
+        Err(error) => Err(unreadable(&toml_path, &error)),
+    }
+}
+
+fn is_case(dir: &Path) -> bool {
+    dir.join(CASE_TOML).is_file() || dir.join(DOCKERFILE).is_file()
+}
+
+fn search(
+    dir: &Path,
+    components: &mut Vec<String>,
+    vocabulary: &Vocabulary,
+    cases: &mut Vec<Case>,
+) -> Result<(), CaseError> {
+    let error = |error: io::Error| unreadable(dir, &error);
+    let mut below = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(error)? {
+        let entry = entry.map_err(error)?;
+        if entry.file_type().map_err(error)?.is_dir()
+            && !entry.file_name().as_encoded_bytes().starts_with(b".")
+        {
+            below.push(entry.path());
+        }
+    }
+    below.sort();
+    for dir in below {
+        components.push(utf8_name(&dir)?);
+        if is_case(&dir) {
+            if let Some(id) = CaseId::new(components.iter().map(String::as_str)) {
+                cases.push(load_one(&dir, id, vocabulary)?);
+            }
+        } else {
+            search(&dir, components, vocabulary, cases)?;
+        }
+        components.pop();
+    }
+    Ok(())
+}
+
+/// A case that `case.toml` describes: the context is `context/` and what the file adds.
+fn described(
+    dir: &Path,
+    id: CaseId,
+    dockerfile: Arc<[u8]>,
+    text: &Text,
+    vocabulary: &Vocabulary,
+) -> Result<Case, CaseError> {
+    let wrong = |problem: Problem| problem.within(text);
+    let written: CaseToml =
+        toml::from_str(&text.content).map_err(|error| wrong(Problem::from_toml(&error)))?;
+    let context_dir = dir.join(CONTEXT);
+    let mut tree = if context_dir.is_dir() {
+        context::from_disk(&context_dir).map_err(|error| scan_failed(&context_dir, &error))?
+    } else {
+        context::empty()
+    };
+    for name in ["Dockerfile", "Dockerfile.dockerignore"] {
+        let beside = dir.join(name);
+        let bytes = if name == DOCKERFILE {
+            Some(dockerfile.clone())
+        } else {
+            std::fs::read(&beside).ok().map(Arc::from)
+        };
+        let Some(bytes) = bytes else { continue };
+        if tree.get(&At::from(name)).is_some() {
+            let found =
+                format!("there is another `{name}` beside context/, and that one is put into the context");
+            return Err(CaseError::about(
+                context_dir.join(name),
+                found,
+                "keep the one beside case.toml only",
+            ));
+        }
+        context::put_file(&mut tree, name, bytes);
+    }
+    context::plant(&mut tree, &written.context, context::CONTEXT_EPOCH).map_err(wrong)?;
+    let said = |name, key: &Option<toml::Spanned<String>>| {
+        key.as_ref().map(|text| check::said(name, text)).transpose().map_err(wrong)
+    };
+    Ok(Case {
+        id,
+        dir: dir.to_owned(),
+        dockerfile,
+        about: Some(check::said("about", &written.about).map_err(wrong)?),
+        origin: said("origin", &written.origin)?,
+        needs: written.needs.iter().map(|need| *need.get_ref()).collect(),
+        base: said("base", &written.base)?.unwrap_or_else(|| USUAL_BASE.to_owned()),
+        build: check::build(&written.build).map_err(wrong)?,
+        known: check::known(&written.known, vocabulary).map_err(wrong)?,
+        under: check::under(written.under, vocabulary).map_err(wrong)?,
+        volatile: check::volatile(&written.volatile).map_err(wrong)?,
+        outcomes: check::outcomes(&written.outcome, vocabulary).map_err(wrong)?,
+        context: tree,
+    })
+}
+
+/// Anybody's directory: all of it is the context, as in `docker build DIR`.
+fn plain(dir: &Path, id: CaseId, dockerfile: Arc<[u8]>) -> Result<Case, CaseError> {
+    Ok(Case {
+        id,
+        dir: dir.to_owned(),
+        dockerfile,
+        about: None,
+        origin: None,
+        needs: Default::default(),
+        base: USUAL_BASE.to_owned(),
+        build: Build::default(),
+        known: Vec::new(),
+        under: Vec::new(),
+        volatile: Vec::new(),
+        outcomes: Default::default(),
+        context: context::from_disk(dir).map_err(|error| scan_failed(dir, &error))?,
+    })
+}
+
+fn name_of(root: &Path) -> Result<CaseId, CaseError> {
+    let full: PathBuf = root.canonicalize().map_err(|error| unreadable(root, &error))?;
+    let name = utf8_name(&full)?;
+    CaseId::new([name.as_str()]).ok_or_else(|| CaseError::about(root, "it has no name", "name a directory"))
+}
+
+fn utf8_name(dir: &Path) -> Result<String, CaseError> {
+    let name = dir.file_name().unwrap_or_default();
+    name.to_str().map(str::to_owned).ok_or_else(|| {
+        CaseError::about(
+            dir,
+            "its name is not UTF-8, so it cannot be the name of a case",
+            "rename the directory",
+        )
+    })
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> CaseError {
+    CaseError::about(path, error.to_string(), "make it readable, or name another directory")
+}
+
+fn scan_failed(path: &Path, error: &dyn std::error::Error) -> CaseError {
+    CaseError::about(path, error.to_string(), "a context must be readable as a whole")
+}
