@@ -4,20 +4,29 @@
 //! or sockets is `samebuild-builder` or `samebuild`. What two images differ in is `samebuild-compare`'s question.
 
 pub mod at;
+pub mod compression;
 pub mod content;
 pub mod digest;
 pub mod entry;
 pub mod golden;
 pub mod image;
+pub mod layer_read;
+pub mod layer_write;
 pub mod mtime;
 pub mod source;
+pub mod tar_error;
+mod tar_header;
+mod tar_pax;
+mod tar_read;
+mod tar_write;
 pub mod tree;
 
 pub use at::At;
 pub use content::Content;
 pub use digest::Digest;
 pub use entry::{Entry, Kind, Meta};
-pub use image::{Image, Layer};
+pub use image::{Compression, Image, Layer};
+pub use layer_write::TarStyle;
 pub use mtime::{Epoch, Epochs, Mtime};
 pub use source::{Bytes, Source};
-pub use tree::Tree;
+pub use tree::{Inode, Tree};

@@ -1,0 +1,297 @@
+//! Gzip, zstd or nothing: told apart by their first bytes, read with a bound on how far they may expand, written in one
+//! pass. What is inside is not looked at.
+
+use std::io::{self, BufReader, Cursor, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+pub use crate::image::Compression;
+use crate::source::Source;
+
+/// How far compressed bytes may expand before they are taken for an attack; all in bytes.
+///
+/// Deflate cannot do better than 1032:1, so an honest gzip layer never meets the ratio.
+#[derive(Debug, Clone, Copy)]
+pub struct Expansion {
+    /// Uncompressed bytes that are always allowed.
+    pub free: u64,
+    /// Uncompressed bytes that are allowed for each compressed one.
+    pub ratio: u64,
+    /// Uncompressed bytes that are never exceeded.
+    pub total: u64,
+}
+
+impl Default for Expansion {
+    fn default() -> Self {
+        Self { free: 1 << 30, ratio: 1100, total: 1 << 38 }
+    }
+}
+
+/// Compressed bytes expand beyond what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{read} compressed bytes expand to more than {allowed}; this looks like a decompression bomb")]
+pub struct Bomb {
+    /// Compressed bytes read until then.
+    pub read: u64,
+    /// The limit, in uncompressed bytes.
+    pub allowed: u64,
+}
+
+impl Compression {
+    /// Tells by the first bytes (four are enough).
+    pub fn detect(first: &[u8]) -> Self {
+        match first {
+            [0x1f, 0x8b, 8, ..] => Self::Gzip,
+            // A frame, or a skippable frame as zstd:chunked and pzstd put before it.
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
+            _ => Self::None,
+        }
+    }
+
+    /// Tells by the first bytes of `source`.
+    pub fn of_source(source: &dyn Source) -> io::Result<Self> {
+        let mut first = Vec::new();
+        source.open(0, 4)?.take(4).read_to_end(&mut first)?;
+        Ok(Self::detect(&first))
+    }
+}
+
+/// Reads what is compressed in `reader`, however it is; never more than `expansion` allows.
+///
+/// A bomb is an error that holds a [`Bomb`]; compressed data that ends early has the kind `UnexpectedEof`, damaged data
+/// the kind `InvalidData`.
+pub fn reader<'r>(
+    mut reader: impl Read + Send + 'r,
+    expansion: Expansion,
+) -> io::Result<(Compression, Box<dyn Read + Send + 'r>)> {
+    let mut head = Vec::new();
+    reader.by_ref().take(4).read_to_end(&mut head)?;
+    let compression = Compression::detect(&head);
+    let all = Cursor::new(head).chain(reader);
+    let progress = Arc::new(Progress::default());
+    let counted = Counted { inner: all, progress: Arc::clone(&progress) };
+    let inner: Box<dyn Read + Send + 'r> = match compression {
+        Compression::None => return Ok((compression, Box::new(counted.inner))),
+        Compression::Gzip => {
+            Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(BUFFER, counted)))
+        }
+        Compression::Zstd => Box::new(zstd::Decoder::with_buffer(BufReader::with_capacity(BUFFER, counted))?),
+    };
+    Ok((compression, Box::new(Bounded { inner, progress, expansion, out: 0 })))
+}
+
+const BUFFER: usize = 128 * 1024;
+
+#[derive(Default)]
+struct Progress {
+    read: AtomicU64,
+    failed: AtomicBool,
+}
+
+/// Counts the compressed bytes, and remembers whether an error came from below.
+struct Counted<R> {
+    inner: R,
+    progress: Arc<Progress>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let result = self.inner.read(buffer);
+        match &result {
+            Ok(n) => {
+                self.progress.read.fetch_add(*n as u64, Relaxed);
+            }
+            Err(_) => self.progress.failed.store(true, Relaxed),
+        }
+        result
+    }
+}
+
+struct Bounded<R> {
+    inner: R,
+    progress: Arc<Progress>,
+    expansion: Expansion,
+    out: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = match self.inner.read(buffer) {
+            Ok(n) => n,
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof || self.progress.failed.load(Relaxed) => {
+                return Err(e);
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => return Err(e),
+            Err(e) => return Err(io::Error::new(io::ErrorKind::InvalidData, e)),
+        };
+        self.out += n as u64;
+        let read = self.progress.read.load(Relaxed);
+        let Expansion { free, ratio, total } = self.expansion;
+        let allowed = read.saturating_mul(ratio).saturating_add(free).min(total);
+        if self.out > allowed {
+            return Err(io::Error::other(Bomb { read, allowed }));
+        }
+        Ok(n)
+    }
+}
+
+/// The uncompressed bytes of a compressed source. Opening it anywhere reads it from its beginning: for a content now and
+/// then. Whoever needs many puts the bytes on disk first.
+pub struct Unpacked {
+    source: Arc<dyn Source>,
+    size: u64,
+    expansion: Expansion,
+}
+
+impl Unpacked {
+    /// `size` is that of the uncompressed bytes.
+    pub fn new(source: Arc<dyn Source>, size: u64, expansion: Expansion) -> Self {
+        Self { source, size, expansion }
+    }
+}
+
+impl Source for Unpacked {
+    fn open(&self, offset: u64, len: u64) -> io::Result<Box<dyn Read + Send + '_>> {
+        let (_, mut unpacked) = reader(self.source.open(0, self.source.size()?)?, self.expansion)?;
+        io::copy(&mut unpacked.by_ref().take(offset), &mut io::sink())?;
+        Ok(Box::new(unpacked.take(len)))
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.size)
+    }
+
+    fn name(&self) -> String {
+        format!("{}, uncompressed", self.source.name())
+    }
+}
+
+/// A writer that compresses; the same bytes give the same bytes.
+pub struct Encoder<W: Write>(Inner<W>);
+
+enum Inner<W: Write> {
+    None(W),
+    Gzip(flate2::write::GzEncoder<W>),
+    Zstd(zstd::Encoder<'static, W>),
+}
+
+impl<W: Write> Encoder<W> {
+    /// Gzip at level 6 without name or time, zstd at level 3 with a checksum.
+    pub fn new(out: W, compression: Compression) -> io::Result<Self> {
+        Ok(Self(match compression {
+            Compression::None => Inner::None(out),
+            Compression::Gzip => Inner::Gzip(flate2::write::GzEncoder::new(out, flate2::Compression::new(6))),
+            Compression::Zstd => {
+                let mut encoder = zstd::Encoder::new(out, 3)?;
+                encoder.include_checksum(true)?;
+                Inner::Zstd(encoder)
+            }
+        }))
+    }
+
+    /// Writes what is left; without it the output is truncated.
+    pub fn finish(self) -> io::Result<W> {
+        match self.0 {
+            Inner::None(out) => Ok(out),
+            Inner::Gzip(encoder) => encoder.finish(),
+            Inner::Zstd(encoder) => encoder.finish(),
+        }
+    }
+}
+
+impl<W: Write> Write for Encoder<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Inner::None(out) => out.write(bytes),
+            Inner::Gzip(encoder) => encoder.write(bytes),
+            Inner::Zstd(encoder) => encoder.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.0 {
+            Inner::None(out) => out.flush(),
+            Inner::Gzip(encoder) => encoder.flush(),
+            Inner::Zstd(encoder) => encoder.flush(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Bytes;
+
+    fn pack(bytes: &[u8], compression: Compression) -> Vec<u8> {
+        let mut encoder = Encoder::new(Vec::new(), compression).unwrap();
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn unpack(bytes: &[u8], expansion: Expansion) -> io::Result<Vec<u8>> {
+        let mut out = Vec::new();
+        reader(bytes, expansion)?.1.read_to_end(&mut out)?;
+        Ok(out)
+    }
+
+    const ALL: [Compression; 3] = [Compression::None, Compression::Gzip, Compression::Zstd];
+
+    #[test]
+    fn what_is_packed_comes_back_and_is_told_apart() {
+        for compression in ALL {
+            let packed = pack(b"some bytes", compression);
+            assert_eq!(Compression::detect(&packed), compression);
+            assert_eq!(unpack(&packed, Expansion::default()).unwrap(), b"some bytes");
+            assert_eq!(packed, pack(b"some bytes", compression), "the same every time");
+        }
+    }
+
+    #[test]
+    fn members_and_frames_in_a_row_are_one_stream() {
+        for compression in ALL {
+            let packed = [pack(b"one,", compression), pack(b"two", compression)].concat();
+            assert_eq!(unpack(&packed, Expansion::default()).unwrap(), b"one,two", "{compression:?}");
+        }
+    }
+
+    #[test]
+    fn compressed_bytes_that_end_early_are_an_unexpected_end_at_every_byte() {
+        for compression in [Compression::Gzip, Compression::Zstd] {
+            let packed = pack(&[7; 3000], compression);
+            for len in 4..packed.len() {
+                let error = unpack(&packed[..len], Expansion::default()).unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{compression:?} cut at {len}");
+            }
+        }
+    }
+
+    #[test]
+    fn damaged_bytes_are_invalid_data() {
+        for compression in [Compression::Gzip, Compression::Zstd] {
+            let mut packed = pack(&[7; 3000], compression);
+            let last = packed.len() - 1;
+            packed[last] ^= 1;
+            let error = unpack(&packed, Expansion::default()).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{compression:?}");
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_an_error_of_its_own() {
+        let tight = Expansion { free: 1000, ratio: 10, total: 1 << 20 };
+        for compression in [Compression::Gzip, Compression::Zstd] {
+            let error = unpack(&pack(&vec![0; 1 << 20], compression), tight).unwrap_err();
+            assert!(error.get_ref().is_some_and(|e| e.is::<Bomb>()), "{compression:?}: {error}");
+        }
+        assert_eq!(unpack(&[0; 5000], tight).unwrap().len(), 5000, "plain bytes do not expand");
+    }
+
+    #[test]
+    fn a_compressed_source_is_read_from_any_offset() {
+        let packed: Arc<dyn Source> = Arc::new(Bytes::new(pack(b"0123456789", Compression::Gzip)));
+        let unpacked = Unpacked::new(packed, 10, Expansion::default());
+        let mut out = Vec::new();
+        unpacked.open(3, 4).unwrap().read_to_end(&mut out).unwrap();
+        assert_eq!(out, b"3456");
+    }
+}

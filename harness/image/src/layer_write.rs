@@ -1,0 +1,239 @@
+//! A layer's tar from its entries, byte for byte as Go's `archive/tar` makes it for Docker, containerd and BuildKit:
+//! hashed, compressed and written in one pass. Which entries a layer has is the builder's step; where the bytes go is the
+//! writer's that is handed in.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+
+use crate::at::At;
+use crate::compression::{Compression, Encoder};
+use crate::content::Content;
+use crate::digest::{Digest, HashWriter};
+use crate::entry::{Entry, Kind};
+use crate::tar_header::BLOCK;
+use crate::tar_pax::{Records, XATTR};
+use crate::tar_write::{self, Fields};
+
+/// The points at which builders' tars differ though their entries are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TarStyle {
+    pub mode: ModeField,
+    pub times: Times,
+    pub names: OwnerNames,
+}
+
+/// What the mode field of a header holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ModeField {
+    /// Permissions alone, `0000644`, as Go has written since 1.9: containerd and what builds on its differ.
+    Permissions,
+    /// The file's type too, `0100644` and `040755`: Docker's own archiver keeps what Go 1.8 wrote, so that digests stay.
+    /// Whiteouts are without: their headers are made afresh.
+    TypeAndPermissions,
+}
+
+/// What becomes of fractions of a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Times {
+    /// Cut off.
+    WholeSeconds,
+    /// Kept in a PAX record.
+    Fractions,
+}
+
+/// Whether owners are named beside their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OwnerNames {
+    /// As the entry has it, which is not at all where a builder made it.
+    AsGiven,
+    /// 0 is `root` where the entry has no name. Docker 20.10 asks the passwd and group files of the machine its daemon
+    /// runs on; what other numbers are called there cannot be known, so they stay without.
+    Root,
+}
+
+impl TarStyle {
+    /// Permissions alone, whole seconds, no names: what containerd's differ and BuildKit's write.
+    pub const PLAIN: Self =
+        Self { mode: ModeField::Permissions, times: Times::WholeSeconds, names: OwnerNames::AsGiven };
+    /// The file's type too, whole seconds, `root` by name: what Docker 20.10's own archiver writes.
+    pub const TYPED: Self =
+        Self { mode: ModeField::TypeAndPermissions, times: Times::WholeSeconds, names: OwnerNames::Root };
+}
+
+/// What was written; sizes in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Digest of the uncompressed tar.
+    pub diff_id: Digest,
+    /// Size of the uncompressed tar.
+    pub size: u64,
+    /// Digest of what was written.
+    pub blob_digest: Digest,
+    /// Size of what was written.
+    pub blob_size: u64,
+}
+
+/// Why a layer cannot be written; `at` is the entry's place.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    #[error("write the tar: entry {at}: {why}")]
+    Entry { at: At, why: String },
+    #[error("write the tar: entry {at}: its time is `{mtime}`, which means something in a golden only")]
+    NamedTime { at: At, mtime: String },
+    #[error("write the tar: entry {at}: read its content: {error}")]
+    Content { at: At, error: io::Error },
+    #[error("write the tar: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Writes `entries` in their order, compressed, to `out`.
+pub fn write<'e, W: Write>(
+    entries: impl IntoIterator<Item = &'e Entry>,
+    style: TarStyle,
+    compression: Compression,
+    out: W,
+) -> Result<Written, WriteError> {
+    let mut packer = Packer::new(out, compression)?;
+    write_tar(entries, style, &mut packer)?;
+    Ok(packer.finish()?.1)
+}
+
+/// Writes `entries` in their order as an uncompressed tar, its end included.
+pub fn write_tar<'e>(
+    entries: impl IntoIterator<Item = &'e Entry>,
+    style: TarStyle,
+    mut out: impl Write,
+) -> Result<(), WriteError> {
+    let mut special = BTreeMap::new();
+    let mut head = Vec::new();
+    for entry in entries {
+        head.clear();
+        let type_bits = type_bits(entry, &mut special);
+        let bits = if style.mode == ModeField::TypeAndPermissions { type_bits } else { 0 };
+        header(entry, style, bits, &mut head)?;
+        out.write_all(&head)?;
+        if let Kind::File(content) = &entry.kind {
+            write_content(&entry.at, content, &mut out)?;
+        }
+    }
+    out.write_all(&[0; 2 * BLOCK])?;
+    Ok(())
+}
+
+/// Writes an uncompressed tar that exists already, compressed, to `out`.
+pub fn pack<W: Write>(mut tar: impl Read, compression: Compression, out: W) -> io::Result<(W, Written)> {
+    let mut packer = Packer::new(out, compression)?;
+    io::copy(&mut tar, &mut packer)?;
+    packer.finish()
+}
+
+/// Takes both digests while it compresses.
+struct Packer<W: Write>(HashWriter<Encoder<HashWriter<W>>>);
+
+impl<W: Write> Packer<W> {
+    fn new(out: W, compression: Compression) -> io::Result<Self> {
+        Ok(Self(HashWriter::new(Encoder::new(HashWriter::new(out), compression)?)))
+    }
+
+    fn finish(self) -> io::Result<(W, Written)> {
+        let (encoder, diff_id, size) = self.0.finish();
+        let (mut out, blob_digest, blob_size) = encoder.finish()?.finish();
+        out.flush()?;
+        Ok((out, Written { diff_id, size, blob_digest, blob_size }))
+    }
+}
+
+impl<W: Write> Write for Packer<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// The bits of the entry's type. A hard link has those of what it links to, remembered in `special` where that is no
+/// regular file.
+fn type_bits<'e>(entry: &'e Entry, special: &mut BTreeMap<&'e At, u32>) -> u32 {
+    let bits = match &entry.kind {
+        Kind::Hardlink(target) => return special.get(target).copied().unwrap_or(0o100_000),
+        Kind::File(_) if entry.whiteout().is_some() => 0,
+        Kind::File(_) => 0o100_000,
+        Kind::Dir => 0o040_000,
+        Kind::Symlink(_) => 0o120_000,
+        Kind::Char { .. } => 0o020_000,
+        Kind::Block { .. } => 0o060_000,
+        Kind::Fifo => 0o010_000,
+    };
+    if !matches!(entry.kind, Kind::File(_) | Kind::Dir) {
+        special.insert(&entry.at, bits);
+    }
+    bits
+}
+
+fn header(entry: &Entry, style: TarStyle, type_bits: u32, out: &mut Vec<u8>) -> Result<(), WriteError> {
+    let meta = &entry.meta;
+    let named = || WriteError::NamedTime { at: entry.at.clone(), mtime: meta.mtime.to_string() };
+    let (secs, nanos) = meta.mtime.timestamp().ok_or_else(named)?;
+    let (flag, link, size, major, minor): (u8, &[u8], u64, u32, u32) = match &entry.kind {
+        Kind::File(content) => (b'0', b"", content.size(), 0, 0),
+        Kind::Hardlink(target) => (b'1', target.as_bytes(), 0, 0, 0),
+        Kind::Symlink(target) => (b'2', target, 0, 0, 0),
+        Kind::Char { major, minor } => (b'3', b"", 0, *major, *minor),
+        Kind::Block { major, minor } => (b'4', b"", 0, *major, *minor),
+        Kind::Dir => (b'5', b"", 0, 0, 0),
+        Kind::Fifo => (b'6', b"", 0, 0, 0),
+    };
+    let fields = Fields {
+        path: &entry.path(),
+        link,
+        flag,
+        mode: meta.mode | type_bits,
+        uid: meta.uid,
+        gid: meta.gid,
+        size,
+        secs,
+        nanos: if style.times == Times::Fractions { nanos } else { 0 },
+        uname: style.names.of(&entry.uname, meta.uid),
+        gname: style.names.of(&entry.gname, meta.gid),
+        major,
+        minor,
+    };
+    let xattr = |(name, value): (&Vec<u8>, &Vec<u8>)| ([XATTR, name].concat(), value.clone());
+    let records: Records = meta.xattrs.iter().map(xattr).collect();
+    tar_write::encode(&fields, records, out).map_err(|why| WriteError::Entry { at: entry.at.clone(), why })
+}
+
+impl OwnerNames {
+    fn of(self, given: &[u8], id: u64) -> &[u8] {
+        match self {
+            Self::Root if given.is_empty() && id == 0 => b"root",
+            Self::Root | Self::AsGiven => given,
+        }
+    }
+}
+
+fn write_content(at: &At, content: &Content, out: &mut impl Write) -> Result<(), WriteError> {
+    let failed = |error| WriteError::Content { at: at.clone(), error };
+    let mut reader = content.open().map_err(failed)?.take(content.size());
+    let mut left = content.size();
+    let mut buffer = vec![0; 128 * 1024];
+    while left > 0 {
+        match reader.read(&mut buffer) {
+            Ok(0) => {
+                let why = format!("ended {left} bytes before its size; it changed while it was read");
+                return Err(failed(io::Error::new(io::ErrorKind::UnexpectedEof, why)));
+            }
+            Ok(n) => {
+                out.write_all(&buffer[..n])?;
+                left -= n as u64;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(failed(e)),
+        }
+    }
+    let padding = content.size().next_multiple_of(BLOCK as u64) - content.size();
+    out.write_all(&[0; BLOCK][..padding as usize])?;
+    Ok(())
+}
