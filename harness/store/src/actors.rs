@@ -5,8 +5,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::engine::Answer;
-use crate::floor::Signal;
-use crate::names::Reference;
+use crate::floor::{Guard, Signal};
+use crate::names::{ImageId, Reference};
 use crate::session::{Pass, Ready, Request, Session};
 use crate::strategies::Strategy;
 
@@ -22,7 +22,35 @@ pub async fn pruner(session: Session, strategy: &dyn Strategy, pass: Pass) {
 
 /// Runs one build and hands over its outcome.
 pub async fn builder(session: Session, strategy: &dyn Strategy, request: Request, outcome: Outcome) {
+    asked(&session, request).await;
     let built = strategy.build(&session, request).await;
+    report(&session, request, built, &outcome);
+}
+
+/// Asks the artifact cache first, which has `cached` for this request, and builds when that is gone.
+pub async fn finder(
+    session: Session,
+    strategy: &dyn Strategy,
+    request: Request,
+    cached: ImageId,
+    outcome: Outcome,
+) {
+    asked(&session, request).await;
+    let found = strategy.find(&session, request, cached).await;
+    let built = match found {
+        Ok(None) => strategy.build(&session, request).await,
+        Ok(Some(ready)) => Ok(ready),
+        Err(error) => Err(error),
+    };
+    report(&session, request, built, &outcome);
+}
+
+async fn asked(session: &Session, request: Request) {
+    session.floor.turn(Guard::Always).await;
+    session.floor.say(|| format!("is asked for {}", session.engine.show_name(request.policy_name())));
+}
+
+fn report(session: &Session, request: Request, built: Answer<Ready>, outcome: &Outcome) {
     match built {
         Ok(ready) => {
             session.floor.say(|| format!("reports {} ready", session.engine.show_name(ready.name)));
@@ -37,10 +65,19 @@ pub async fn builder(session: Session, strategy: &dyn Strategy, request: Request
     session.floor.raise(Signal::Built(request.number));
 }
 
+/// Ctrl-C: these actors go away, wherever they are; a request already sent is still done.
+pub async fn canceller(session: Session, actors: &[u8]) {
+    session.floor.turn(Guard::Always).await;
+    actors.iter().for_each(|actor| session.floor.cancel(*actor));
+    session.floor.say(|| "Ctrl-C".into());
+    session.floor.raise(Signal::Cue(0));
+}
+
 /// Waits for a build and runs a container from the name it promised; then releases the image.
 /// A failed build is not deployed.
 pub async fn deployer(session: Session, build: u8, outcome: Outcome) {
     session.floor.wait(Signal::Built(build)).await;
+    session.floor.say(|| format!("sees that build {build} is over"));
     let built = outcome.get();
     session.floor.see(&built);
     let Some(Ok(ready)) = built else {

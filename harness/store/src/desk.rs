@@ -29,7 +29,7 @@ pub enum DeskGuard {
     Idle(Repository),
     /// No delete of the repository is in flight, and none has been overtaken `PATIENCE` times.
     MayOpen(Repository),
-    /// The image is not locked, the repository idle, and deleting not paused.
+    /// The image is not locked, the repository idle, no build waits to open, and deleting is not paused.
     MayDelete(ImageId, Repository),
 }
 
@@ -53,6 +53,7 @@ pub(crate) struct DeskState {
 
 #[derive(Default, Clone, Copy, Hash)]
 struct Traffic {
+    opening: u8,
     open: u8,
     deleting: u8,
     wanting: u8,
@@ -72,15 +73,18 @@ impl Desk {
     pub async fn lock(&self, image: ImageId) -> Locked {
         self.turn(DeskGuard::Unlocked(image)).await;
         self.with(|desk| desk.locked.push(image));
+        self.floor.say(|| format!("locks {image}"));
         Locked { desk: self.clone(), image }
     }
 
-    /// Adds one user of `image`. Deleters at this desk leave it alone until as many `release`s.
-    pub fn hold(&self, image: ImageId) {
+    /// Adds one user of `image`. Deleters at this desk leave it alone while the guard is there or, once it was
+    /// handed over, until `release`.
+    pub fn hold(&self, image: ImageId) -> Held {
         self.with(|desk| match desk.live.iter_mut().find(|(id, _)| *id == image) {
             Some((_, users)) => *users += 1,
             None => desk.live.push((image, 1)),
         });
+        Held { desk: self.clone(), image: Some(image) }
     }
 
     /// Takes one user of `image` away.
@@ -103,6 +107,8 @@ impl Desk {
     /// Opens a build of `repository`: from now on its deletes wait. Itself waits for a delete in flight, at
     /// most one.
     pub async fn open(&self, repository: Repository) -> Open {
+        self.with(|desk| desk.traffic(repository).opening += 1);
+        let _opening = Opening { desk: self, repository };
         self.turn(DeskGuard::MayOpen(repository)).await;
         self.with(|desk| {
             let traffic = desk.traffic(repository);
@@ -110,6 +116,7 @@ impl Desk {
             traffic.generation += 1;
             traffic.overtaken += u8::from(traffic.wanting > 0);
         });
+        self.floor.say(|| format!("opens a build of {repository}"));
         Open { desk: self.clone(), repository }
     }
 
@@ -118,6 +125,7 @@ impl Desk {
         self.turn(DeskGuard::Idle(repository)).await;
         let generation = self.with(|desk| desk.traffic(repository).generation);
         self.floor.see(&generation);
+        self.floor.say(|| format!("finds no build of {repository} open"));
         generation
     }
 
@@ -133,15 +141,18 @@ impl Desk {
         let (now, live) = self.with(|desk| (desk.traffic(repository).generation, desk.is_live(image)));
         self.floor.see(&(now == generation, live));
         if now != generation {
+            self.floor.say(|| "throws its list away: a build has come and gone".into());
             return Permit::Stale;
         }
         if live {
+            self.floor.say(|| format!("skips {image}: a build uses it"));
             return Permit::Live;
         }
         self.with(|desk| {
             desk.locked.push(image);
             desk.traffic(repository).deleting += 1;
         });
+        self.floor.say(|| format!("locks {image} to delete it"));
         Permit::Granted(Deleting { desk: self.clone(), image, repository })
     }
 
@@ -172,7 +183,9 @@ impl DeskState {
                 traffic.deleting == 0 && (traffic.wanting == 0 || traffic.overtaken < PATIENCE)
             }
             DeskGuard::MayDelete(image, repository) => {
-                self.paused == 0 && self.seen(repository).open == 0 && !self.locked.contains(&image)
+                let traffic = self.seen(repository);
+                let first = traffic.opening == 0 || traffic.overtaken >= PATIENCE;
+                first && traffic.open == 0 && self.paused == 0 && !self.locked.contains(&image)
             }
         }
     }
@@ -232,6 +245,38 @@ impl Drop for Deleting {
             desk.traffic(self.repository).deleting -= 1;
             desk.traffic(self.repository).overtaken = 0;
         });
+    }
+}
+
+/// One user of an image; dropping it takes the user away.
+pub struct Held {
+    desk: Desk,
+    image: Option<ImageId>,
+}
+
+impl Held {
+    /// Leaves the image live: whoever it was promised to calls `release`.
+    pub fn hand_over(mut self) {
+        self.image = None;
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(image) = self.image {
+            self.desk.release(image);
+        }
+    }
+}
+
+struct Opening<'a> {
+    desk: &'a Desk,
+    repository: Repository,
+}
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        self.desk.with(|desk| desk.traffic(self.repository).opening -= 1);
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Summary {
     /// Seconds. Equal for images built in one second, and for all of ko, jib, bazel and buildpacks (the epoch).
     pub created: u32,
     pub names: Vec<Name>,
+    /// The image this one was built on, where the engine keeps that (graphdriver only).
+    pub parent: Option<ImageId>,
 }
 
 /// One container as an engine lists it.

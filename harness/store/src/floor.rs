@@ -249,7 +249,10 @@ impl Future for Turn<'_> {
 }
 
 /// The actors of a run, as futures; `None` once ended.
-pub type Cast<'a> = Vec<Option<Pin<Box<dyn Future<Output = ()> + 'a>>>>;
+pub type Cast<'a> = Vec<Option<Acting<'a>>>;
+
+/// An actor.
+pub type Acting<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 /// What a run's observer wants after a turn.
 pub enum Next {

@@ -10,8 +10,8 @@ use std::hash::Hash;
 use crate::engine::EngineError;
 use crate::mix::Mix;
 use crate::model::World;
-use crate::names::{ImageId, Name, Reference};
-use crate::session::{Journal, Pass, Ready, Victims};
+use crate::names::{ImageId, Name, Reference, Repository};
+use crate::session::{Journal, Milestone, Pass, Ready, Victims};
 
 /// The invariants, in the order in which they are reported when several break in one turn.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -101,11 +101,12 @@ struct Promises {
     ready: Vec<Promise>,
     ended: u64,
     retries: Vec<(u8, u8)>,
-    opening: Vec<(u8, u8)>,
+    opening: Vec<(u8, Repository, u8)>,
     victims: Vec<ImageId>,
     pruned: u64,
     new_images: u8,
     deletes: u8,
+    reached: u8,
     violation: Option<Violation>,
     /// Reported only when nothing else breaks: it is the shadow of a breach to come.
     suspicion: Option<Violation>,
@@ -126,13 +127,25 @@ pub struct Cost {
     pub new_images: u64,
     pub retries: u64,
     pub deletes: u64,
+    /// A bit for each `Milestone` reached.
+    pub reached: u8,
 }
 
 impl Cost {
+    /// The milestones reached.
+    pub fn milestones(&self) -> impl Iterator<Item = Milestone> {
+        let reached = self.reached;
+        Milestone::ALL
+            .into_iter()
+            .map(|(milestone, _)| milestone)
+            .filter(move |m| reached & (1 << *m as u8) != 0)
+    }
+
     pub(crate) fn add(&mut self, other: Cost) {
         self.new_images += other.new_images;
         self.retries += other.retries;
         self.deletes += other.deletes;
+        self.reached |= other.reached;
     }
 }
 
@@ -172,6 +185,7 @@ impl Ledger {
                 .collect();
             let dead = promises.victims.iter().copied().find(|id| {
                 world.exists(*id)
+                    && world.names_of(*id).all(|name| name.repository == pass.repository)
                     && !kept.contains(id)
                     && !world.has_container(*id)
                     && !promises.ready.iter().any(|ready| ready.id == *id && !ready.released)
@@ -195,6 +209,7 @@ impl Ledger {
             new_images: u64::from(promises.new_images),
             retries: promises.retries.iter().map(|(_, n)| u64::from(*n)).sum(),
             deletes: u64::from(promises.deletes),
+            reached: promises.reached,
         }
     }
 
@@ -215,7 +230,7 @@ impl Ledger {
     }
 
     /// A client's DELETE reaches the engine.
-    pub(crate) fn delete_begins(&self, id: ImageId) {
+    pub(crate) fn delete_begins(&self, world: &World, id: ImageId) {
         let mut promises = self.0.borrow_mut();
         promises.deletes = promises.deletes.saturating_add(1);
         let published = promises.is_promised(id);
@@ -224,8 +239,10 @@ impl Ledger {
                 .suspicion
                 .get_or_insert(Violation { invariant: Invariant::Inv9, detail: Detail::Image(id) });
         }
-        promises.opening.iter_mut().for_each(|(_, begun)| *begun += 1);
-        if let Some((build, _)) = promises.opening.iter().find(|(_, begun)| *begun > 1).copied() {
+        for (_, repository, begun) in &mut promises.opening {
+            *begun += u8::from(world.names_of(id).any(|name| name.repository == *repository));
+        }
+        if let Some((build, ..)) = promises.opening.iter().find(|(.., begun)| *begun > 1).copied() {
             promises.breach(Invariant::Inv10, Detail::Build(build));
         }
     }
@@ -274,12 +291,12 @@ impl Journal for Ledger {
         self.0.borrow_mut().pruned |= 1 << pass;
     }
 
-    fn opening(&self, build: u8) {
-        self.0.borrow_mut().opening.push((build, 0));
+    fn opening(&self, build: u8, repository: Repository) {
+        self.0.borrow_mut().opening.push((build, repository, 0));
     }
 
     fn opened(&self, build: u8) {
-        self.0.borrow_mut().opening.retain(|(other, _)| *other != build);
+        self.0.borrow_mut().opening.retain(|(other, ..)| *other != build);
     }
 
     fn retried(&self, build: u8) {
@@ -312,6 +329,10 @@ impl Journal for Ledger {
         if error != EngineError::ConnectionLost {
             promises.breach(Invariant::Inv10, Detail::BuildFailed(build, error));
         }
+    }
+
+    fn reached(&self, milestone: Milestone) {
+        self.0.borrow_mut().reached |= 1 << milestone as u8;
     }
 
     fn lost(&self, _build: u8, id: ImageId) {

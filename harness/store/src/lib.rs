@@ -25,6 +25,7 @@ pub mod invariants;
 mod mix;
 pub mod model;
 pub mod names;
+pub mod plan;
 pub mod races;
 pub mod report;
 pub mod schedule;

@@ -28,8 +28,9 @@ pub struct Pass {
     pub repository: Repository,
     /// How many of the newest images stay.
     pub keep: u8,
-    /// The build this pass was started by.
-    pub build: u8,
+    /// The build this pass was started by, if any, and the number of the policy tag that build gives.
+    pub build: Option<u8>,
+    pub tag: u16,
     pub victims: Victims,
 }
 
@@ -38,8 +39,8 @@ pub struct Pass {
 pub enum Victims {
     /// All but the newest `keep` of the repository.
     Older,
-    /// The image that this name stood for before the build (Skaffold's dev loop, #8897).
-    Previous(Name),
+    /// The image that the last build replaced (Skaffold's dev loop, #8897).
+    Previous(ImageId),
     /// Every image of the engine that is not in use: `image prune --all`.
     Unused,
 }
@@ -77,7 +78,7 @@ pub trait Journal {
     /// A pass has ended by itself.
     fn pruned(&self, _pass: u8) {}
     /// A build asks to begin, and begins.
-    fn opening(&self, _build: u8) {}
+    fn opening(&self, _build: u8, _repository: Repository) {}
     fn opened(&self, _build: u8) {}
     /// A build starts over because its image was deleted under it.
     fn retried(&self, _build: u8) {}
@@ -89,10 +90,44 @@ pub trait Journal {
     fn found(&self, _build: u8, _id: ImageId) {}
     /// An image reported as found was gone when it was used.
     fn lost(&self, _build: u8, _id: ImageId) {}
+    /// Something that a run must sometimes do, lest a search prove nothing.
+    fn reached(&self, _milestone: Milestone) {}
     /// The user of a build's image was refused it.
     fn refused(&self, _build: u8, _error: EngineError) {}
     /// The user of a build's image is done.
     fn released(&self, _build: u8) {}
+}
+
+/// Places in the protocol that a search must reach now and then.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Milestone {
+    /// A deleter left an image alone because a build uses it.
+    SkippedLive,
+    /// A deleter left an image alone because of a container or a new name.
+    SkippedUsed,
+    /// A deleter threw its list away because a build had come and gone.
+    ListedAgain,
+    /// A build found its image deleted and started over.
+    BuiltAgain,
+    /// A delete was repeated because its outcome was unknown.
+    DeletedAgain,
+    /// A deleter that was cancelled waited for the answer to its request.
+    Drained,
+    /// The artifact cache's image was gone, and it said so.
+    CacheMissed,
+}
+
+impl Milestone {
+    /// Every milestone with what it means.
+    pub const ALL: [(Milestone, &str); 7] = [
+        (Milestone::SkippedLive, "left a live image alone"),
+        (Milestone::SkippedUsed, "left a used image alone"),
+        (Milestone::ListedAgain, "listed again"),
+        (Milestone::BuiltAgain, "built again"),
+        (Milestone::DeletedAgain, "deleted again"),
+        (Milestone::Drained, "drained"),
+        (Milestone::CacheMissed, "missed the cache"),
+    ];
 }
 
 /// A journal that nobody reads.

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::actors;
 use crate::desk::Desk;
-use crate::floor::{Actor, Cast, Conductor, End, Floor, Next, drive};
+use crate::floor::{Acting, Actor, Cast, Conductor, End, Floor, Next, Signal, drive};
 use crate::invariants::{Cost, Detail, Invariant, Ledger, Violation};
 use crate::mix::Mix;
 use crate::model::{Mode, ModelEngine, World};
@@ -121,16 +121,29 @@ impl Stage {
                 machine: machine.clone(),
                 journal: self.ledger.clone(),
             };
-            cast.push(Some(match part.role {
+            let acting: Acting<'a> = match part.role {
                 Role::Prune(pass) => Box::pin(actors::pruner(session, strategy, pass)),
                 Role::Build(request) => {
                     let outcome = entry(&mut outcomes, request.number, Default::default);
                     Box::pin(actors::builder(session, strategy, request, outcome))
                 }
+                Role::Find(request, cached) => {
+                    let outcome = entry(&mut outcomes, request.number, Default::default);
+                    Box::pin(actors::finder(session, strategy, request, cached, outcome))
+                }
                 Role::Deploy { build } => {
                     let outcome = entry(&mut outcomes, build, Default::default);
                     Box::pin(actors::deployer(session, build, outcome))
                 }
+                Role::Cancel(actors) => Box::pin(actors::canceller(session, actors)),
+                Role::Restart => {
+                    let engine = engine.clone();
+                    Box::pin(async move { engine.restart().await })
+                }
+            };
+            cast.push(Some(match part.after {
+                None => acting,
+                Some(signal) => Box::pin(after(self.floor.clone(), signal, acting)),
             }));
         }
         cast
@@ -153,6 +166,11 @@ impl Stage {
         }
         self.ledger.check_end(&self.world.borrow(), &setting.passes())
     }
+}
+
+async fn after(floor: Rc<Floor>, signal: Signal, acting: Acting<'_>) {
+    floor.wait(signal).await;
+    acting.await;
 }
 
 fn entry<T: Clone>(table: &mut Vec<(u8, T)>, key: u8, new: impl FnOnce() -> T) -> T {
@@ -197,7 +215,7 @@ impl Conductor for Turning<'_, '_> {
             self.stage.world.borrow_mut().changed = false;
         }
         if self.tracing {
-            let text = if said.is_empty() { "goes on: its wait is over".into() } else { said };
+            let text = if said.is_empty() { "goes on".into() } else { said };
             let breaks = self.violated.filter(|(_, at)| *at == turn).map(|(violation, _)| violation);
             let actor = self.setting.race.cast[usize::from(actor)].name;
             self.rows.push(Row { turn, actor, text, breaks });

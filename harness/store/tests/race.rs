@@ -59,7 +59,7 @@ fn a_seed_means_the_same_schedule_in_every_run() {
 
 #[test]
 fn a_schedule_that_does_not_fit_is_an_error_that_names_the_turn() {
-    let line = "samebuild-schedule v1 race=skaffold-9251 strategy=sync engine=graph old=1 turns=0,1";
+    let line = "samebuild-schedule v1 race=skaffold-9251 strategy=sync engine=graph old=1 turns=0,1,1";
     let error = explore::replay(&line.parse().unwrap()).unwrap_err();
-    assert!(error.to_string().contains("actor 1 cannot move at turn 2"), "{error}");
+    assert!(error.to_string().contains("actor 1 cannot move at turn 3"), "{error}");
 }

@@ -17,7 +17,7 @@ impl ModelEngine {
             self.floor.say(|| format!("DELETE {target}"));
             return self.answer(Err(EngineError::NoSuchImage(target)));
         };
-        self.ledger.delete_begins(id);
+        self.ledger.delete_begins(&self.world(), id);
         let names: Vec<Name> = self.world().names_of(id).collect();
         self.floor.see(&(id, &names));
         self.floor.say(|| format!("DELETE {target}{}: reads its {} names", forced(options), names.len()));

@@ -156,7 +156,8 @@ impl World {
     }
 
     pub(crate) fn summary(&self, id: ImageId) -> Summary {
-        Summary { id, created: self.images[id.0 as usize].created, names: self.names_of(id).collect() }
+        let Image { created, parent, .. } = self.images[id.0 as usize];
+        Summary { id, created, names: self.names_of(id).collect(), parent }
     }
 
     /// Existing images with a name in `repository`, newest first, ties by age of ID: the older first, as an

@@ -3,7 +3,7 @@
 
 use crate::engine::{Answer, Call};
 use crate::floor::Signal;
-use crate::session::{Pass, Ready, Request, Session};
+use crate::session::{Pass, Ready, Request, Session, Victims};
 use crate::strategies::{Strategy, steps};
 
 /// `async-by-id`.
@@ -12,6 +12,9 @@ pub struct AsyncById;
 impl Strategy for AsyncById {
     fn prune<'a>(&'a self, session: &'a Session, pass: Pass) -> Call<'a, ()> {
         Box::pin(async move {
+            if pass.victims == Victims::Unused {
+                return steps::engine_prune(session, pass).await;
+            }
             let victims = steps::collect(session, pass).await;
             let _ = session.engine.disk_usage().await;
             steps::delete_by_id(session, victims).await;
@@ -22,6 +25,7 @@ impl Strategy for AsyncById {
         Box::pin(async move {
             if let Some(pass) = request.pass {
                 session.floor.wait(Signal::Listed(pass)).await;
+                session.floor.say(|| "sees that the list is taken".into());
             }
             steps::build_and_name(session, request).await
         })

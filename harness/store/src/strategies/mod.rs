@@ -3,13 +3,25 @@
 //! Leaves the steps that several share to `steps`.
 
 mod async_by_id;
+mod by_ref;
+mod fence;
+mod generation;
+mod lease;
+mod revalidate;
 pub mod steps;
 mod sync;
 
 use crate::engine::{Answer, Call};
+use crate::floor::Signal;
+use crate::names::ImageId;
 use crate::session::{Pass, Ready, Request, Session};
 
 pub use async_by_id::AsyncById;
+pub use by_ref::ByRef;
+pub use fence::Fence;
+pub use generation::Generation;
+pub use lease::Lease;
+pub use revalidate::Revalidate;
 pub use sync::Sync;
 
 /// A way to prune and to build next to it. Implement it to race your own.
@@ -18,6 +30,25 @@ pub trait Strategy: std::marker::Sync {
     fn prune<'a>(&'a self, session: &'a Session, pass: Pass) -> Call<'a, ()>;
     /// One build, until its image can be promised to its user.
     fn build<'a>(&'a self, session: &'a Session, request: Request) -> Call<'a, Answer<Ready>>;
+    /// The artifact cache says that `cached` is what `request` would build: its image under its unique name, or
+    /// `None` when it is gone. Without a protocol: look, report found, give it its name.
+    fn find<'a>(
+        &'a self,
+        session: &'a Session,
+        request: Request,
+        cached: ImageId,
+    ) -> Call<'a, Answer<Option<Ready>>> {
+        Box::pin(async move {
+            if let Some(pass) = request.pass {
+                session.floor.wait(self.finds_after(pass)).await;
+            }
+            steps::find_and_name(session, request, cached).await
+        })
+    }
+    /// What `find` waits for when the build has a prune pass: by default that its list was taken.
+    fn finds_after(&self, pass: u8) -> Signal {
+        Signal::Listed(pass)
+    }
 }
 
 /// What is known of a strategy.
@@ -50,6 +81,36 @@ pub const STRATEGIES: &[Row] = &[
         about: "list and delete before the build starts; the build waits for the whole prune",
         expected: Expected::Survives,
         strategy: &Sync,
+    },
+    Row {
+        id: "by-ref",
+        about: "delete the listed names without force; every build gives a fresh policy tag",
+        expected: Expected::CaughtIn("skaffold-9251"),
+        strategy: &ByRef,
+    },
+    Row {
+        id: "revalidate",
+        about: "just before each delete, skip the image that the build's tag stands for",
+        expected: Expected::CaughtIn("skaffold-9251"),
+        strategy: &Revalidate,
+    },
+    Row {
+        id: "fence",
+        about: "delete only after the build, and not the image it returned",
+        expected: Expected::CaughtIn("overlapping-builds"),
+        strategy: &Fence,
+    },
+    Row {
+        id: "lease",
+        about: "builds pin their image with a lease tag; the pruner skips leased images",
+        expected: Expected::CaughtIn("skaffold-9251"),
+        strategy: &Lease,
+    },
+    Row {
+        id: "generation",
+        about: "fence by generation, lock each image, verify after the build, drain before exit",
+        expected: Expected::Survives,
+        strategy: &Generation,
     },
 ];
 

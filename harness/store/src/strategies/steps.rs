@@ -1,22 +1,19 @@
 //! Answers: which steps do strategies share? Listing victims, deleting them by ID, the plain build.
 
-use crate::engine::{Answer, Build, Delete, Summary};
+use crate::engine::{Answer, Build, Delete, EngineError, Summary};
 use crate::floor::Signal;
 use crate::names::{ImageId, Name, Reference};
-use crate::session::{Pass, Ready, Request, Session, Victims};
+use crate::session::{Milestone, Pass, Ready, Request, Session, Victims};
 
 /// Lists the victims of `pass`, reports them, and lets those that wait for the list go on.
 /// An engine that does not answer yields no victims.
 pub async fn collect(session: &Session, pass: Pass) -> Vec<Summary> {
-    let victims = match pass.victims {
+    let victims: Vec<Summary> = match pass.victims {
         Victims::Older | Victims::Unused => {
             let list = session.engine.list(pass.repository).await.unwrap_or_default();
             list.into_iter().skip(usize::from(pass.keep)).collect()
         }
-        Victims::Previous(name) => match session.engine.resolve(name).await {
-            Ok(id) => vec![Summary { id, created: 0, names: vec![name] }],
-            Err(_) => Vec::new(),
-        },
+        Victims::Previous(id) => session.engine.inspect(id).await.into_iter().collect(),
     };
     report(session, pass, &victims);
     victims
@@ -35,6 +32,32 @@ pub async fn delete_by_id(session: &Session, victims: Vec<Summary>) {
     for victim in victims {
         let options = Delete { force: true, parents: true };
         let _ = session.engine.delete(Reference::Id(victim.id), options).await;
+    }
+}
+
+/// `image prune --all`, as the engine does it.
+pub async fn engine_prune(session: &Session, pass: Pass) {
+    let _ = session.engine.prune_all().await;
+    report(session, pass, &[]);
+}
+
+/// Looks whether the artifact cache's image is there, reports it as found, and gives it its unique name.
+pub async fn find_and_name(session: &Session, request: Request, cached: ImageId) -> Answer<Option<Ready>> {
+    if session.engine.inspect(cached).await.is_err() {
+        session.journal.reached(Milestone::CacheMissed);
+        return Ok(None);
+    }
+    session.floor.say(|| format!("the cache has {}", session.engine.show_image(cached)));
+    session.journal.found(request.number, cached);
+    let name = Name::unique(request.repository, cached);
+    match session.engine.tag(cached, name).await {
+        Ok(()) => Ok(Some(Ready { id: cached, name })),
+        Err(error) => {
+            if let EngineError::NoSuchImage(_) = error {
+                session.journal.lost(request.number, cached);
+            }
+            Err(error)
+        }
     }
 }
 

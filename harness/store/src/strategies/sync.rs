@@ -18,8 +18,13 @@ impl Strategy for Sync {
         Box::pin(async move {
             if let Some(pass) = request.pass {
                 session.floor.wait(Signal::Pruned(pass)).await;
+                session.floor.say(|| "sees that the prune is over".into());
             }
             steps::build_and_name(session, request).await
         })
+    }
+
+    fn finds_after(&self, pass: u8) -> Signal {
+        Signal::Pruned(pass)
     }
 }
