@@ -97,6 +97,7 @@ fn octal(field: &mut [u8], what: &str, value: u64) -> Result<(), String> {
         return Err(format!("{what} {value} does not fit the {digits} octal digits of a GNU header"));
     }
     field[..digits].copy_from_slice(text.as_bytes());
+    field[digits] = 0;
     Ok(())
 }
 
