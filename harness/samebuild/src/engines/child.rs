@@ -75,8 +75,7 @@ pub(super) fn spawn(dir: &Path) -> Result<Child, EngineError> {
 
 fn supervise(dir: &Path) -> Result<(), EngineError> {
     let _lock = run_dir::hold(dir)?;
-    unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID)
-        .io(|| "enter a new mount and PID namespace".into())?;
+    unshare(CloneFlags::CLONE_NEWPID).io(|| "make a new PID namespace".into())?;
     let own_pid = std::process::id().to_string();
     let mut command = Command::new("/proc/self/exe");
     command.arg0("samebuild-engine-init").arg(INIT).arg(dir).arg(own_pid).stdin(Stdio::null());
@@ -124,6 +123,8 @@ fn parent_seen_from_outside() -> Option<String> {
 }
 
 fn private_mounts() -> Result<(), EngineError> {
+    // Here and not in the supervisor: a namespace that it were in, too, would outlive the engine, mounts and all.
+    unshare(CloneFlags::CLONE_NEWNS).io(|| "make a new mount namespace".into())?;
     let none: Option<&str> = None;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
         .io(|| "make mounts private".into())?;
