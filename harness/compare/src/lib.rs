@@ -1,1 +1,24 @@
-//! placeholder
+//! Image × image → differences, as values.
+//!
+//! Two views are held against each other: layers, pair by pair, and the flattened file system; what only one of them
+//! shows says so. Each way to differ is a [`Rule`], one file and one row of [`RULES`]; a rule speaks of its own kind of
+//! difference only: a path that is missing is not also a content that differs.
+//!
+//! Rules do not know who built what, and nothing here tolerates anything: `case.toml`'s `known` is the judge's.
+//! Why two images differ, from which instruction on, and what to do about it is a step of its own that takes these
+//! differences as its input: causes, a trait and a table beside the rules, in `causes/`. There are none yet.
+//!
+//! Pure: contents arrive through [`samebuild_image::Source`]; equal digests are never opened.
+
+mod compare;
+mod difference;
+mod options;
+pub mod pairing;
+mod rootfs;
+pub mod rules;
+pub mod side;
+
+pub use compare::{CompareError, compare, compare_outcome, compare_records};
+pub use difference::{Difference, LayerNumber, Seen, Where, render};
+pub use options::Options;
+pub use rules::{About, RULES, Rule, Severity};

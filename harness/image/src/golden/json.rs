@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::quote::is_plain;
 
 /// `value` without spaces, the keys of every object sorted.
-pub(super) fn compact(value: &Value) -> String {
+pub fn compact(value: &Value) -> String {
     visible(&sorted(value).to_string())
 }
 

@@ -38,10 +38,11 @@ mod record;
 #[cfg(test)]
 mod tests;
 
+pub use json::compact as compact_json;
 pub use mask::message as mask_message;
 pub use normalise::{Base, Normaliser};
 pub use parse::GoldenError;
-pub use quote::{text, word};
+pub use quote::{quoted, text, word};
 pub use record::{
     BaseLine, Body, Failure, Observation, Outcome, Record, Row, Stratum, UNCLASSIFIED, What, is_printable,
 };

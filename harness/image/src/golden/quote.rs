@@ -18,7 +18,7 @@ pub fn text(text: &str) -> String {
 }
 
 /// Always in quotes; `\n`, `\t`, `\r`, `\"`, `\\`, `\xNN` for a byte and `\u{…}` for a character that cannot be seen.
-pub(super) fn quoted(bytes: &[u8]) -> String {
+pub fn quoted(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len() + 2);
     out.push('"');
     for chunk in bytes.utf8_chunks() {

@@ -1,0 +1,148 @@
+//! Runs the rules over two sides and joins what the two views of the file system say. No rule is named here.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use samebuild_image::golden::{Observation, Outcome, Record};
+use samebuild_image::{At, Entry, Image, Kind, Meta, Mtime, entry::Whiteout};
+
+use crate::difference::{Difference, Seen, Where};
+use crate::options::Options;
+use crate::pairing::{Places, Sides};
+use crate::rootfs::{Rootfs, implied};
+use crate::rules::{Findings, RULES};
+use crate::side::Side;
+
+/// Why two images could not be compared: the content of a file could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("compare {at}: {source}; read the image again or fetch it anew")]
+pub struct CompareError {
+    /// The place whose content was needed: `layer 2 · /srv/app`.
+    pub at: Where,
+    pub source: io::Error,
+}
+
+/// Everything that differs between two images, in the order of [`Where`], rules in the order of [`RULES`].
+pub fn compare(left: &Image, right: &Image, options: &Options) -> Result<Vec<Difference>, CompareError> {
+    sides(&Side::of_image(left, &options.left), &Side::of_image(right, &options.right), options)
+}
+
+/// Everything that differs between two records: new layers, configuration, history.
+pub fn compare_records(
+    left: &Record,
+    right: &Record,
+    options: &Options,
+) -> Result<Vec<Difference>, CompareError> {
+    sides(&Side::of_record(left, &options.left), &Side::of_record(right, &options.right), options)
+}
+
+/// Everything that differs between what two builders did. Who they were, and on which platform, is not compared.
+pub fn compare_outcome(
+    left: &Observation,
+    right: &Observation,
+    options: &Options,
+) -> Result<Vec<Difference>, CompareError> {
+    if let (Outcome::Built(left), Outcome::Built(right)) = (&left.outcome, &right.outcome) {
+        return compare_records(left, right, options);
+    }
+    let mut all = Vec::new();
+    for rule in RULES {
+        let mut found = Findings::new(rule.about().name);
+        rule.outcomes(&left.outcome, &right.outcome, &mut found);
+        all.extend(found.into_differences());
+    }
+    Ok(all)
+}
+
+fn sides(left: &Side<'_>, right: &Side<'_>, options: &Options) -> Result<Vec<Difference>, CompareError> {
+    let sides = Sides::new(left, right);
+    let mut all = Vec::new();
+    for rule in RULES {
+        let mut found = Findings::new(rule.about().name);
+        rule.images(&sides, options, &mut found);
+        all.extend(found.into_differences());
+    }
+    let mut layers = Vec::new();
+    if options.layers {
+        for pair in &sides.layers {
+            let (left, right) = (&left.layers[pair.0].diff_id, &right.layers[pair.1].diff_id);
+            if left.is_none() || left != right {
+                places(&sides.layer(*pair), options, &mut layers)?;
+            }
+        }
+    }
+    let mut rootfs = Vec::new();
+    if options.rootfs && !(options.layers && layers.is_empty() && sides.layers_correspond()) {
+        let implied = implied();
+        let (left, right) = (Rootfs::of(left, &implied), Rootfs::of(right, &implied));
+        places(&Rootfs::pair(&left, &right), options, &mut rootfs)?;
+    }
+    if options.layers && options.rootfs {
+        all.extend(join(layers, rootfs));
+    } else {
+        all.extend(layers);
+        all.extend(rootfs);
+    }
+    let rank = |difference: &Difference| RULES.iter().position(|rule| rule.about().name == difference.rule);
+    all.sort_by_cached_key(|difference| (difference.at.clone(), rank(difference)));
+    Ok(all)
+}
+
+impl Sides<'_, '_> {
+    /// Whether every layer has a counterpart, so that equal layers make equal file systems.
+    fn layers_correspond(&self) -> bool {
+        self.layers.len() == self.left.layers.len()
+            && self.layers.len() == self.right.layers.len()
+            && self.left.below == self.right.below
+    }
+}
+
+/// Every rule over one pair of layers or file systems.
+fn places(places: &Places<'_>, options: &Options, all: &mut Vec<Difference>) -> Result<(), CompareError> {
+    let mut here = Vec::new();
+    for rule in RULES {
+        let mut found = Findings::new(rule.about().name);
+        rule.places(places, options, &mut found);
+        for both in &places.both {
+            if !rule.across_kinds() && !both.left.thing.same_kind(&both.right.thing) {
+                continue;
+            }
+            let told = rule.entry(both, options);
+            if let Some((left, right)) =
+                told.map_err(|source| CompareError { at: places.place(both.at), source })?
+            {
+                found.say(places.place(both.at), left, right);
+            }
+        }
+        here.extend(found.into_differences());
+    }
+    // A digest that differs is news only where nothing else says why.
+    if here.len() > 1 {
+        here.retain(|difference| !matches!(difference.at, Where::Layer(_)) || difference.rule != "diff_id");
+    }
+    all.extend(here);
+    Ok(())
+}
+
+/// Marks what only one view shows. A whiteout in a layer and the place it hides in the rootfs are one difference.
+fn join(mut layers: Vec<Difference>, rootfs: Vec<Difference>) -> Vec<Difference> {
+    let key = |difference: &Difference| difference.at.path().map(|at| (difference.rule, hidden(at)));
+    let in_rootfs: BTreeSet<_> = rootfs.iter().filter_map(key).collect();
+    let in_layers: BTreeSet<_> = layers.iter().filter_map(key).collect();
+    for difference in &mut layers {
+        difference.seen =
+            key(difference).map(|key| if in_rootfs.contains(&key) { Seen::Both } else { Seen::LayersOnly });
+    }
+    let only =
+        rootfs.into_iter().filter(|difference| key(difference).is_none_or(|key| !in_layers.contains(&key)));
+    layers.extend(only.map(|difference| Difference { seen: Some(Seen::RootfsOnly), ..difference }));
+    layers
+}
+
+/// The place a whiteout speaks of; any other place itself.
+fn hidden(at: &At) -> At {
+    match Entry::new(at.clone(), Kind::Fifo, Meta::new(0, Mtime::secs(0))).whiteout() {
+        Some(Whiteout::Removed(hidden)) => hidden,
+        _ => at.clone(),
+    }
+}

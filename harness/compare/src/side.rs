@@ -1,0 +1,312 @@
+//! One side of a comparison: an image or a record, brought into the one form that the rules look at. Borrowed, not
+//! copied; no content is read here.
+
+use std::borrow::Cow;
+use std::io::{self, Read};
+
+use samebuild_image::golden::{Body, Record, Row, Stratum, What, is_printable, word};
+use samebuild_image::{At, Content, Digest, Entry, Epochs, Image, Kind, Layer, Meta, Mtime};
+use serde_json::{Map, Value};
+
+/// An image or a record.
+#[derive(Debug)]
+pub struct Side<'a> {
+    pub layers: Vec<SideLayer<'a>>,
+    /// How many layers lie below these and are not compared: a record's base.
+    pub below: u32,
+    /// The `config` object.
+    pub config: Cow<'a, Map<String, Value>>,
+    /// The other fields, without `config`, `history` and `rootfs`.
+    pub top: Cow<'a, Map<String, Value>>,
+    pub history: Vec<Cow<'a, Map<String, Value>>>,
+    /// Whether something unknown lies below the first layer.
+    pub partial: bool,
+}
+
+/// A layer.
+#[derive(Debug)]
+pub struct SideLayer<'a> {
+    pub diff_id: Option<Digest>,
+    pub items: Vec<Item<'a>>,
+}
+
+/// An entry.
+#[derive(Debug)]
+pub struct Item<'a> {
+    pub at: Cow<'a, At>,
+    /// The path as it stands in the tar, where it is not in the usual form.
+    pub form: Option<&'a [u8]>,
+    pub thing: Thing<'a>,
+    pub meta: Cow<'a, Meta>,
+    /// Named, where the moment has a name.
+    pub mtime: Mtime,
+}
+
+/// What an entry is.
+#[derive(Clone, Copy, Debug)]
+pub enum Thing<'a> {
+    File(Stuff<'a>),
+    Dir,
+    Symlink(&'a [u8]),
+    Hardlink(&'a At),
+    Char { major: u32, minor: u32 },
+    Block { major: u32, minor: u32 },
+    Fifo,
+}
+
+/// A file's content.
+#[derive(Clone, Copy, Debug)]
+pub enum Stuff<'a> {
+    Content(&'a Content),
+    Body(&'a Body),
+}
+
+impl<'a> Side<'a> {
+    /// An image with all its layers.
+    pub fn of_image(image: &'a Image, epochs: &Epochs) -> Self {
+        let mut top = image.config.clone();
+        let history = image.config.get("history").is_some_and(Value::is_array);
+        for (field, elsewhere) in
+            [("config", image.runtime().is_some()), ("history", history), ("rootfs", true)]
+        {
+            if elsewhere {
+                top.shift_remove(field);
+            }
+        }
+        let layer = |layer: &'a Layer| SideLayer {
+            diff_id: layer.diff_id,
+            items: layer.entries.iter().map(|entry| item_of_entry(entry, epochs)).collect(),
+        };
+        Self {
+            layers: image.layers.iter().map(layer).collect(),
+            below: 0,
+            config: image.runtime().map_or_else(Cow::default, Cow::Borrowed),
+            top: Cow::Owned(top),
+            history: image.history().iter().map(history_entry).collect(),
+            partial: false,
+        }
+    }
+
+    /// A record: the new layers of an image.
+    pub fn of_record(record: &'a Record, epochs: &Epochs) -> Self {
+        let layer = |layer: &'a Stratum| SideLayer {
+            diff_id: layer.diff_id,
+            items: layer.rows.iter().map(|row| item_of_row(row, epochs)).collect(),
+        };
+        Self {
+            layers: record.layers.iter().map(layer).collect(),
+            below: record.base.layers,
+            config: Cow::Borrowed(&record.config),
+            top: Cow::Borrowed(&record.top),
+            history: record.history.iter().map(Cow::Borrowed).collect(),
+            partial: record.base.layers > 0,
+        }
+    }
+
+    /// The history entry of each layer, where the history says which are empty and the counts agree.
+    pub fn instructions(&self) -> Option<Vec<&str>> {
+        let filled =
+            |entry: &&Cow<'_, Map<String, Value>>| entry.get("empty_layer") != Some(&Value::Bool(true));
+        let texts: Vec<&str> = self
+            .history
+            .iter()
+            .filter(filled)
+            .map(|entry| entry.get("created_by").and_then(Value::as_str).unwrap_or(""))
+            .collect();
+        (texts.len() == self.layers.len()).then_some(texts)
+    }
+}
+
+fn history_entry(entry: &Value) -> Cow<'_, Map<String, Value>> {
+    match entry.as_object() {
+        Some(fields) => Cow::Borrowed(fields),
+        None => Cow::Owned(Map::from_iter([("<not an object>".to_owned(), entry.clone())])),
+    }
+}
+
+fn item_of_entry<'a>(entry: &'a Entry, epochs: &Epochs) -> Item<'a> {
+    let thing = match &entry.kind {
+        Kind::File(content) => Thing::File(Stuff::Content(content)),
+        Kind::Dir => Thing::Dir,
+        Kind::Symlink(target) => Thing::Symlink(target),
+        Kind::Hardlink(target) => Thing::Hardlink(target),
+        Kind::Char { major, minor } => Thing::Char { major: *major, minor: *minor },
+        Kind::Block { major, minor } => Thing::Block { major: *major, minor: *minor },
+        Kind::Fifo => Thing::Fifo,
+    };
+    Item {
+        at: Cow::Borrowed(&entry.at),
+        form: entry.raw.as_deref(),
+        thing,
+        meta: Cow::Borrowed(&entry.meta),
+        mtime: epochs.name(entry.meta.mtime),
+    }
+}
+
+fn item_of_row<'a>(row: &'a Row, epochs: &Epochs) -> Item<'a> {
+    let thing = match &row.what {
+        What::File(body) => Thing::File(Stuff::Body(body)),
+        What::Dir => Thing::Dir,
+        What::Symlink(target) => Thing::Symlink(target),
+        What::Hardlink(target) => Thing::Hardlink(target),
+        What::Char { major, minor } => Thing::Char { major: *major, minor: *minor },
+        What::Block { major, minor } => Thing::Block { major: *major, minor: *minor },
+        What::Fifo => Thing::Fifo,
+    };
+    let at = At::clean(&row.path);
+    let usual = match (at.is_root(), thing.is_dir()) {
+        (true, _) => row.path == b"./",
+        (false, true) => row.path.strip_suffix(b"/") == Some(at.as_bytes()),
+        (false, false) => row.path == at.as_bytes(),
+    };
+    Item {
+        at: Cow::Owned(at),
+        form: (!usual).then_some(&row.path),
+        thing,
+        meta: Cow::Borrowed(&row.meta),
+        mtime: epochs.name(row.meta.mtime),
+    }
+}
+
+impl Item<'_> {
+    /// The whole entry on a line, but for its path: `file 0644 0:0 context 2 "y\n"`.
+    pub fn describe(&self) -> String {
+        let (word, meta) = (self.thing.word(), &self.meta);
+        let head = format!("{word} {:04o} {}:{} {}", meta.mode, meta.uid, meta.gid, self.mtime);
+        match self.thing.detail() {
+            detail if detail.is_empty() => head,
+            detail => format!("{head} {detail}"),
+        }
+    }
+}
+
+impl Thing<'_> {
+    /// The word goldens and reports use.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::File(_) => "file",
+            Self::Dir => "dir",
+            Self::Symlink(_) => "symlink",
+            Self::Hardlink(_) => "hardlink",
+            Self::Char { .. } => "char",
+            Self::Block { .. } => "block",
+            Self::Fifo => "fifo",
+        }
+    }
+
+    /// Whether this is a directory.
+    pub fn is_dir(&self) -> bool {
+        matches!(self, Self::Dir)
+    }
+
+    /// Whether both are the same kind of file. A hard link is a name of a file, not a kind of its own; a device is
+    /// another one if its numbers are.
+    pub fn same_kind(&self, other: &Thing<'_>) -> bool {
+        match (self, other) {
+            (Self::File(_) | Self::Hardlink(_), Thing::File(_) | Thing::Hardlink(_))
+            | (Self::Dir, Thing::Dir)
+            | (Self::Symlink(_), Thing::Symlink(_))
+            | (Self::Fifo, Thing::Fifo) => true,
+            (Self::Char { major, minor }, Thing::Char { major: other_major, minor: other_minor })
+            | (Self::Block { major, minor }, Thing::Block { major: other_major, minor: other_minor }) => {
+                (major, minor) == (other_major, other_minor)
+            }
+            _ => false,
+        }
+    }
+
+    /// What the kind's word does not say: content, target, device numbers.
+    pub fn detail(&self) -> String {
+        match self {
+            Self::File(stuff) => stuff.show(),
+            Self::Symlink(target) => format!("-> {}", word(target)),
+            Self::Hardlink(target) => format!("-> {}", word(target.as_bytes())),
+            Self::Char { major, minor } | Self::Block { major, minor } => format!("{major},{minor}"),
+            Self::Dir | Self::Fifo => String::new(),
+        }
+    }
+}
+
+impl Stuff<'_> {
+    /// As goldens show it, without reading more than a short text: a digest only if it is known already.
+    pub fn show(&self) -> String {
+        let content = match self {
+            Self::Body(body) => return body.to_string(),
+            Self::Content(content) => content,
+        };
+        if let Some(text) = short_text(content) {
+            return Body::Text(text).to_string();
+        }
+        match content.known_digest() {
+            Some(digest) => Body::Sha256 { size: content.size(), digest }.to_string(),
+            None => format!("{} bytes", content.size()),
+        }
+    }
+
+    /// Whether both are the same content. Equal digests are never opened, different sizes neither; what is left is
+    /// read in lock-step to the first difference, or digested where only one side has bytes.
+    pub fn same(&self, other: &Stuff<'_>) -> io::Result<bool> {
+        let (left, right) = match (Known::of(self), Known::of(other)) {
+            (Known::Anything, _) | (_, Known::Anything) => return Ok(true),
+            (Known::Base(left), Known::Base(right)) => return Ok(left == right),
+            (Known::Base(_), _) | (_, Known::Base(_)) => return Ok(false),
+            (Known::Bytes(left), Known::Bytes(right)) => (left, right),
+        };
+        if left.size() != right.size() {
+            return Ok(false);
+        }
+        if let (Some(left), Some(right)) = (left.known_digest(), right.known_digest()) {
+            return Ok(left == right);
+        }
+        if left.has_bytes() && right.has_bytes() {
+            lock_step(&left, &right)
+        } else {
+            Ok(left.digest()? == right.digest()?)
+        }
+    }
+}
+
+/// What is known about a content.
+enum Known<'a> {
+    /// Declared to depend on the run: equal to everything.
+    Anything,
+    Base(&'a At),
+    Bytes(Cow<'a, Content>),
+}
+
+impl<'a> Known<'a> {
+    fn of(stuff: &Stuff<'a>) -> Self {
+        match stuff {
+            Stuff::Content(content) => Self::Bytes(Cow::Borrowed(content)),
+            Stuff::Body(Body::Text(text)) => Self::Bytes(Cow::Owned(Content::inline(text.as_bytes()))),
+            Stuff::Body(Body::Sha256 { size, digest }) => {
+                Self::Bytes(Cow::Owned(Content::known(*digest, *size)))
+            }
+            Stuff::Body(Body::Base(at)) => Self::Base(at),
+            Stuff::Body(Body::Volatile) => Self::Anything,
+        }
+    }
+}
+
+fn short_text(content: &Content) -> Option<String> {
+    let bytes = content.has_bytes().then(|| content.read_up_to(Body::TEXT_MAX))?.ok()??;
+    String::from_utf8(bytes).ok().filter(|text| is_printable(text))
+}
+
+/// Reads both to the first difference. A side that ends before its size is an error, not a difference.
+fn lock_step(left: &Content, right: &Content) -> io::Result<bool> {
+    const CHUNK: usize = 64 * 1024;
+    let (mut left_reader, mut right_reader) = (left.open()?, right.open()?);
+    let (mut left_chunk, mut right_chunk) = (vec![0; CHUNK], vec![0; CHUNK]);
+    let mut rest = left.size();
+    while rest > 0 {
+        let n = usize::try_from(rest).unwrap_or(CHUNK).min(CHUNK);
+        left_reader.read_exact(&mut left_chunk[..n])?;
+        right_reader.read_exact(&mut right_chunk[..n])?;
+        if left_chunk[..n] != right_chunk[..n] {
+            return Ok(false);
+        }
+        rest -= n as u64;
+    }
+    Ok(true)
+}
