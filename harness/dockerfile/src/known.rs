@@ -1,0 +1,101 @@
+//! Which builder reads Dockerfiles how: a [`Syntax`] for each one we know.
+//!
+//! Rows are written as changes to another row. Where a value was not seen in a build, the comment says where
+//! it is taken from.
+
+use crate::syntax::{
+    Chmod, ColonPattern, Continuation, DuplicateStage, ExpansionEscape, FlagSupport, HealthZero,
+    IgnoreDescent, IgnoreDoubleStar, IgnoreParents, LexicalPrefix, LineLength, Modifiers, Support, Syntax,
+    UnusedStages, Wording,
+};
+
+impl Syntax {
+    /// Docker Engine 20.10, `DOCKER_BUILDKIT=0`. Seen in builds: no heredocs, no `${v-w}`, `Unknown flag:`
+    /// texts, duplicate stages refused, unused stages built, `--mount` refused when reached.
+    pub const CLASSIC_20_10: Syntax = Syntax {
+        check_directive: Support::Absent, // came with frontend 1.8
+        syntax_any_format: Support::Absent,
+        // The rule "unless escaped" is younger than the parser vendored in 20.10 (moby/buildkit v0.8).
+        continuation: Continuation::AnyTrailingEscape,
+        line_length: LineLength::Bounded,
+        heredoc: Support::Absent,
+        modifiers: Modifiers::ColonOnly,
+        patterns: Support::Absent,
+        colon_pattern: ColonPattern::Rejected,
+        expansion_escape: ExpansionEscape::Directive,
+        flag_link: FlagSupport::Unknown,
+        flag_parents: FlagSupport::Unknown,
+        flag_exclude: FlagSupport::Unknown,
+        flag_chmod: FlagSupport::RefusedAtBuild, // source: the text "the --chmod option requires BuildKit"
+        chmod: Chmod::Octal,
+        flag_checksum: FlagSupport::Unknown,
+        flag_keep_git_dir: FlagSupport::Unknown,
+        flag_unpack: FlagSupport::Unknown,
+        flag_mount: FlagSupport::RefusedAtBuild,
+        mount_secret_env: Support::Absent,
+        flag_network: FlagSupport::Unknown,
+        flag_security: FlagSupport::Unknown,
+        flag_device: FlagSupport::Unknown,
+        flag_start_interval: FlagSupport::Unknown, // needs Engine 25
+        health_zero: HealthZero::Rejected,
+        duplicate_stage: DuplicateStage::Refused,
+        unused_stages: UnusedStages::Built,
+        // The client of 20.10 walks the context with the first matcher, before moby/patternmatcher.
+        ignore_parents: IgnoreParents::SameDepth,
+        ignore_descent: IgnoreDescent::LiteralPrefix,
+        ignore_double_star: IgnoreDoubleStar::WholeComponents,
+        wording: Wording::Capitalised,
+        lexical_prefix: LexicalPrefix::FailedToParse,
+    };
+
+    /// The BuildKit inside Docker Engine 20.10 (moby/buildkit v0.8, frontend 1.2). It shares parser and
+    /// expansion with [`Self::CLASSIC_20_10`], being vendored once. `RUN --network` came with frontend 1.3 and
+    /// was behind a build tag in v0.8, as was `--security`, so both stay unknown (from its source and release
+    /// notes, not from a build).
+    pub const BUILDKIT_20_10: Syntax = Syntax {
+        flag_chmod: FlagSupport::Known,
+        flag_mount: FlagSupport::Known,
+        duplicate_stage: DuplicateStage::LastWins,
+        unused_stages: UnusedStages::Skipped,
+        lexical_prefix: LexicalPrefix::Nothing,
+        ..Self::CLASSIC_20_10
+    };
+
+    /// The BuildKit inside Docker Engine 26.1 (moby/buildkit v0.13, frontend 1.7). Seen in builds: heredocs,
+    /// `--link`, all substitutions, `unknown flag: exclude`. `--parents`, `--exclude`, `--device` and
+    /// `--security` were in the labs channel of that time only. Zero in HEALTHCHECK: from its source.
+    pub const BUILDKIT_26_1: Syntax = Syntax {
+        continuation: Continuation::UnlessEscaped,
+        syntax_any_format: Support::Present,
+        heredoc: Support::Present,
+        modifiers: Modifiers::Posix,
+        patterns: Support::Present,
+        colon_pattern: ColonPattern::Ignored, // from its source; the check for it is younger
+        flag_link: FlagSupport::Known,
+        flag_checksum: FlagSupport::Known,
+        flag_keep_git_dir: FlagSupport::Known,
+        flag_network: FlagSupport::Known,
+        flag_start_interval: FlagSupport::Known,
+        health_zero: HealthZero::MeansDefault,
+        ignore_parents: IgnoreParents::All,
+        ignore_descent: IgnoreDescent::MayMatchBelow,
+        ignore_double_star: IgnoreDoubleStar::AnySuffix,
+        wording: Wording::Lower,
+        ..Self::BUILDKIT_20_10
+    };
+
+    /// BuildKit at its head (frontend 1.20 and later). `--device` is in the labs channel; it is known here.
+    pub const BUILDKIT_HEAD: Syntax = Syntax {
+        check_directive: Support::Present,
+        colon_pattern: ColonPattern::Rejected,
+        flag_parents: FlagSupport::Known,
+        flag_exclude: FlagSupport::Known,
+        chmod: Chmod::OctalOrSymbolic,
+        flag_unpack: FlagSupport::Known,
+        mount_secret_env: Support::Present,
+        flag_security: FlagSupport::Known,
+        flag_device: FlagSupport::Known,
+        wording: Wording::Dashed,
+        ..Self::BUILDKIT_26_1
+    };
+}

@@ -1,0 +1,52 @@
+//! The Dockerfile language: text in, instructions with byte spans out, as each builder reads it.
+//!
+//! [`Dockerfile::parse`] reads a file under a [`Syntax`], which says at every point where builders differ what
+//! this one does; [`expand`] expands words, [`ignore`] and [`glob`] choose files of the context, [`plan`] says
+//! which stages a target needs. What an instruction *does* is left to the builder.
+//!
+//! This crate is pure: no host path, process, socket, clock or randomness (`clippy.toml` enforces it), no
+//! panic on any input, no order that depends on a hash.
+#![warn(missing_docs)]
+
+mod ast;
+pub mod chmod;
+mod directive;
+pub mod duration;
+mod error;
+pub mod expand;
+mod flags;
+mod health;
+mod heredoc;
+mod json;
+mod keyword;
+mod known;
+mod lex;
+mod lines;
+pub mod mount;
+mod onbuild;
+mod outline;
+mod parse;
+#[cfg(test)]
+mod parse_tests;
+mod pattern;
+pub mod ports;
+mod print;
+mod quote;
+mod raw;
+pub mod signal;
+mod span;
+mod suggest;
+pub mod syntax;
+mod typed;
+mod words;
+
+pub use ast::*;
+pub use directive::detect_frontend;
+pub use error::{Class, SyntaxError};
+pub use heredoc::Heredoc;
+pub use keyword::Keyword;
+pub use parse::trigger as parse_trigger;
+pub use quote::go_quote;
+pub use span::{Position, Span, position};
+pub use syntax::{DECISIONS, Syntax};
+pub use words::Word;

@@ -1,0 +1,346 @@
+//! The points at which builders read the same Dockerfile differently, as a table of named decisions.
+//!
+//! Variants name behaviour, never a builder. Which builder has which value is said once, in
+//! [`crate::known`]. What a builder then *does* with an instruction is decided elsewhere.
+
+/// One value a decision can take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variant {
+    /// Kebab-case name, as `--set DECISION=VARIANT` takes it.
+    pub name: &'static str,
+    doc: &'static str,
+}
+
+impl Variant {
+    /// What happens under it, in a sentence.
+    pub fn doc(&self) -> &'static str {
+        self.doc.trim_ascii_start()
+    }
+}
+
+/// One decision: its name, its variants and what it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The field of [`Syntax`].
+    pub name: &'static str,
+    /// What it can be.
+    pub variants: &'static [Variant],
+    doc: &'static str,
+}
+
+impl Decision {
+    /// The question, in a sentence.
+    pub fn doc(&self) -> &'static str {
+        self.doc.trim_ascii_start()
+    }
+}
+
+/// `set` was given a name it does not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownDecision {
+    /// No such decision.
+    #[error("find a syntax decision named {name:?}; there are {known}")]
+    Name {
+        /// What was asked for.
+        name: String,
+        /// All names, comma separated.
+        known: String,
+    },
+    /// The decision has no such variant.
+    #[error("set {name} to {variant:?}; it takes {known}")]
+    Variant {
+        /// The decision.
+        name: String,
+        /// What was asked for.
+        variant: String,
+        /// All variants, comma separated.
+        known: String,
+    },
+}
+
+macro_rules! variants {
+    ($($(#[doc = $doc:literal])+ $name:ident { $($(#[doc = $vdoc:literal])+ $variant:ident = $slug:literal),+ $(,)? })+) => {
+        $(
+            $(#[doc = $doc])+
+            #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+            pub enum $name { $($(#[doc = $vdoc])+ $variant),+ }
+
+            impl $name {
+                /// Every variant with its name and meaning.
+                pub const VARIANTS: &'static [Variant] =
+                    &[$(Variant { name: $slug, doc: concat!($($vdoc),+) }),+];
+
+                /// Its kebab-case name.
+                pub fn name(self) -> &'static str {
+                    match self { $(Self::$variant => $slug),+ }
+                }
+
+                fn from_name(name: &str) -> Option<Self> {
+                    match name { $($slug => Some(Self::$variant),)+ _ => None }
+                }
+            }
+        )+
+    };
+}
+
+macro_rules! decisions {
+    ($($(#[doc = $doc:literal])+ $field:ident: $kind:ident),+ $(,)?) => {
+        /// How a Dockerfile is read: a value for every decision.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct Syntax { $($(#[doc = $doc])+ pub $field: $kind),+ }
+
+        /// Every decision, in the order in which the language meets them.
+        pub const DECISIONS: &[Decision] = &[$(Decision {
+            name: stringify!($field),
+            variants: $kind::VARIANTS,
+            doc: concat!($($doc),+),
+        }),+];
+
+        impl Syntax {
+            /// The variant chosen for the decision `name`.
+            pub fn get(&self, name: &str) -> Option<&'static str> {
+                match name { $(stringify!($field) => Some(self.$field.name()),)+ _ => None }
+            }
+
+            /// Chooses `variant` for the decision `name`; an error lists what there is.
+            pub fn set(&mut self, name: &str, variant: &str) -> Result<(), UnknownDecision> {
+                match name {
+                    $(stringify!($field) => {
+                        self.$field = $kind::from_name(variant)
+                            .ok_or_else(|| unknown_variant(name, variant, $kind::VARIANTS))?;
+                    })+
+                    _ => return Err(unknown_name(name)),
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+variants! {
+    /// What becomes of a flag.
+    FlagSupport {
+        /// The flag is an error when the file is parsed.
+        Unknown = "unknown",
+        /// The flag parses; the build fails when it reaches the instruction.
+        RefusedAtBuild = "refused-at-build",
+        /// The flag works.
+        Known = "known",
+    }
+    /// Whether something is part of the language.
+    Support {
+        /// It is not.
+        Absent = "absent",
+        /// It is.
+        Present = "present",
+    }
+    /// What an escape token at the end of a line means.
+    Continuation {
+        /// It always continues the line.
+        AnyTrailingEscape = "any-trailing-escape",
+        /// It continues the line unless another escape token stands before it.
+        UnlessEscaped = "unless-escaped",
+    }
+    /// How long a line may be.
+    LineLength {
+        /// 65535 bytes.
+        Bounded = "bounded",
+        /// Any length.
+        Unbounded = "unbounded",
+    }
+    /// Which forms of `${name…}` there are.
+    Modifiers {
+        /// `${v:-w}`, `${v:+w}`, `${v:?m}`; anything else needs a colon.
+        ColonOnly = "colon-only",
+        /// Those and `${v-w}`, `${v+w}`, `${v?m}`, which look at unset only.
+        Posix = "posix",
+    }
+    /// What a colon before a pattern does, as in `${v:#p}`.
+    ColonPattern {
+        /// An error.
+        Rejected = "rejected",
+        /// Nothing: it is `${v#p}`.
+        Ignored = "ignored",
+    }
+    /// Which character escapes inside words when they are expanded.
+    ExpansionEscape {
+        /// The one chosen by `# escape=`.
+        Directive = "directive",
+        /// Always a backslash.
+        Backslash = "backslash",
+    }
+    /// Which modes `--chmod` takes.
+    Chmod {
+        /// Octal, up to 07777.
+        Octal = "octal",
+        /// Octal, or symbolic as in `u=rwX,go-w`.
+        OctalOrSymbolic = "octal-or-symbolic",
+    }
+    /// What a zero means in HEALTHCHECK options.
+    HealthZero {
+        /// An error: durations start at 1ms and retries at 1.
+        Rejected = "rejected",
+        /// The default.
+        MeansDefault = "means-default",
+    }
+    /// What a second stage of the same name is.
+    DuplicateStage {
+        /// An error when the build reaches it.
+        Refused = "refused",
+        /// The stage that the name means from then on.
+        LastWins = "last-wins",
+    }
+    /// What becomes of stages that the target does not need.
+    UnusedStages {
+        /// Everything up to the target is built.
+        Built = "built",
+        /// They are skipped.
+        Skipped = "skipped",
+    }
+    /// Which directories above a path a pattern of .dockerignore is tried on.
+    IgnoreParents {
+        /// Only the one with as many components as the pattern.
+        SameDepth = "same-depth",
+        /// All of them.
+        All = "all",
+    }
+    /// When an excluded directory is still entered, because of `!` patterns.
+    IgnoreDescent {
+        /// Only if the text of a `!` pattern begins with the directory.
+        LiteralPrefix = "literal-prefix",
+        /// If a `!` pattern could match something inside.
+        MayMatchBelow = "may-match-below",
+    }
+    /// What a pattern `**name` without a slash matches.
+    IgnoreDoubleStar {
+        /// Whole components: `a/name`.
+        WholeComponents = "whole-components",
+        /// Any path that ends so: `a/othername` too.
+        AnySuffix = "any-suffix",
+    }
+    /// The words of the builder's own messages.
+    Wording {
+        /// `Unknown flag: x`, `dockerfile parse error line 2: …`.
+        Capitalised = "capitalised",
+        /// `unknown flag: x`, `dockerfile parse error on line 2: …`, with a suggestion.
+        Lower = "lower",
+        /// `unknown flag: --x`, otherwise the same.
+        Dashed = "dashed",
+    }
+    /// What goes before messages about words and JSON, found before instructions are looked at.
+    LexicalPrefix {
+        /// Nothing.
+        Nothing = "nothing",
+        /// `failed to parse Dockerfile: `.
+        FailedToParse = "failed-to-parse",
+    }
+}
+
+decisions! {
+    /// Whether `# check=` is a parser directive; if not, it ends them.
+    check_directive: Support,
+    /// Whether `//syntax=`, a JSON object and a `#!` line count when the frontend is looked for.
+    syntax_any_format: Support,
+    /// What an escape token at the end of a line means.
+    continuation: Continuation,
+    /// How long a line may be.
+    line_length: LineLength,
+    /// Whether ADD, COPY and RUN take heredocs.
+    heredoc: Support,
+    /// Which forms of `${name…}` there are.
+    modifiers: Modifiers,
+    /// Whether `${v#p}`, `${v%p}` and `${v/p/r}` exist.
+    patterns: Support,
+    /// What a colon before a pattern does, as in `${v:#p}`.
+    colon_pattern: ColonPattern,
+    /// Which character escapes inside words when they are expanded.
+    expansion_escape: ExpansionEscape,
+    /// `COPY --link` and `ADD --link`.
+    flag_link: FlagSupport,
+    /// `COPY --parents`.
+    flag_parents: FlagSupport,
+    /// `COPY --exclude` and `ADD --exclude`.
+    flag_exclude: FlagSupport,
+    /// `COPY --chmod` and `ADD --chmod`.
+    flag_chmod: FlagSupport,
+    /// Which modes `--chmod` takes.
+    chmod: Chmod,
+    /// `ADD --checksum`.
+    flag_checksum: FlagSupport,
+    /// `ADD --keep-git-dir`.
+    flag_keep_git_dir: FlagSupport,
+    /// `ADD --unpack`.
+    flag_unpack: FlagSupport,
+    /// `RUN --mount`.
+    flag_mount: FlagSupport,
+    /// Whether `RUN --mount=type=secret` takes `env=`.
+    mount_secret_env: Support,
+    /// `RUN --network`.
+    flag_network: FlagSupport,
+    /// `RUN --security`.
+    flag_security: FlagSupport,
+    /// `RUN --device`.
+    flag_device: FlagSupport,
+    /// `HEALTHCHECK --start-interval`.
+    flag_start_interval: FlagSupport,
+    /// What a zero means in HEALTHCHECK options.
+    health_zero: HealthZero,
+    /// What a second stage of the same name is.
+    duplicate_stage: DuplicateStage,
+    /// What becomes of stages that the target does not need.
+    unused_stages: UnusedStages,
+    /// Which directories above a path a pattern of .dockerignore is tried on.
+    ignore_parents: IgnoreParents,
+    /// When an excluded directory is still entered, because of `!` patterns.
+    ignore_descent: IgnoreDescent,
+    /// What a .dockerignore pattern `**name` matches.
+    ignore_double_star: IgnoreDoubleStar,
+    /// The words of the builder's own messages; decides nothing else.
+    wording: Wording,
+    /// What goes before messages about words and JSON; decides nothing else.
+    lexical_prefix: LexicalPrefix,
+}
+
+fn unknown_name(name: &str) -> UnknownDecision {
+    let known = join(DECISIONS.iter().map(|decision| decision.name));
+    UnknownDecision::Name { name: name.to_owned(), known }
+}
+
+fn unknown_variant(name: &str, variant: &str, variants: &[Variant]) -> UnknownDecision {
+    UnknownDecision::Variant {
+        name: name.to_owned(),
+        variant: variant.to_owned(),
+        known: join(variants.iter().map(|variant| variant.name)),
+    }
+}
+
+fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variant_of_every_decision_can_be_set_and_read_back() {
+        let mut syntax = Syntax::CLASSIC_20_10;
+        for decision in DECISIONS {
+            assert!(!decision.doc().is_empty() && !decision.doc().starts_with(' '), "{}", decision.name);
+            for variant in decision.variants {
+                assert_eq!(syntax.set(decision.name, variant.name), Ok(()));
+                assert_eq!(syntax.get(decision.name), Some(variant.name));
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_names_are_answered_with_the_known_ones() {
+        let mut syntax = Syntax::BUILDKIT_HEAD;
+        let wrong_variant = syntax.set("heredoc", "maybe").unwrap_err();
+        assert_eq!(wrong_variant.to_string(), "set heredoc to \"maybe\"; it takes absent, present");
+        let wrong_name = syntax.set("hereducks", "present").unwrap_err();
+        assert!(wrong_name.to_string().contains("heredoc, modifiers"), "{wrong_name}");
+        assert_eq!(syntax, Syntax::BUILDKIT_HEAD);
+    }
+}
