@@ -33,7 +33,10 @@ pub fn compare_records(
     right: &Record,
     options: &Options,
 ) -> Result<Vec<Difference>, CompareError> {
-    sides(&Side::of_record(left, &options.left), &Side::of_record(right, &options.right), options)
+    let base = options.base.as_deref();
+    let left = Side::of_record(left, base, &options.left);
+    let right = Side::of_record(right, base, &options.right);
+    sides(&left, &right, options)
 }
 
 /// Everything that differs between what two builders did. Who they were, and on which platform, is not compared.

@@ -1,6 +1,8 @@
 //! What a comparison looks at. What it tolerates is not decided here: nothing is, differences are values.
 
-use samebuild_image::Epochs;
+use std::sync::Arc;
+
+use samebuild_image::{Epochs, Image};
 
 /// The views and clocks of one comparison.
 #[derive(Clone, Debug)]
@@ -15,6 +17,10 @@ pub struct Options {
     pub tar: bool,
     /// Hold the flattened file systems against each other.
     pub rootfs: bool,
+    /// What two records stand on, if it is at hand: then their flattened file systems are whole. Without it a place that
+    /// only one of them touches differs, because what the base has there is not known. Its times get their names from
+    /// `left` and `right`.
+    pub base: Option<Arc<Image>>,
     /// Compare `created` and `history[].created`. Records have none.
     pub clocks: bool,
 }
@@ -23,7 +29,7 @@ impl Options {
     /// Everything: how a golden is held against a build.
     pub fn strict() -> Self {
         let (left, right) = (Epochs::default(), Epochs::default());
-        Self { left, right, layers: true, tar: true, rootfs: true, clocks: true }
+        Self { left, right, layers: true, tar: true, rootfs: true, base: None, clocks: true }
     }
 
     /// What a running container can notice: the flattened file system and the configuration.

@@ -28,11 +28,12 @@ struct Place<'s> {
 impl<'s> Rootfs<'s> {
     /// Applies the layers of `side`. `implied` is what a directory looks like that no entry made.
     pub(crate) fn of(side: &'s Side<'_>, implied: &'s Item<'static>) -> Self {
-        let items: Vec<&'s Item<'s>> = side.layers.iter().flat_map(|layer| &layer.items).collect();
+        let items: Vec<&'s Item<'s>> =
+            side.base.iter().chain(&side.layers).flat_map(|layer| &layer.items).collect();
         let mut tree = Tree::new();
         let mut gone = BTreeSet::new();
         let mut first = 0;
-        for layer in &side.layers {
+        for layer in side.base.iter().chain(&side.layers) {
             let numbered = || (first..).zip(&layer.items);
             // Whiteouts hide what lies below the layer, never what it brings, wherever they stand in it.
             for (_, item) in numbered() {

@@ -14,6 +14,8 @@ pub struct Side<'a> {
     pub layers: Vec<SideLayer<'a>>,
     /// How many layers lie below these and are not compared: a record's base.
     pub below: u32,
+    /// Those layers, where they are at hand; only the flattened file system knows them.
+    pub base: Vec<SideLayer<'a>>,
     /// The `config` object.
     pub config: Cow<'a, Map<String, Value>>,
     /// The other fields, without `config`, `history` and `rootfs`.
@@ -59,6 +61,8 @@ pub enum Thing<'a> {
 pub enum Stuff<'a> {
     Content(&'a Content),
     Body(&'a Body),
+    /// Equal to this file of a base that is at hand.
+    Base(&'a At, &'a Content),
 }
 
 impl<'a> Side<'a> {
@@ -73,13 +77,10 @@ impl<'a> Side<'a> {
                 top.shift_remove(field);
             }
         }
-        let layer = |layer: &'a Layer| SideLayer {
-            diff_id: layer.diff_id,
-            items: layer.entries.iter().map(|entry| item_of_entry(entry, epochs)).collect(),
-        };
         Self {
-            layers: image.layers.iter().map(layer).collect(),
+            layers: layers_of(image, epochs),
             below: 0,
+            base: Vec::new(),
             config: image.runtime().map_or_else(Cow::default, Cow::Borrowed),
             top: Cow::Owned(top),
             history: image.history().iter().map(history_entry).collect(),
@@ -87,19 +88,22 @@ impl<'a> Side<'a> {
         }
     }
 
-    /// A record: the new layers of an image.
-    pub fn of_record(record: &'a Record, epochs: &Epochs) -> Self {
+    /// A record: the new layers of an image. `base` is what it stands on, if that is at hand.
+    pub fn of_record(record: &'a Record, base: Option<&'a Image>, epochs: &Epochs) -> Self {
+        let below = record.base.layers;
+        let standing = base.filter(|base| below > 0 && base.layers.len() == below as usize);
         let layer = |layer: &'a Stratum| SideLayer {
             diff_id: layer.diff_id,
-            items: layer.rows.iter().map(|row| item_of_row(row, epochs)).collect(),
+            items: layer.rows.iter().map(|row| item_of_row(row, base, epochs)).collect(),
         };
         Self {
             layers: record.layers.iter().map(layer).collect(),
-            below: record.base.layers,
+            below,
+            base: standing.map_or_else(Vec::new, |base| layers_of(base, epochs)),
             config: Cow::Borrowed(&record.config),
             top: Cow::Borrowed(&record.top),
             history: record.history.iter().map(Cow::Borrowed).collect(),
-            partial: record.base.layers > 0,
+            partial: below > 0 && standing.is_none(),
         }
     }
 
@@ -115,6 +119,23 @@ impl<'a> Side<'a> {
             .collect();
         (texts.len() == self.layers.len()).then_some(texts)
     }
+}
+
+fn layers_of<'a>(image: &'a Image, epochs: &Epochs) -> Vec<SideLayer<'a>> {
+    let layer = |layer: &'a Layer| SideLayer {
+        diff_id: layer.diff_id,
+        items: layer.entries.iter().map(|entry| item_of_entry(entry, epochs)).collect(),
+    };
+    image.layers.iter().map(layer).collect()
+}
+
+/// The file at exactly this place in one of the layers of `image`, the highest first.
+fn file_in<'a>(image: &'a Image, at: &At) -> Option<&'a Content> {
+    let entries = image.layers.iter().rev().flat_map(|layer| &layer.entries);
+    entries.filter(|entry| entry.at == *at).find_map(|entry| match &entry.kind {
+        Kind::File(content) => Some(content),
+        _ => None,
+    })
 }
 
 fn history_entry(entry: &Value) -> Cow<'_, Map<String, Value>> {
@@ -143,8 +164,12 @@ fn item_of_entry<'a>(entry: &'a Entry, epochs: &Epochs) -> Item<'a> {
     }
 }
 
-fn item_of_row<'a>(row: &'a Row, epochs: &Epochs) -> Item<'a> {
+fn item_of_row<'a>(row: &'a Row, base: Option<&'a Image>, epochs: &Epochs) -> Item<'a> {
     let thing = match &row.what {
+        What::File(body @ Body::Base(at)) => match base.and_then(|base| file_in(base, at)) {
+            Some(content) => Thing::File(Stuff::Base(at, content)),
+            None => Thing::File(Stuff::Body(body)),
+        },
         What::File(body) => Thing::File(Stuff::Body(body)),
         What::Dir => Thing::Dir,
         What::Symlink(target) => Thing::Symlink(target),
@@ -232,6 +257,7 @@ impl Stuff<'_> {
     pub fn show(&self) -> String {
         let content = match self {
             Self::Body(body) => return body.to_string(),
+            Self::Base(at, _) => return Body::Base((*at).clone()).to_string(),
             Self::Content(content) => content,
         };
         if let Some(text) = short_text(content) {
@@ -277,7 +303,7 @@ enum Known<'a> {
 impl<'a> Known<'a> {
     fn of(stuff: &Stuff<'a>) -> Self {
         match stuff {
-            Stuff::Content(content) => Self::Bytes(Cow::Borrowed(content)),
+            Stuff::Content(content) | Stuff::Base(_, content) => Self::Bytes(Cow::Borrowed(content)),
             Stuff::Body(Body::Text(text)) => Self::Bytes(Cow::Owned(Content::inline(text.as_bytes()))),
             Stuff::Body(Body::Sha256 { size, digest }) => {
                 Self::Bytes(Cow::Owned(Content::known(*digest, *size)))

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use expect_test::{Expect, expect};
-use samebuild_compare::{Options, compare, render};
+use samebuild_compare::{Options, compare, compare_outcome, render};
+use samebuild_image::golden::Observation;
 use samebuild_image::{At, Content, Digest, Entry, Epochs, Image, Kind, Layer, Meta, Mtime, Source};
 
 fn check(left: &Image, right: &Image, options: &Options, expected: Expect) {
@@ -273,4 +274,26 @@ fn hostile_layers_are_compared_not_refused() {
             layer 1 · /dangling · link: hard link to /nowhere → hard link to /elsewhere
         "#]],
     );
+}
+
+#[test]
+fn with_the_base_at_hand_a_directory_that_did_not_change_is_the_same() {
+    let base = image(vec![vec![dir("etc"), file("etc/x", "x\n"), file("etc/y", "y\n")]]);
+    let on_base = |rows: &str| {
+        let text = format!(
+            "seen-by: a\nbuilder: b\nplatform: c\noutcome: built\nbase: base (1 layer)\nlayer 1\n{rows}config\ntop\nhistory\n"
+        );
+        Observation::parse(&text).unwrap()
+    };
+    let touched = on_base(
+        "  dir 0644 0:0 1970-01-01T00:01:40Z etc/\n  file 0644 0:0 1970-01-01T00:01:40Z etc/.wh.x 0 \"\"\n",
+    );
+    let left = on_base("  file 0644 0:0 1970-01-01T00:01:40Z etc/.wh.x 0 \"\"\n");
+    let known = Options { base: Some(Arc::new(base)), ..Options::rootfs() };
+    assert_eq!(compare_outcome(&left, &touched, &known).unwrap(), []);
+    let unknown = compare_outcome(&left, &touched, &Options::rootfs()).unwrap();
+    expect![[r#"
+        rootfs · /etc · paths: as in the base → dir 0644 0:0 1970-01-01T00:01:40Z
+    "#]]
+    .assert_eq(&render(&unknown));
 }
