@@ -1,8 +1,11 @@
 //! Answers: does a strategy survive a race? Tries schedules, each from a seed of its own, and keeps the first
 //! that breaks a promise; plays a written schedule again. Leaves the words to `report`.
 
+use std::ops::Range;
+
 use crate::choosers::Kind;
 use crate::invariants::{Cost, Violation};
+use crate::model::World;
 use crate::races::{UnknownRace, race};
 use crate::schedule::Schedule;
 use crate::stage::{self, Look, Run, Setting};
@@ -10,7 +13,7 @@ use crate::strategies::{self, UnknownStrategy};
 use crate::timeline::Row;
 
 /// What a search found. Schedule number n of a search has the seed `seed` + n.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Outcome {
     pub race: String,
     pub strategy: String,
@@ -50,47 +53,111 @@ pub struct Budget {
     pub schedules: u64,
     /// At the first failure.
     pub first_only: bool,
+    /// Unless it ends at the first failure, the search is shared by so many threads. What it finds is the same.
+    pub threads: usize,
+}
+
+impl Budget {
+    /// Up to `schedules`, until one fails.
+    pub fn first_of(schedules: u64) -> Budget {
+        Budget { schedules, first_only: true, threads: 1 }
+    }
+
+    /// All of `schedules`, on two threads.
+    pub fn all_of(schedules: u64) -> Budget {
+        Budget { schedules, first_only: false, threads: 2 }
+    }
 }
 
 /// Tries `budget` schedules of `setting` under the strategy of `row`.
 pub fn run(setting: &Setting, row: &strategies::Row, kind: Kind, seed: u64, budget: Budget) -> Outcome {
-    let world = setting.world();
-    let actors = setting.race.cast.len();
-    let mut outcome = Outcome {
-        race: setting.race.id.to_owned(),
-        strategy: row.id.to_owned(),
-        chooser: kind,
-        seed,
-        schedules: 0,
-        turns: 0,
-        failures: 0,
-        first_failing: None,
-        cost: Cost::default(),
-    };
     let turns = typical_turns(setting, row);
-    for n in 0..budget.schedules {
-        let seed = seed.wrapping_add(n);
-        let mut chooser = kind.chooser(seed, actors, turns);
-        let mut choose = |enabled: u64, _: &stage::Stage| Some(chooser.choose(enabled));
-        let run = stage::run(setting, row.strategy, world.clone(), Look::default(), &mut choose);
-        outcome.schedules += 1;
-        outcome.turns += run.turns.len() as u64;
-        if run.violated.is_none() {
-            outcome.cost.add(run.cost);
-            continue;
-        }
-        outcome.failures += 1;
-        if outcome.first_failing.is_none() {
-            let schedule = written(setting, row, run.turns);
-            let failure = replay(&schedule).ok().flatten();
-            let found = Some(Found { chooser: kind, seed, tries: outcome.schedules });
-            outcome.first_failing = failure.map(|failure| Failure { found, ..failure });
-        }
-        if budget.first_only {
-            break;
+    let search = Search { setting, row, kind, seed, turns };
+    let threads = if budget.first_only { 1 } else { (budget.threads as u64).max(1) };
+    let share = budget.schedules.div_ceil(threads);
+    let shares = (0..threads).map(|n| n * share..budget.schedules.min((n + 1) * share));
+    let parts: Vec<Outcome> = std::thread::scope(|scope| {
+        let search = &search;
+        let running: Vec<_> =
+            shares.map(|share| scope.spawn(move || search.part(share, budget.first_only))).collect();
+        running.into_iter().filter_map(|thread| thread.join().ok()).collect()
+    });
+    parts.into_iter().fold(search.nothing(), Outcome::and)
+}
+
+struct Search<'a> {
+    setting: &'a Setting,
+    row: &'a strategies::Row,
+    kind: Kind,
+    seed: u64,
+    turns: usize,
+}
+
+impl Search<'_> {
+    fn nothing(&self) -> Outcome {
+        Outcome {
+            race: self.setting.race.id.to_owned(),
+            strategy: self.row.id.to_owned(),
+            chooser: self.kind,
+            seed: self.seed,
+            schedules: 0,
+            turns: 0,
+            failures: 0,
+            first_failing: None,
+            cost: Cost::default(),
         }
     }
-    outcome
+
+    /// Tries the schedules of these numbers.
+    fn part(&self, numbers: Range<u64>, first_only: bool) -> Outcome {
+        let world = self.setting.world();
+        let mut outcome = self.nothing();
+        for n in numbers {
+            let run = self.one(n, &world);
+            outcome.schedules += 1;
+            outcome.turns += run.turns.len() as u64;
+            let Some((_, at)) = run.violated else {
+                outcome.cost.add(run.cost);
+                continue;
+            };
+            outcome.failures += 1;
+            if outcome.first_failing.is_none() {
+                outcome.first_failing = self.failure(n, &run.turns[..at]);
+            }
+            if first_only {
+                break;
+            }
+        }
+        outcome
+    }
+
+    fn one(&self, n: u64, world: &World) -> Run {
+        let actors = self.setting.race.cast.len();
+        let mut chooser = self.kind.chooser(self.seed.wrapping_add(n), actors, self.turns);
+        let mut choose = |enabled: u64, _: &stage::Stage| Some(chooser.choose(enabled));
+        stage::run(self.setting, self.row.strategy, world.clone(), Look::default(), &mut choose)
+    }
+
+    /// The failure with its timeline.
+    fn failure(&self, n: u64, turns: &[u8]) -> Option<Failure> {
+        let found = Found { chooser: self.kind, seed: self.seed.wrapping_add(n), tries: n + 1 };
+        played(self.setting, self.row, turns).map(|failure| Failure { found: Some(found), ..failure })
+    }
+}
+
+impl Outcome {
+    fn and(self, later: Outcome) -> Outcome {
+        let mut cost = self.cost;
+        cost.add(later.cost);
+        Outcome {
+            schedules: self.schedules + later.schedules,
+            turns: self.turns + later.turns,
+            failures: self.failures + later.failures,
+            first_failing: self.first_failing.or(later.first_failing),
+            cost,
+            ..later
+        }
+    }
 }
 
 /// Why a schedule cannot be played.
@@ -110,13 +177,12 @@ pub enum ReplayError {
 pub fn replay(schedule: &Schedule) -> Result<Option<Failure>, ReplayError> {
     let setting = Setting { race: race(&schedule.race)?, mode: schedule.mode, old: schedule.old };
     let row = strategies::strategy(&schedule.strategy)?;
-    let run = play(&setting, row, &schedule.turns)?;
-    Ok(run.violated.map(|(violated, _)| Failure {
-        found: None,
-        schedule: schedule.clone(),
-        violated,
-        timeline: run.timeline,
-    }))
+    play(&setting, row, &schedule.turns).map(|run| written(&setting, row, &schedule.turns, run))
+}
+
+/// The failure that `turns` lead to, with its timeline.
+pub(crate) fn played(setting: &Setting, row: &strategies::Row, turns: &[u8]) -> Option<Failure> {
+    play(setting, row, turns).ok().and_then(|run| written(setting, row, turns, run))
 }
 
 /// Plays exactly `turns`, with a timeline.
@@ -139,14 +205,16 @@ fn play(setting: &Setting, row: &strategies::Row, turns: &[u8]) -> Result<Run, R
     }
 }
 
-fn written(setting: &Setting, row: &strategies::Row, turns: Vec<u8>) -> Schedule {
-    Schedule {
+fn written(setting: &Setting, row: &strategies::Row, turns: &[u8], run: Run) -> Option<Failure> {
+    let schedule = Schedule {
         race: setting.race.id.to_owned(),
         strategy: row.id.to_owned(),
         mode: setting.mode,
         old: setting.old,
-        turns,
-    }
+        turns: turns.to_vec(),
+    };
+    let timeline = run.timeline;
+    run.violated.map(|(violated, _)| Failure { found: None, schedule, violated, timeline })
 }
 
 /// How many turns a schedule has when everybody goes on as long as they can.

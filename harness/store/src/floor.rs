@@ -68,6 +68,8 @@ pub struct Floor {
     cancelled: Cell<u64>,
     shielded: Cell<u64>,
     waiting: RefCell<Vec<Option<Waiting>>>,
+    /// Per actor, the request it has with the engine: the engine goes on with it when the actor goes away.
+    requests: RefCell<Vec<Option<Acting<'static>>>>,
     pub(crate) desks: RefCell<Vec<DeskState>>,
     /// Per actor, a hash of everything it has seen: an actor is a function of that.
     seen: RefCell<Vec<u64>>,
@@ -104,6 +106,7 @@ impl Floor {
             cancelled: Cell::new(0),
             shielded: Cell::new(0),
             waiting: RefCell::new((0..actors).map(|_| None).collect()),
+            requests: RefCell::new((0..actors).map(|_| None).collect()),
             desks: RefCell::new(Vec::new()),
             seen: RefCell::new(vec![0; if hashing { actors } else { 0 }]),
             said: RefCell::new(String::new()),
@@ -119,6 +122,19 @@ impl Floor {
     /// As `turn`, between two steps of one request to the engine.
     pub fn next_step(&self) -> Turn<'_> {
         Turn { floor: self, guard: Some(Guard::Always), within_request: true }
+    }
+
+    /// Has the engine do `work` for the current actor: once its first turn was taken it goes on to its end,
+    /// whatever becomes of the actor. For engines whose requests take several turns.
+    pub async fn request<T: 'static>(&self, work: impl Future<Output = T> + 'static) -> T {
+        if !self.scheduled {
+            return work.await;
+        }
+        let answer = Rc::new(Cell::new(None));
+        let slot = answer.clone();
+        let request = Box::pin(async move { slot.set(Some(work.await)) });
+        self.requests.borrow_mut()[usize::from(self.current.get())] = Some(request);
+        std::future::poll_fn(|_| answer.take().map_or(Poll::Pending, Poll::Ready)).await
     }
 
     /// Waits until `signal` was raised.
@@ -168,7 +184,7 @@ impl Floor {
         self.current.get()
     }
 
-    /// Cancels `actor`: it is dropped at its next turn outside a request and outside a shield.
+    /// Cancels `actor`: it is dropped as soon as it is not shielded. A request it has sent goes on.
     pub fn cancel(&self, actor: Actor) {
         self.cancelled.set(self.cancelled.get() | 1 << actor);
     }
@@ -288,10 +304,10 @@ pub async fn drive(floor: &Floor, cast: &mut Cast<'_>, conductor: &mut dyn Condu
     loop {
         let (mut enabled, mut unfinished, mut abandoned) = (0_u64, 0_u64, true);
         for (actor, future) in cast.iter_mut().enumerate() {
-            if dropped(floor, actor) {
+            if goes_away(floor, actor) {
                 *future = None;
             }
-            if future.is_none() {
+            if future.is_none() && floor.requests.borrow()[actor].is_none() {
                 continue;
             }
             unfinished |= 1 << actor;
@@ -321,27 +337,46 @@ pub async fn drive(floor: &Floor, cast: &mut Cast<'_>, conductor: &mut dyn Condu
     }
 }
 
-fn dropped(floor: &Floor, actor: usize) -> bool {
+/// Whether an actor is to be dropped; its request, too, when it has not been sent.
+fn goes_away(floor: &Floor, actor: usize) -> bool {
     let bit = 1 << actor;
-    floor.cancelled.get() & bit != 0
-        && floor.shielded.get() & bit == 0
-        && floor.waiting.borrow()[actor].as_ref().is_none_or(|waiting| !waiting.within_request)
+    if floor.cancelled.get() & bit == 0 || floor.shielded.get() & bit != 0 {
+        return false;
+    }
+    if floor.waiting.borrow()[actor].as_ref().is_none_or(|waiting| !waiting.within_request) {
+        floor.requests.borrow_mut()[actor] = None;
+    }
+    true
 }
 
-/// Polls one actor until it asks for the floor again or ends.
+/// Polls one actor, its request first, until it asks for the floor again or ends.
 async fn step(floor: &Floor, cast: &mut Cast<'_>, actor: usize) {
     std::future::poll_fn(|context| {
-        let Some(future) = cast[actor].as_mut() else { return Poll::Ready(()) };
         floor.current.set(u8::try_from(actor).unwrap_or(u8::MAX));
         floor.see(&1_u8);
-        match future.as_mut().poll(context) {
-            Poll::Ready(()) => {
-                cast[actor] = None;
-                Poll::Ready(())
+        loop {
+            let request = floor.requests.borrow_mut()[actor].take();
+            if let Some(mut request) = request
+                && request.as_mut().poll(context).is_pending()
+            {
+                floor.requests.borrow_mut()[actor] = Some(request);
+                return turn_taken(floor, actor);
             }
-            Poll::Pending if floor.waiting.borrow()[actor].is_some() => Poll::Ready(()),
-            Poll::Pending => Poll::Pending,
+            let Some(future) = cast[actor].as_mut() else { return Poll::Ready(()) };
+            if future.as_mut().poll(context).is_ready() {
+                cast[actor] = None;
+                return Poll::Ready(());
+            }
+            // A request just made has its first turn to ask for.
+            if floor.requests.borrow()[actor].is_none() {
+                return turn_taken(floor, actor);
+            }
         }
     })
     .await;
+}
+
+/// Over when the actor waits for its next turn; otherwise it waits for the world.
+fn turn_taken(floor: &Floor, actor: usize) -> Poll<()> {
+    if floor.waiting.borrow()[actor].is_some() { Poll::Ready(()) } else { Poll::Pending }
 }

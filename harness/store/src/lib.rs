@@ -9,7 +9,7 @@
 //! use samebuild_store::{choosers::Kind, explore, model::Mode, races, report, stage::Setting, strategies};
 //!
 //! let setting = Setting { race: races::race("skaffold-9251")?, mode: Mode::Graphdriver, old: 1 };
-//! let budget = explore::Budget { schedules: 100, first_only: true };
+//! let budget = explore::Budget::first_of(100);
 //! let outcome = explore::run(&setting, strategies::strategy("async-by-id")?, Kind::Random, 1, budget);
 //! assert!(outcome.first_failing.is_some(), "{}", report::text(&outcome));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -19,6 +19,7 @@ pub mod actors;
 pub mod choosers;
 pub mod desk;
 pub mod engine;
+pub mod exhaust;
 pub mod explore;
 pub mod floor;
 pub mod invariants;
@@ -30,6 +31,7 @@ pub mod races;
 pub mod report;
 pub mod schedule;
 pub mod session;
+pub mod shrink;
 pub mod stage;
 pub mod strategies;
 pub mod timeline;

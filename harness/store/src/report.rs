@@ -1,8 +1,11 @@
 //! Answers: what does a person read after a search? Plain text: the numbers, the first failing seed, the
 //! timeline, the replay command. Colours and tables are the rim's business.
 
+use crate::exhaust::Exhausted;
 use crate::explore::{Failure, Found, Outcome};
 use crate::schedule::Schedule;
+use crate::stage::Setting;
+use crate::strategies::Row;
 use crate::timeline;
 
 /// The report on one search.
@@ -13,6 +16,27 @@ pub fn text(outcome: &Outcome) -> String {
         chooser.id()
     );
     if let Some(found) = &outcome.first_failing {
+        text.push_str(&failure(found));
+    }
+    text
+}
+
+/// The report on one exhaustive search.
+pub fn exhausted(setting: &Setting, row: &Row, found: &Exhausted) -> String {
+    let Exhausted { states, schedules, longest, complete, .. } = found;
+    let verdict = match (&found.failure, complete) {
+        (Some(_), _) => "a schedule failed",
+        (None, true) => "no schedule failed, every state was seen",
+        (None, false) => "no schedule failed, but the bound on states was met before the end",
+    };
+    let mut text = format!(
+        "{} with {} on {}, {} old images: {verdict}; {states} states, {schedules} runs of at most {longest} turns\n",
+        setting.race.id,
+        row.id,
+        setting.mode.id(),
+        setting.old,
+    );
+    if let Some(found) = &found.failure {
         text.push_str(&failure(found));
     }
     text

@@ -170,6 +170,7 @@ impl Stage {
 
 async fn after(floor: Rc<Floor>, signal: Signal, acting: Acting<'_>) {
     floor.wait(signal).await;
+    floor.say(|| "begins".into());
     acting.await;
 }
 

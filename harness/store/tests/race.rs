@@ -10,8 +10,7 @@ use samebuild_store::{races, report, strategies};
 
 fn search(strategy: &str, old: u8, kind: Kind, seed: u64, schedules: u64) -> Outcome {
     let setting = Setting { race: races::race("skaffold-9251").unwrap(), mode: Mode::Graphdriver, old };
-    let budget = Budget { schedules, first_only: true };
-    explore::run(&setting, strategies::strategy(strategy).unwrap(), kind, seed, budget)
+    explore::run(&setting, strategies::strategy(strategy).unwrap(), kind, seed, Budget::first_of(schedules))
 }
 
 /// GoogleContainerTools/skaffold#9251.

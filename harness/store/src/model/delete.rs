@@ -20,7 +20,7 @@ impl ModelEngine {
         self.ledger.delete_begins(&self.world(), id);
         let names: Vec<Name> = self.world().names_of(id).collect();
         self.floor.see(&(id, &names));
-        self.floor.say(|| format!("DELETE {target}{}: reads its {} names", forced(options), names.len()));
+        self.floor.say(|| format!("DELETE {target}{}: reads its names, {}", forced(options), list(&names)));
         match (self.mode(), target) {
             (Mode::Graphdriver, Reference::Name(name)) if names.len() > 1 => self.untag(epoch, name).await,
             // `rmi -f` of the last name of a running container's image only removes the name.

@@ -44,7 +44,11 @@ impl ModelEngine {
         self.floor.next_step().await;
         let lost = self.world().epoch != epoch;
         self.floor.see(&lost);
-        if lost { Err(EngineError::ConnectionLost) } else { Ok(()) }
+        if lost {
+            self.floor.say(|| EngineError::ConnectionLost.to_string());
+            return Err(EngineError::ConnectionLost);
+        }
+        Ok(())
     }
 
     pub(crate) fn world(&self) -> RefMut<'_, World> {
@@ -129,19 +133,23 @@ impl Engine for ModelEngine {
     }
 
     fn build(&self, request: Build) -> Call<'_, Answer<ImageId>> {
-        Box::pin(self.build_steps(request))
+        let engine = self.clone();
+        Box::pin(self.floor.request(async move { engine.build_steps(request).await }))
     }
 
     fn tag(&self, id: ImageId, name: Name) -> Call<'_, Answer<()>> {
-        Box::pin(self.tag_steps(id, name))
+        let engine = self.clone();
+        Box::pin(self.floor.request(async move { engine.tag_steps(id, name).await }))
     }
 
     fn delete(&self, target: Reference, options: Delete) -> Call<'_, Answer<Deleted>> {
-        Box::pin(self.delete_steps(target, options))
+        let engine = self.clone();
+        Box::pin(self.floor.request(async move { engine.delete_steps(target, options).await }))
     }
 
     fn prune_all(&self) -> Call<'_, Answer<Deleted>> {
-        Box::pin(self.prune_steps())
+        let engine = self.clone();
+        Box::pin(self.floor.request(async move { engine.prune_steps().await }))
     }
 
     fn create_container(&self, image: Reference, running: bool) -> Call<'_, Answer<()>> {

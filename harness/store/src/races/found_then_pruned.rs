@@ -12,7 +12,7 @@ pub(super) const RACE: Race = Race {
 };
 
 const CAST: [Part; 3] = [
-    part("pruner", Role::Prune(pass(0, Some(0)))),
+    part("pruner", Role::Prune(pass(0, None))),
     part("builder", Role::Find(request(0, 0, Some(0)), A)),
     part("deploy", Role::Deploy { build: 0 }),
 ];

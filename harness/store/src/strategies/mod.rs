@@ -19,7 +19,7 @@ use crate::session::{Pass, Ready, Request, Session};
 pub use async_by_id::AsyncById;
 pub use by_ref::ByRef;
 pub use fence::Fence;
-pub use generation::Generation;
+pub use generation::{Generation, Piece};
 pub use lease::Lease;
 pub use revalidate::Revalidate;
 pub use sync::Sync;
@@ -110,7 +110,7 @@ pub const STRATEGIES: &[Row] = &[
         id: "generation",
         about: "fence by generation, lock each image, verify after the build, drain before exit",
         expected: Expected::Survives,
-        strategy: &Generation,
+        strategy: &Generation::WHOLE,
     },
 ];
 
