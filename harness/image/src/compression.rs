@@ -136,17 +136,16 @@ impl<R: Read> Read for Bounded<R> {
 }
 
 /// The uncompressed bytes of a compressed source. Opening it anywhere reads it from its beginning: for a content now and
-/// then. Whoever needs many puts the bytes on disk first.
+/// then. Whoever needs many takes them as they pass by, or puts the bytes on disk first.
 pub struct Unpacked {
     source: Arc<dyn Source>,
-    size: u64,
     expansion: Expansion,
 }
 
 impl Unpacked {
-    /// `size` is that of the uncompressed bytes.
-    pub fn new(source: Arc<dyn Source>, size: u64, expansion: Expansion) -> Self {
-        Self { source, size, expansion }
+    /// What is compressed in `source`.
+    pub fn new(source: Arc<dyn Source>, expansion: Expansion) -> Self {
+        Self { source, expansion }
     }
 }
 
@@ -157,8 +156,9 @@ impl Source for Unpacked {
         Ok(Box::new(unpacked.take(len)))
     }
 
+    /// Known only by reading it all.
     fn size(&self) -> io::Result<u64> {
-        Ok(self.size)
+        io::copy(&mut self.open(0, u64::MAX)?, &mut io::sink())
     }
 
     fn name(&self) -> String {
@@ -289,7 +289,8 @@ mod tests {
     #[test]
     fn a_compressed_source_is_read_from_any_offset() {
         let packed: Arc<dyn Source> = Arc::new(Bytes::new(pack(b"0123456789", Compression::Gzip)));
-        let unpacked = Unpacked::new(packed, 10, Expansion::default());
+        let unpacked = Unpacked::new(packed, Expansion::default());
+        assert_eq!(unpacked.size().unwrap(), 10);
         let mut out = Vec::new();
         unpacked.open(3, 4).unwrap().read_to_end(&mut out).unwrap();
         assert_eq!(out, b"3456");

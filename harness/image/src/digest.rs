@@ -30,6 +30,11 @@ impl Digest {
         }
     }
 
+    /// The digest of these 64 hexadecimal digits, as files are named after it.
+    pub fn from_hex(digits: &str) -> Option<Self> {
+        format!("sha256:{digits}").parse().ok()
+    }
+
     /// The 64 hexadecimal digits without the algorithm.
     pub fn hex(&self) -> String {
         hex::encode(self.0)
@@ -62,6 +67,19 @@ impl FromStr for Digest {
             .and_then(|hexadecimal| hex::decode_to_slice(hexadecimal, &mut bytes).ok())
             .ok_or_else(|| BadDigest(text.to_owned()))?;
         Ok(Self(bytes))
+    }
+}
+
+impl serde::Serialize for Digest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Digest {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

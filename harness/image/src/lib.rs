@@ -3,16 +3,23 @@
 //! Pure: no host path, process, socket, clock or randomness. Bytes arrive through [`Source`]; whoever opens files
 //! or sockets is `samebuild-builder` or `samebuild`. What two images differ in is `samebuild-compare`'s question.
 
+pub mod archive;
 pub mod at;
 pub mod compression;
 pub mod content;
 pub mod digest;
 pub mod entry;
+pub mod files;
 pub mod golden;
 pub mod image;
+mod layer_blob;
 pub mod layer_read;
+mod layer_tar;
 pub mod layer_write;
+pub mod layout;
+pub mod manifest;
 pub mod mtime;
+pub mod read;
 pub mod source;
 pub mod tar_error;
 mod tar_header;
@@ -25,7 +32,9 @@ pub use at::At;
 pub use content::Content;
 pub use digest::Digest;
 pub use entry::{Entry, Kind, Meta};
+pub use files::{Files, NewFiles};
 pub use image::{Compression, Image, Layer};
+pub use layer_tar::SaveError;
 pub use layer_write::TarStyle;
 pub use mtime::{Epoch, Epochs, Mtime};
 pub use source::{Bytes, Source};

@@ -49,3 +49,33 @@ impl Source for Bytes {
         format!("{} bytes in memory", self.0.len())
     }
 }
+
+/// A piece of another source, as a file in an archive.
+pub struct Window {
+    source: Arc<dyn Source>,
+    offset: u64,
+    size: u64,
+    name: String,
+}
+
+impl Window {
+    /// `size` bytes of `source` from `offset`; `name` is what to call it in an error.
+    pub fn new(source: Arc<dyn Source>, offset: u64, size: u64, name: String) -> Self {
+        Self { source, offset, size, name }
+    }
+}
+
+impl Source for Window {
+    fn open(&self, offset: u64, len: u64) -> io::Result<Box<dyn Read + Send + '_>> {
+        let offset = offset.min(self.size);
+        self.source.open(self.offset + offset, len.min(self.size - offset))
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.size)
+    }
+
+    fn name(&self) -> String {
+        format!("{} in {}", self.name, self.source.name())
+    }
+}

@@ -1,0 +1,178 @@
+//! A stored layer: verified against the digest of its blob and its `diff_id` in the one pass that reads it.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::compression::{self, Compression, Unpacked};
+use crate::content::Content;
+use crate::digest::{Digest, HashReader, Hasher};
+use crate::image::Layer;
+use crate::layer_read::{self, End, LayerOptions, LayerRead};
+use crate::read::{ReadError, ReadOptions, Warning};
+use crate::source::Source;
+use crate::tar_error::TarError;
+
+/// A layer as it is stored.
+pub(crate) struct Blob {
+    pub(crate) source: Arc<dyn Source>,
+    /// Digest and size of the stored bytes, where they are stated.
+    pub(crate) stated: Option<(Digest, u64)>,
+    pub(crate) diff_id: Digest,
+    pub(crate) media_type: Option<(Compression, String)>,
+}
+
+/// Reads layers, bottom first, several at a time; equal ones once. The first error from the bottom is the one returned.
+pub(crate) fn read_all(
+    blobs: &[Blob],
+    options: &ReadOptions,
+) -> Result<(Vec<Layer>, Vec<Warning>), ReadError> {
+    let is_same = |a: &Blob, b: &Blob| a.diff_id == b.diff_id && a.stated == b.stated;
+    let first: Vec<usize> =
+        blobs.iter().map(|blob| blobs.iter().position(|other| is_same(blob, other)).unwrap_or(0)).collect();
+    let mut read = in_order(blobs.len(), |number| {
+        (first[number] == number).then(|| read_one(&blobs[number], number, options))
+    });
+    let mut layers: Vec<Layer> = Vec::new();
+    let mut warnings = Vec::new();
+    for (number, result) in read.iter_mut().enumerate() {
+        match result.take() {
+            Some(result) => {
+                let (layer, odd) = result?;
+                layers.push(layer);
+                warnings.extend(odd);
+            }
+            None => layers.push(layers[first[number]].clone()),
+        }
+    }
+    Ok((layers, warnings))
+}
+
+fn read_one(blob: &Blob, number: usize, options: &ReadOptions) -> Result<(Layer, Vec<Warning>), ReadError> {
+    let what = format!("layer {number}");
+    let io = |error| ReadError::Io { what: what.clone(), error };
+    let size = blob.source.size().map_err(io)?;
+    if let Some((_, want)) = blob.stated {
+        check_size(&what, want, size)?;
+    }
+    // A tar without its end is told by its digest, so it may pass here.
+    let layers = LayerOptions { accept_missing_end: true, ..options.layers };
+    let compression = Compression::of_source(&*blob.source).map_err(io)?;
+    let (result, got) = match compression {
+        Compression::None => {
+            let result = layer_read::index(Arc::clone(&blob.source), &layers);
+            let got = result.as_ref().ok().and_then(|read| read.layer.diff_id);
+            (result, got.map_or_else(|| digest_of(&*blob.source), Ok).map_err(io)?)
+        }
+        _ => unpack(blob, compression, &layers, options).map_err(io)?,
+    };
+    if let Some((want, _)) = blob.stated
+        && want != got
+    {
+        return Err(ReadError::DigestMismatch { what, want, got });
+    }
+    let LayerRead { layer, end, global_headers, trailing_data } =
+        result.map_err(|error| ReadError::Layer { layer: number, error })?;
+    if let Some(got) = layer.diff_id
+        && got != blob.diff_id
+    {
+        let what = format!("{what}, uncompressed");
+        return Err(ReadError::DigestMismatch { what, want: blob.diff_id, got });
+    }
+    let mut warnings = Vec::new();
+    if end == End::Missing {
+        warnings.push(Warning::NoEnd { layer: number });
+    }
+    if global_headers > 0 {
+        warnings.push(Warning::GlobalHeaders { layer: number, count: global_headers });
+    }
+    if trailing_data {
+        warnings.push(Warning::TrailingData { layer: number });
+    }
+    if let Some((stated, media_type)) = &blob.media_type
+        && *stated != compression
+    {
+        warnings.push(Warning::MediaType { layer: number, media_type: media_type.clone() });
+    }
+    Ok((layer, warnings))
+}
+
+/// Whether something has the size that is stated.
+pub(crate) fn check_size(what: &str, want: u64, got: u64) -> Result<(), ReadError> {
+    let what = what.to_owned();
+    match got.cmp(&want) {
+        std::cmp::Ordering::Less => Err(ReadError::Truncated { what, want, got }),
+        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Greater => Err(ReadError::TooLong { what, want, got }),
+    }
+}
+
+/// Reads a compressed layer, and the digest of its stored bytes, to their end whatever the tar is like.
+fn unpack(
+    blob: &Blob,
+    compression: Compression,
+    layers: &LayerOptions,
+    options: &ReadOptions,
+) -> io::Result<(Result<LayerRead, TarError>, Digest)> {
+    let unpacked: Arc<dyn Source> = Arc::new(Unpacked::new(Arc::clone(&blob.source), options.expansion));
+    let mut stored = HashReader::new(blob.source.open(0, blob.source.size()?)?);
+    let (_, reader) = compression::reader(&mut stored, options.expansion)?;
+    let mut inline_left = layers.inline_total;
+    let mut result = layer_read::read(reader, layers, |file, mut bytes| {
+        let keep = file.size <= layers.inline.min(inline_left);
+        let mut kept = Vec::new();
+        let mut hasher = Hasher::default();
+        bytes.each(|chunk| {
+            hasher.update(chunk);
+            if keep {
+                kept.extend_from_slice(chunk);
+            }
+        })?;
+        let (digest, size) = hasher.finish();
+        if keep {
+            inline_left -= size;
+            return Ok(Content::inline(kept).with_digest(digest));
+        }
+        Ok(Content::lazy(Arc::clone(&unpacked), file.offset, size).with_digest(digest))
+    });
+    if let Ok(read) = &mut result {
+        read.layer.blob = Some((Arc::clone(&blob.source), compression));
+    }
+    io::copy(&mut stored, &mut io::sink())?;
+    Ok((result, stored.finish().1))
+}
+
+fn digest_of(source: &dyn Source) -> io::Result<Digest> {
+    Ok(Digest::of_reader(source.open(0, source.size()?)?)?.0)
+}
+
+/// How many layers are read at a time.
+const THREADS: usize = 4;
+
+/// Does all work, several pieces at a time; the results are in the order of the pieces.
+fn in_order<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    if count < 2 {
+        return (0..count).map(work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<(usize, T)>> = Mutex::new(Vec::with_capacity(count));
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS.min(count) {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count {
+                        return;
+                    }
+                    let result = work(number);
+                    done.lock().unwrap_or_else(PoisonError::into_inner).push((number, result));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(number, _)| *number);
+    done.into_iter().map(|(_, result)| result).collect()
+}
