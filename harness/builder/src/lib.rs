@@ -1,3 +1,26 @@
-//! placeholder
+//! The reference builder: builds a Dockerfile as one named builder at one version would.
+//!
+//! COPY, WORKDIR and metadata are computed on the [`samebuild_image::Tree`]; only RUN touches a disk and needs root. An
+//! independent oracle: it knows nothing of comparing.
 
+mod build;
+mod config;
+mod context;
+pub mod delta;
+pub mod dialect;
 pub mod disk;
+mod failure;
+mod finish;
+mod history;
+mod materialise;
+mod request;
+mod rootfs;
+pub mod sandbox;
+pub mod snapshot;
+mod stage;
+mod steps;
+mod users;
+
+pub use build::build;
+pub use dialect::{DIALECTS, Dialect};
+pub use request::{BuildError, Built, Event, Failure, Images, Network, NotFound, Request, Step};

@@ -1,0 +1,87 @@
+//! The build context as a build sees it: without what `.dockerignore` leaves out. And the two facts about the machine a
+//! build cannot do without: its architecture and its clock.
+
+use samebuild_dockerfile::ignore::IgnoreFile;
+use samebuild_image::{At, Content, Kind, Meta, Mtime, Tree};
+
+use crate::dialect::IgnoreFileName;
+use crate::failure::StepFailure;
+use crate::request::Request;
+
+/// No ignore file is larger.
+const LIMIT: u64 = 16 << 20;
+
+/// The context without ignored entries. Directories that are ignored but hold something that is not stay, made anew.
+pub fn without_ignored(request: &Request<'_>) -> Result<Tree, StepFailure> {
+    let Some(text) = ignore_text(request)? else { return Ok(request.context.clone()) };
+    let ignore = IgnoreFile::parse(&text, &request.dialect.syntax)
+        .map_err(|error| StepFailure::new("bad-pattern", error.to_string()))?;
+    let (secs, nanos) = request.now;
+    let mut kept = Tree::new();
+    let mut names = std::collections::BTreeMap::new();
+    for (at, ino, inode) in request.context.iter() {
+        if at.is_root() || leaves_out(&ignore, at) {
+            continue;
+        }
+        // A directory above that was left out itself is made for this build, so it is from now.
+        for parent in at.parents() {
+            if kept.get(&parent).is_none() {
+                kept.insert(&parent, Kind::Dir, Meta::new(0o755, Mtime::At { secs, nanos }));
+            }
+        }
+        match names.get(&ino) {
+            Some(first) if !inode.kind.is_dir() => drop(kept.link(at, first)),
+            _ => {
+                kept.insert(at, inode.kind.clone(), inode.meta.clone());
+                names.insert(ino, at.clone());
+            }
+        }
+    }
+    Ok(kept)
+}
+
+/// Whether the entry, or a directory above it that is not entered, is left out. Patterns are text, so a name that is not
+/// matches none.
+fn leaves_out(ignore: &IgnoreFile, at: &At) -> bool {
+    let text = |at: &At| std::str::from_utf8(at.as_bytes()).ok().map(str::to_owned);
+    at.parents().filter_map(|dir| text(&dir)).any(|dir| ignore.skips(&dir))
+        || text(at).is_some_and(|path| ignore.excludes(&path))
+}
+
+fn ignore_text(request: &Request<'_>) -> Result<Option<Vec<u8>>, StepFailure> {
+    let own = format!("{}.dockerignore", request.dockerfile_name);
+    let names: &[&str] = match request.dialect.ignore_file {
+        IgnoreFileName::Root => &[".dockerignore"],
+        IgnoreFileName::BesideDockerfile => &[&own, ".dockerignore"],
+    };
+    for name in names {
+        if let Some(Kind::File(content)) = request.context.get(&At::from(*name)).map(|inode| &inode.kind) {
+            return read(name, content).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+fn read(name: &str, content: &Content) -> Result<Vec<u8>, StepFailure> {
+    let unreadable = |why: String| StepFailure::new("unreadable-context", format!("read {name}: {why}"));
+    content
+        .read_up_to(LIMIT)
+        .map_err(|error| unreadable(error.to_string()))?
+        .ok_or_else(|| unreadable(format!("larger than {LIMIT} bytes")))
+}
+
+/// The architecture as images name it.
+pub fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        other => other,
+    }
+}
+
+/// The clock, in seconds since 1970.
+pub fn clock_seconds() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,330 @@
+//! What a step computed on the Tree has changed, and the layer that makes of it. Pure: no disk.
+//!
+//! A `Delta` keeps book as an overlay's upper directory would: what was written, what was removed, which directories are
+//! new where something else was. What RUN changes is read from a real upper directory instead, in `snapshot`.
+
+use std::collections::BTreeSet;
+
+use samebuild_image::tree::{Ino, ResolveError};
+use samebuild_image::{At, Content, Entry, Kind, Layer, Meta, Mtime, Tree};
+
+/// A tree being changed by one step.
+pub struct Delta {
+    below: Tree,
+    tree: Tree,
+    touched: BTreeSet<At>,
+    /// Directories this step made where the layers below have something.
+    replaced: BTreeSet<At>,
+    removed: BTreeSet<At>,
+    now: Mtime,
+}
+
+/// How the difference between two trees is written down as a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LayerForm {
+    /// What lies in an overlay's upper directory: everything touched and the directories above it, opaque markers,
+    /// whiteouts with mode 0600 and the time of the removal.
+    UpperDirectory,
+    /// What a walk over both trees finds different in content or metadata; a directory of which only the time changed
+    /// only above something that did; a whiteout with mode 0 and time 0 for each child that is gone, no opaque markers.
+    DoubleWalk,
+}
+
+impl Delta {
+    /// A step on `tree`; entries it makes itself are from `now`.
+    pub fn new(tree: &Tree, now: Mtime) -> Self {
+        Self {
+            below: tree.clone(),
+            tree: tree.clone(),
+            touched: BTreeSet::new(),
+            replaced: BTreeSet::new(),
+            removed: BTreeSet::new(),
+            now,
+        }
+    }
+
+    /// The tree as it is so far.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// The time entries made here carry.
+    pub fn now(&self) -> Mtime {
+        self.now
+    }
+
+    /// See [`Tree::resolve`].
+    pub fn resolve(&self, path: impl AsRef<[u8]>, follow_last: bool) -> Result<At, ResolveError> {
+        self.tree.resolve(path, follow_last)
+    }
+
+    /// Whether there is a directory at exactly this place.
+    pub fn is_dir(&self, at: &At) -> bool {
+        self.tree.get(at).is_some_and(|inode| inode.kind.is_dir())
+    }
+
+    /// Puts something where nothing or something else was; the directory around it takes the time `now`.
+    pub fn put(&mut self, at: &At, kind: Kind, meta: Meta) {
+        self.remove_quietly(at);
+        if kind.is_dir() && self.below.get(at).is_some() {
+            self.replaced.insert(at.clone());
+        }
+        self.tree.insert(at, kind, meta);
+        self.touched.insert(at.clone());
+        self.touch_parent(at);
+    }
+
+    /// Another name for what is at `target`.
+    pub fn link(&mut self, at: &At, target: &At) {
+        self.remove_quietly(at);
+        self.tree.link(at, target);
+        self.touched.insert(at.clone());
+        self.touch_parent(at);
+    }
+
+    /// Which inode is at this place.
+    pub fn ino(&self, at: &At) -> Option<Ino> {
+        self.tree.ino(at)
+    }
+
+    /// Makes `at` and every directory missing above it. The ones made, top first; an error names what is in the way.
+    pub fn make_dirs(&mut self, at: &At, meta: &Meta) -> Result<Vec<At>, At> {
+        let mut made = Vec::new();
+        for dir in at.parents().chain((!at.is_root()).then(|| at.clone())) {
+            match self.tree.get(&dir).map(|inode| inode.kind.is_dir()) {
+                Some(true) => {}
+                Some(false) => return Err(dir),
+                None => {
+                    self.put(&dir, Kind::Dir, meta.clone());
+                    made.push(dir);
+                }
+            }
+        }
+        Ok(made)
+    }
+
+    /// Changes the metadata of what is at `at`.
+    pub fn change(&mut self, at: &At, change: impl FnOnce(&mut Meta)) {
+        if let Some(meta) = self.tree.meta_mut(at) {
+            change(meta);
+            self.touched.insert(at.clone());
+        }
+    }
+
+    /// Removes what is at `at` and everything below it.
+    pub fn remove(&mut self, at: &At) {
+        if self.remove_quietly(at) {
+            self.touch_parent(at);
+        }
+    }
+
+    fn remove_quietly(&mut self, at: &At) -> bool {
+        if self.tree.get(at).is_none() || at.is_root() {
+            return false;
+        }
+        self.tree.remove(at);
+        self.touched.retain(|touched| !touched.is_within(at));
+        self.replaced.retain(|replaced| !replaced.is_within(at));
+        if self.below.get(at).is_some() {
+            self.removed.insert(at.clone());
+        }
+        true
+    }
+
+    fn touch_parent(&mut self, at: &At) {
+        let (Some(parent), now) = (at.parent(), self.now) else { return };
+        self.change(&parent, |meta| meta.mtime = now);
+    }
+
+    /// The tree after the step and the layer that leads to it.
+    pub fn finish(self, form: LayerForm) -> (Tree, Layer) {
+        let entries = match form {
+            LayerForm::UpperDirectory => self.upper_directory(),
+            LayerForm::DoubleWalk => double_walk(&self.below, &self.tree),
+        };
+        (self.tree, Layer { entries, ..Layer::default() })
+    }
+
+    fn upper_directory(&self) -> Vec<Entry> {
+        let mut places: BTreeSet<At> = self.touched.iter().filter(|at| !at.is_root()).cloned().collect();
+        let gone: BTreeSet<&At> = self.removed.iter().filter(|at| self.leaves_a_whiteout(at)).collect();
+        let above: Vec<At> = places.iter().chain(gone.iter().copied()).flat_map(At::parents).collect();
+        places.extend(above);
+        places.extend(gone.iter().map(|at| (*at).clone()));
+        let mut writer = Entries::default();
+        for at in &places {
+            if gone.contains(at) {
+                writer.entries.push(whiteout(at, 0o600, self.now));
+                continue;
+            }
+            writer.push(&self.tree, at);
+            if self.replaced.contains(at)
+                && let Some(inode) = self.tree.get(at)
+            {
+                writer.entries.push(opaque(at, &inode.meta));
+            }
+        }
+        writer.entries
+    }
+
+    /// Whether the upper directory holds a whiteout for this removed place: nothing is there again, and the directory
+    /// around it is the one from below.
+    fn leaves_a_whiteout(&self, at: &At) -> bool {
+        self.tree.get(at).is_none()
+            && at.parents().all(|dir| {
+                self.tree.get(&dir).is_some_and(|inode| inode.kind.is_dir()) && !self.replaced.contains(&dir)
+            })
+    }
+}
+
+/// The marker of an opaque directory: the directory's mode and owner, no time.
+pub fn opaque(dir: &At, meta: &Meta) -> Entry {
+    let meta =
+        Meta { mode: meta.mode & 0o777, mtime: Mtime::secs(0), xattrs: Default::default(), ..meta.clone() };
+    Entry::new(Entry::opaque_of(dir), Kind::File(Content::inline(*b"")), meta)
+}
+
+/// The whiteout of a removed place.
+pub fn whiteout(at: &At, mode: u32, mtime: Mtime) -> Entry {
+    Entry::new(Entry::whiteout_of(at), Kind::File(Content::inline(*b"")), Meta::new(mode, mtime))
+}
+
+/// Writes entries of a tree, later names of an inode as hard links to the first.
+#[derive(Default)]
+struct Entries {
+    entries: Vec<Entry>,
+    first_name: std::collections::BTreeMap<Ino, At>,
+}
+
+impl Entries {
+    fn push(&mut self, tree: &Tree, at: &At) {
+        let (Some(inode), Some(ino)) = (tree.get(at), tree.ino(at)) else { return };
+        let kind = match self.first_name.get(&ino) {
+            Some(first) if !inode.kind.is_dir() => Kind::Hardlink(first.clone()),
+            _ => {
+                self.first_name.insert(ino, at.clone());
+                inode.kind.clone()
+            }
+        };
+        self.entries.push(Entry::new(at.clone(), kind, inode.meta.clone()));
+    }
+}
+
+/// The entries at `places`, in order, as they are in `tree`.
+pub fn entries_of(tree: &Tree, places: &BTreeSet<At>) -> Layer {
+    let mut writer = Entries::default();
+    places.iter().for_each(|at| writer.push(tree, at));
+    Layer { entries: writer.entries, ..Layer::default() }
+}
+
+/// The layer between two trees, as a walk over both finds it.
+pub fn double_walk(below: &Tree, tree: &Tree) -> Vec<Entry> {
+    let changed: BTreeSet<&At> = tree
+        .iter()
+        .filter(|(at, _, _)| !at.is_root() && is_changed(below, tree, at))
+        .map(|(at, _, _)| at)
+        .collect();
+    let gone: BTreeSet<&At> = below
+        .iter()
+        .map(|(at, _, _)| at)
+        .filter(|at| {
+            tree.get(at).is_none()
+                && at.parent().is_some_and(|dir| tree.get(&dir).is_some_and(|i| i.kind.is_dir()))
+        })
+        .collect();
+    let mut places: BTreeSet<At> = changed.iter().chain(gone.iter()).flat_map(|at| at.parents()).collect();
+    places.extend(changed.into_iter().cloned());
+    places.extend(gone.iter().map(|at| (*at).clone()));
+    let mut writer = Entries::default();
+    for at in &places {
+        if gone.contains(at) {
+            writer.entries.push(whiteout(at, 0, Mtime::secs(0)));
+        } else {
+            writer.push(tree, at);
+        }
+    }
+    writer.entries
+}
+
+/// Whether a walk takes the entry for changed. Of a directory the time alone does not count.
+fn is_changed(below: &Tree, tree: &Tree, at: &At) -> bool {
+    let (Some(new), Some(old)) = (tree.get(at), below.get(at)) else { return true };
+    let owner_and_mode = |meta: &Meta| (meta.mode, meta.uid, meta.gid, meta.xattrs.clone());
+    if owner_and_mode(&new.meta) != owner_and_mode(&old.meta) {
+        return true;
+    }
+    match (&new.kind, &old.kind) {
+        (Kind::Dir, Kind::Dir) => false,
+        (Kind::File(a), Kind::File(b)) => a.size() != b.size() || new.meta.mtime != old.meta.mtime,
+        (Kind::Symlink(a), Kind::Symlink(b)) => a != b || new.meta.mtime != old.meta.mtime,
+        (Kind::Char { major: a, minor: b }, Kind::Char { major: c, minor: d })
+        | (Kind::Block { major: a, minor: b }, Kind::Block { major: c, minor: d }) => (a, b) != (c, d),
+        (Kind::Fifo, Kind::Fifo) => new.meta.mtime != old.meta.mtime,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base() -> Tree {
+        let mut tree = Tree::new();
+        for dir in ["d", "d/s"] {
+            tree.insert(&At::from(dir), Kind::Dir, Meta::new(0o755, Mtime::secs(1)));
+        }
+        for file in ["d/a", "d/s/b"] {
+            tree.insert(
+                &At::from(file),
+                Kind::File(Content::inline(*b"x")),
+                Meta::new(0o644, Mtime::secs(1)),
+            );
+        }
+        tree
+    }
+
+    fn paths(layer: &Layer) -> Vec<String> {
+        layer.entries.iter().map(|entry| String::from_utf8_lossy(&entry.path()).into_owned()).collect()
+    }
+
+    fn file() -> Kind {
+        Kind::File(Content::inline(*b"new"))
+    }
+
+    #[test]
+    fn a_directory_in_place_of_a_directory_is_opaque_in_an_upper_and_whited_out_by_a_walk() {
+        for (form, want) in [
+            (LayerForm::UpperDirectory, vec!["d/", "d/s/", "d/s/.wh..wh..opq", "d/s/n"]),
+            (LayerForm::DoubleWalk, vec!["d/", "d/s/", "d/s/.wh.b", "d/s/n"]),
+        ] {
+            let mut delta = Delta::new(&base(), Mtime::secs(9));
+            delta.remove(&At::from("d/s"));
+            delta.put(&At::from("d/s"), Kind::Dir, Meta::new(0o755, Mtime::secs(9)));
+            delta.put(&At::from("d/s/n"), file(), Meta::new(0o644, Mtime::secs(9)));
+            let (tree, layer) = delta.finish(form);
+            assert_eq!(paths(&layer), want);
+            let mut applied = base();
+            applied.apply(&layer).unwrap();
+            assert!(applied.iter().map(|(at, _, _)| at).eq(tree.iter().map(|(at, _, _)| at)));
+        }
+    }
+
+    #[test]
+    fn removing_a_file_leaves_one_whiteout_with_its_parent() {
+        let mut delta = Delta::new(&base(), Mtime::secs(9));
+        delta.remove(&At::from("d/a"));
+        let (_, layer) = delta.finish(LayerForm::UpperDirectory);
+        assert_eq!(paths(&layer), ["d/", "d/.wh.a"]);
+        assert_eq!(layer.entries[0].meta.mtime, Mtime::secs(9));
+        assert_eq!(layer.entries[1].meta.mode, 0o600);
+    }
+
+    #[test]
+    fn what_is_made_and_removed_again_leaves_only_the_directory_s_time() {
+        let mut delta = Delta::new(&base(), Mtime::secs(9));
+        delta.put(&At::from("d/t"), file(), Meta::new(0o644, Mtime::secs(9)));
+        delta.remove(&At::from("d/t"));
+        let (_, layer) = delta.finish(LayerForm::UpperDirectory);
+        assert_eq!(paths(&layer), ["d/"]);
+    }
+}

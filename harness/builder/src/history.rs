@@ -1,0 +1,248 @@
+//! How instructions are told in an image's history.
+
+use serde_json::{Map, Value};
+
+use crate::config::{Config, Healthcheck};
+
+/// How a builder writes `created_by`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HistoryText {
+    /// The command that a container would have run: `/bin/sh -c #(nop)  ENV A=1`.
+    NopComment,
+    /// The instruction, with a comment that names BuildKit.
+    Source { copy_flags: CopyFlags },
+}
+
+/// Flags of COPY and ADD in the history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyFlags {
+    Omitted,
+    /// `--chown`, `--chmod`.
+    OwnerAndMode,
+}
+
+/// One line of the history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub created_by: String,
+    pub comment: Option<&'static str>,
+    pub author: Option<String>,
+    pub empty_layer: bool,
+}
+
+/// What an instruction's line is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// Metadata: the whole text, `ENV A=1`.
+    Metadata(String),
+    /// WORKDIR with its path: Docker's classic builder writes it with one space less.
+    Workdir(String),
+    /// COPY or ADD.
+    Copy(CopyLine),
+    /// RUN with its prefix of arguments, `|1 A=x`, and its command.
+    Run { args: Option<Vec<String>>, command: Vec<String> },
+}
+
+/// COPY or ADD in the history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyLine {
+    pub keyword: &'static str,
+    /// `file`, `dir` or `multi`, and the digest of what is copied in hexadecimal.
+    pub content: (&'static str, String),
+    pub sources: Vec<String>,
+    pub dest: String,
+    /// `--chown=…` and `--chmod=…` as written after expansion.
+    pub chown: Option<String>,
+    pub chmod: Option<String>,
+}
+
+/// The comment BuildKit's Dockerfile frontend leaves.
+const BUILDKIT: &str = "buildkit.dockerfile.v0";
+
+impl HistoryText {
+    /// The line, and the command as `container_config` would hold it.
+    pub fn write(self, line: &Line, config: &Config, empty_layer: bool) -> (Entry, Vec<String>) {
+        let command = match self {
+            Self::NopComment => nop_command(line, config),
+            Self::Source { .. } => Vec::new(),
+        };
+        let created_by = match self {
+            Self::NopComment => command.join(" "),
+            Self::Source { copy_flags } => source(line, copy_flags),
+        };
+        let (comment, author) = match self {
+            Self::NopComment => (None, config.author.clone()),
+            Self::Source { .. } => (Some(BUILDKIT), None),
+        };
+        (Entry { created_by, comment, author, empty_layer }, command)
+    }
+}
+
+fn nop_command(line: &Line, config: &Config) -> Vec<String> {
+    let mut command = config.shell();
+    match line {
+        Line::Metadata(text) => command.extend(["#(nop) ".to_owned(), text.clone()]),
+        Line::Workdir(path) => command.push(format!("#(nop) WORKDIR {path}")),
+        Line::Copy(copy) => {
+            let (kind, digest) = &copy.content;
+            // The flag and what follows it are glued together, as the builder does it.
+            let chown = copy.chown.as_ref().map_or_else(String::new, |chown| format!("--chown={chown}"));
+            command.push(format!("#(nop) {} {chown}{kind}:{digest} in {} ", copy.keyword, copy.dest));
+        }
+        Line::Run { args, command: run } => {
+            let prefix = args
+                .iter()
+                .flat_map(|args| std::iter::once(format!("|{}", args.len())).chain(args.iter().cloned()));
+            return prefix.chain(run.iter().cloned()).collect();
+        }
+    }
+    command
+}
+
+fn source(line: &Line, copy_flags: CopyFlags) -> String {
+    match line {
+        Line::Metadata(text) => text.clone(),
+        Line::Workdir(path) => format!("WORKDIR {path}"),
+        Line::Copy(copy) => {
+            let mut words = vec![copy.keyword.to_owned()];
+            if copy_flags == CopyFlags::OwnerAndMode {
+                words.extend(copy.chown.iter().map(|chown| format!("--chown={chown}")));
+                words.extend(copy.chmod.iter().map(|chmod| format!("--chmod={chmod}")));
+            }
+            words.extend(copy.sources.iter().cloned());
+            words.push(copy.dest.clone());
+            format!("{} # buildkit", words.join(" "))
+        }
+        Line::Run { args, command } => {
+            let prefix = match args {
+                Some(args) if !args.is_empty() => format!("|{} {} ", args.len(), args.join(" ")),
+                _ => String::new(),
+            };
+            format!("RUN {prefix}{} # buildkit", command.join(" "))
+        }
+    }
+}
+
+impl Entry {
+    /// As the configuration holds it; `created` is RFC 3339.
+    pub fn write(&self, created: &str) -> Value {
+        let mut out = Map::new();
+        out.insert("created".into(), created.into());
+        if let Some(author) = &self.author {
+            out.insert("author".into(), author.clone().into());
+        }
+        out.insert("created_by".into(), self.created_by.clone().into());
+        if let Some(comment) = self.comment {
+            out.insert("comment".into(), comment.into());
+        }
+        if self.empty_layer {
+            out.insert("empty_layer".into(), true.into());
+        }
+        Value::Object(out)
+    }
+}
+
+/// A list as Go's `%q` prints it: `["a" "b"]`.
+pub fn go_quoted(words: &[String]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| samebuild_dockerfile::go_quote(word)).collect();
+    format!("[{}]", quoted.join(" "))
+}
+
+/// A health check as Go's `%q` prints a pointer to its struct. Builders that know `--start-interval` have one field more.
+pub fn go_healthcheck(check: &Healthcheck, start_interval: bool) -> String {
+    let mut times = vec![check.interval, check.timeout, check.start_period];
+    if start_interval {
+        times.push(check.start_interval);
+    }
+    let times: Vec<String> = times.into_iter().map(|nanos| format!("\"{}\"", go_duration(nanos))).collect();
+    format!("&{{{} {} {}}}", go_quoted(&check.test), times.join(" "), go_rune(check.retries))
+}
+
+/// Nanoseconds as Go's `Duration` prints them: `5m0s`, `1.5s`, `250ms`.
+fn go_duration(nanos: i64) -> String {
+    let (sign, total) = (if nanos < 0 { "-" } else { "" }, nanos.unsigned_abs());
+    let fraction = |unit: u64, name: &str| {
+        let rest = format!("{:0width$}", total % unit, width = unit.ilog10() as usize);
+        let rest = rest.trim_end_matches('0');
+        let point = if rest.is_empty() { "" } else { "." };
+        format!("{sign}{}{point}{rest}{name}", total / unit)
+    };
+    match total {
+        0 => "0s".into(),
+        1..1_000 => format!("{sign}{total}ns"),
+        1_000..1_000_000 => fraction(1_000, "µs"),
+        1_000_000..1_000_000_000 => fraction(1_000_000, "ms"),
+        _ => {
+            let (minutes, rest) = (total / 60_000_000_000, total % 60_000_000_000);
+            let seconds = go_seconds(rest);
+            match (minutes / 60, minutes % 60) {
+                (0, 0) => format!("{sign}{seconds}"),
+                (0, minutes) => format!("{sign}{minutes}m{seconds}"),
+                (hours, minutes) => format!("{sign}{hours}h{minutes}m{seconds}"),
+            }
+        }
+    }
+}
+
+fn go_seconds(nanos: u64) -> String {
+    let rest = format!("{:09}", nanos % 1_000_000_000);
+    let rest = rest.trim_end_matches('0');
+    let point = if rest.is_empty() { "" } else { "." };
+    format!("{}{point}{rest}s", nanos / 1_000_000_000)
+}
+
+/// A number as Go's `%q` prints an integer: the character of that code, quoted.
+fn go_rune(number: i64) -> String {
+    let c = u32::try_from(number).ok().and_then(char::from_u32).unwrap_or('\u{fffd}');
+    match c {
+        '\u{7}' => r"'\a'".into(),
+        '\u{8}' => r"'\b'".into(),
+        '\t' => r"'\t'".into(),
+        '\n' => r"'\n'".into(),
+        '\u{b}' => r"'\v'".into(),
+        '\u{c}' => r"'\f'".into(),
+        '\r' => r"'\r'".into(),
+        '\'' => r"'\''".into(),
+        '\\' => r"'\\'".into(),
+        c if u32::from(c) < 0x20 || u32::from(c) == 0x7f => format!("'\\x{:02x}'", u32::from(c)),
+        c => format!("'{c}'"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_health_check_reads_as_go_prints_it() {
+        let check = Healthcheck {
+            test: vec!["CMD-SHELL".into(), "true".into()],
+            interval: 5_000_000_000,
+            retries: 3,
+            ..Healthcheck::default()
+        };
+        assert_eq!(go_healthcheck(&check, false), r#"&{["CMD-SHELL" "true"] "5s" "0s" "0s" '\x03'}"#);
+    }
+
+    #[test]
+    fn durations_read_as_go_prints_them() {
+        let printed =
+            [0, 1_500, 250_000_000, 1_500_000_000, 300_000_000_000, 3_661_000_000_000].map(go_duration);
+        assert_eq!(printed, ["0s", "1.5µs", "250ms", "1.5s", "5m0s", "1h1m1s"]);
+    }
+
+    #[test]
+    fn the_classic_builder_glues_chown_to_what_follows() {
+        let line = Line::Copy(CopyLine {
+            keyword: "COPY",
+            content: ("dir", "cf98".into()),
+            sources: vec!["d".into()],
+            dest: "/n/".into(),
+            chown: Some("app:appg".into()),
+            chmod: None,
+        });
+        let (entry, command) = HistoryText::NopComment.write(&line, &Config::default(), false);
+        assert_eq!(entry.created_by, "/bin/sh -c #(nop) COPY --chown=app:appgdir:cf98 in /n/ ");
+        assert_eq!(command.len(), 3);
+    }
+}

@@ -1,0 +1,155 @@
+//! What a build is asked and what it answers. How it is done is in `stage.rs` and the steps.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use samebuild_image::{Epochs, Image, Tree};
+
+use crate::dialect::Dialect;
+use crate::snapshot::{Lens, Snapshotter};
+
+/// One build of one Dockerfile.
+pub struct Request<'a> {
+    /// The Dockerfile's bytes.
+    pub dockerfile: &'a [u8],
+    /// What to call it in messages, and the name whose `.dockerignore` sibling is looked for: `Dockerfile`.
+    pub dockerfile_name: &'a str,
+    /// The whole context, before `.dockerignore`; root-owned unless the dialect looks at owners.
+    pub context: &'a Tree,
+    /// Who is spoken.
+    pub dialect: &'a Dialect,
+    /// `--build-arg`.
+    pub build_args: BTreeMap<String, String>,
+    /// `--target`: a stage's name or index.
+    pub target: Option<String>,
+    /// Where images named by FROM and `COPY --from` come from.
+    pub images: &'a dyn Images,
+    /// Where scratch directories are made; on a file system an overlay's upper directory may be on.
+    pub work: &'a Path,
+    /// Where unpacked base layers are kept between builds, by diff id.
+    pub unpacked: &'a Path,
+    /// `none` unless the case says `host`.
+    pub network: Network,
+    /// What "now" is for entries the builder makes itself (parents, WORKDIR), seconds since 1970 and nanoseconds.
+    /// RUN sees the real clock.
+    pub now: (i64, u32),
+    /// The program that, called with [`crate::sandbox::CHILD`] as its first argument, becomes the sandboxed child:
+    /// mostly `/proc/self/exe`, whose `main` calls [`crate::sandbox::become_child_if_asked`] first.
+    pub child: PathBuf,
+    /// How a RUN's changes are found: `None` reads the overlay's upper directory, which misses nothing.
+    pub snapshotter: Option<&'a Snapshotter>,
+    /// Through what a snapshotter sees the file system: [`crate::snapshot::Clear`] unless a fault is installed.
+    pub lens: &'a dyn Lens,
+    /// Told of each step as it begins and of what RUN prints.
+    pub progress: &'a (dyn Fn(Event<'_>) + Sync),
+}
+
+/// The network a RUN has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Network {
+    /// Loopback only.
+    #[default]
+    None,
+    /// The machine's own.
+    Host,
+}
+
+/// Something worth telling while a build runs.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// A step begins: stage index, step number from 1 over all stages, and its text.
+    Step { stage: usize, number: usize, text: &'a str },
+    /// RUN printed this (stdout and stderr, as it came).
+    Output(&'a [u8]),
+}
+
+/// Where images come from.
+pub trait Images: Sync {
+    /// The image called `name`, or all places that were tried and what each said.
+    fn find(&self, name: &str) -> Result<Image, NotFound>;
+}
+
+/// No place has this image.
+#[derive(Debug, thiserror::Error)]
+#[error("find the image `{name}`: {}", tried.join("; "))]
+pub struct NotFound {
+    pub name: String,
+    pub tried: Vec<String>,
+}
+
+/// A finished build.
+#[derive(Debug)]
+pub struct Built {
+    pub image: Image,
+    /// How many of the image's layers and history entries are the base's.
+    pub base_layers: usize,
+    pub base_history: usize,
+    /// The base image's name; `None` for scratch.
+    pub base_name: Option<String>,
+    /// Messages a builder would have printed, in order.
+    pub log: Vec<String>,
+    pub steps: Vec<Step>,
+    /// Keeps files on disk alive that the image's contents lie in.
+    pub files: Vec<std::sync::Arc<tempfile::TempDir>>,
+    /// The moments this build knew; `base` and `context` are the caller's to fill in.
+    pub epochs: Epochs,
+}
+
+/// What one instruction cost and did.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// From 1, over all stages that were built.
+    pub number: usize,
+    pub stage: usize,
+    /// Line in the Dockerfile, from 1.
+    pub line: usize,
+    /// The instruction as written.
+    pub text: String,
+    /// Index into the image's layers, if it made one.
+    pub layer: Option<usize>,
+    pub elapsed: std::time::Duration,
+}
+
+/// Why there is no image.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The build fails, as the dialect says it must: a result that can be the expected one.
+    #[error("{0}")]
+    Failed(Failure),
+    /// What the build needs is not there (root, overlay, an instruction we do not have yet); the sentence says what.
+    #[error("{0}")]
+    Unmet(String),
+    /// We could not find out: disk, sandbox, a damaged base.
+    #[error("build: {what}: {source}")]
+    Broken {
+        what: String,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// A build that fails.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// Step number from 1 over all stages, if it got that far; `None` for a Dockerfile that does not parse.
+    pub step: Option<usize>,
+    /// Line in the Dockerfile, from 1, and column in bytes, from 1.
+    pub line: Option<usize>,
+    pub column: Option<usize>,
+    /// Stable slug: `unknown-flag`, `copy-not-found`, `run-exit`, …
+    pub class: &'static str,
+    /// Our own words.
+    pub message: String,
+    /// What the dialect's builder prints, where we know it word for word.
+    pub builder_message: Option<String>,
+    pub log: Vec<String>,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(line) = self.line {
+            write!(f, "line {line}: ")?;
+        }
+        f.write_str(&self.message)
+    }
+}

@@ -1,0 +1,119 @@
+//! The sandboxed process itself, in two stages: namespaces and mounts, then privileges and the command.
+
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::Command;
+
+use nix::sched::{CloneFlags, unshare};
+
+use super::spec::{Report, Spec};
+use super::{CHILD, limits, mounts, stubs};
+use crate::request::Network;
+
+const SECOND_STAGE: &str = "__samebuild-sandbox-init";
+/// Exit code when a report says why.
+const REPORTED: i32 = 125;
+
+/// Every `main` of ours calls this first: if the process was started as the sandboxed child it becomes it and never
+/// returns; otherwise nothing happens.
+pub fn become_child_if_asked() {
+    let mut args = std::env::args_os();
+    let (_, stage, spec) = (args.next(), args.next(), args.next());
+    let (Some(stage), Some(spec)) = (stage, spec) else { return };
+    let code = match stage.to_str() {
+        Some(CHILD) => first(Path::new(&spec)),
+        Some(SECOND_STAGE) => second(Path::new(&spec)),
+        _ => return,
+    };
+    std::process::exit(code);
+}
+
+/// Enters namespaces, mounts the root, starts the second stage as PID 1 and waits for it.
+fn first(path: &Path) -> i32 {
+    let Ok(spec) = Spec::read(path) else { return REPORTED };
+    // If the harness dies, so does everything it runs.
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    let made = match enter(&spec).and_then(|()| stubs::make(&spec)) {
+        Ok(made) => made,
+        Err((what, error)) => return report(&spec, &Report::Setup { what, error }),
+    };
+    let status = Command::new("/proc/self/exe").arg(SECOND_STAGE).arg(path).env_clear().status();
+    stubs::tidy(&spec, &made);
+    match status {
+        Ok(status) => status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
+        Err(error) => {
+            report(&spec, &Report::Setup { what: "start the init process".into(), error: error.to_string() })
+        }
+    }
+}
+
+fn enter(spec: &Spec) -> Result<(), (String, String)> {
+    let mut flags = CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWPID
+        | CloneFlags::CLONE_NEWUTS
+        | CloneFlags::CLONE_NEWIPC;
+    if spec.network == Network::None {
+        flags |= CloneFlags::CLONE_NEWNET;
+    }
+    unshare(flags).map_err(|e| ("enter new namespaces".to_owned(), e.to_string()))?;
+    if spec.network == Network::None {
+        limits::loopback_up().map_err(|e| ("bring loopback up".to_owned(), e.to_string()))?;
+    }
+    nix::unistd::sethostname(&spec.hostname).map_err(|e| ("set the host name".to_owned(), e.to_string()))?;
+    mounts::root(spec)
+}
+
+/// Mounts what needs the new PID namespace, turns the root, drops privileges and becomes the command.
+fn second(path: &Path) -> i32 {
+    let Ok(spec) = Spec::read(path) else { return REPORTED };
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    // The report lies outside the new root: keep it open across the turn.
+    let Ok(report_file) = std::fs::File::create(spec.report_path()) else { return REPORTED };
+    let fail = |failure: &Report| {
+        let _ = serde_json::to_writer(&report_file, failure);
+        REPORTED
+    };
+    if let Err((what, error)) = mounts::inside(&spec) {
+        return fail(&Report::Setup { what, error });
+    }
+    if let Err(error) = std::env::set_current_dir(&spec.cwd) {
+        let message = format!("enter the working directory {}: {error}", spec.cwd);
+        return fail(&Report::NotStarted { class: "workdir".into(), message });
+    }
+    let Some(program) = look_up(&spec) else {
+        let message =
+            format!("`{}`: not found in PATH of the image", spec.argv.first().map_or("", String::as_str));
+        return fail(&Report::NotStarted { class: "exec-not-found".into(), message });
+    };
+    if let Err((what, error)) = limits::drop_privileges(&spec) {
+        return fail(&Report::Setup { what, error });
+    }
+    let mut command = Command::new(&program);
+    command.arg0(&spec.argv[0]).args(&spec.argv[1..]).env_clear().envs(spec.env.iter().cloned());
+    let error = command.exec();
+    let class =
+        if error.kind() == std::io::ErrorKind::PermissionDenied { "exec-denied" } else { "exec-failed" };
+    fail(&Report::NotStarted { class: class.into(), message: format!("start `{program}`: {error}") })
+}
+
+/// The program `argv[0]` names, as `execvp` in the container would find it.
+fn look_up(spec: &Spec) -> Option<String> {
+    let name = spec.argv.first()?;
+    if name.contains('/') {
+        return Some(name.clone());
+    }
+    let path = spec.env.iter().rev().find(|(key, _)| key == "PATH").map_or("", |(_, value)| value);
+    path.split(':').map(|dir| format!("{}/{name}", if dir.is_empty() { "." } else { dir })).find(
+        |candidate| {
+            rustix::fs::access(candidate.as_str(), rustix::fs::Access::EXEC_OK).is_ok()
+                && Path::new(candidate).is_file()
+        },
+    )
+}
+
+fn report(spec: &Spec, report: &Report) -> i32 {
+    if let Ok(text) = serde_json::to_vec(report) {
+        let _ = std::fs::write(spec.report_path(), text);
+    }
+    REPORTED
+}

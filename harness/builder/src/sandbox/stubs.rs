@@ -1,0 +1,49 @@
+//! Mount points a container runtime makes in the root file system, and what is done about them afterwards. They are why
+//! an image can gain an empty `/etc/hosts`, or an `/etc` from now, by a RUN that touched neither.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use super::spec::{Spec, Stub, StubCare};
+
+/// Makes those that are missing; which they were.
+pub(super) fn make(spec: &Spec) -> Result<Vec<PathBuf>, (String, String)> {
+    let root = spec.merged();
+    let mut made = Vec::new();
+    for stub in &spec.stubs {
+        let path = root.join(stub.at.trim_start_matches('/'));
+        if fs::symlink_metadata(&path).is_ok() {
+            continue;
+        }
+        create(stub, &path)
+            .map_err(|error| (format!("make the mount point {}", stub.at), error.to_string()))?;
+        made.push(path);
+    }
+    Ok(made)
+}
+
+fn create(stub: &Stub, path: &Path) -> io::Result<()> {
+    if stub.is_dir {
+        return fs::create_dir_all(path);
+    }
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::OpenOptions::new().write(true).create_new(true).mode(0o755).open(path).map(drop)
+}
+
+/// Removes those that are still empty, if they are not to be left. What cannot be removed was put to use by the command.
+pub(super) fn tidy(spec: &Spec, made: &[PathBuf]) {
+    if spec.stub_care == StubCare::Left {
+        return;
+    }
+    for path in made.iter().rev() {
+        match fs::symlink_metadata(path) {
+            Ok(meta) if meta.is_dir() => drop(fs::remove_dir(path)),
+            Ok(meta) if meta.len() == 0 => drop(fs::remove_file(path)),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Snapshotters that find what changed by looking at every file, as a family: a trait and the table [`SNAPSHOTTERS`].
+//!
+//! Each keeps what it saw last time and calls a path changed when its key differs. What it saw may be a lie: that is the
+//! point of looking through a [`Probe`].
+
+use std::collections::BTreeMap;
+use std::io;
+
+use samebuild_image::{At, Digest, Layer, Mtime, Tree};
+
+use super::probe::{Probe, Stat};
+
+/// One way of deciding that a file is unchanged.
+pub struct Snapshotter {
+    /// Its name in `--snapshot-mode`.
+    pub name: &'static str,
+    /// Two files with the same key are the same, to this snapshotter.
+    pub means_unchanged: &'static str,
+    key: fn(&mut dyn Probe, &At, &Stat) -> io::Result<Key>,
+}
+
+/// What a snapshotter remembers of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Key {
+    Time(Mtime),
+    Stat(Stat),
+    Content(Stat, Option<Digest>),
+}
+
+/// All of them, the one that misses nothing first.
+pub const SNAPSHOTTERS: [Snapshotter; 3] = [
+    Snapshotter {
+        name: "full",
+        means_unchanged: "mode, owner, mtime and content are equal",
+        key: |probe, at, stat| Ok(Key::Content(Stat { size: 0, ..stat.clone() }, probe.digest(at)?)),
+    },
+    Snapshotter {
+        name: "redo",
+        means_unchanged: "mode, owner, mtime and size are equal; content is never read",
+        key: |_, _, stat| Ok(Key::Stat(stat.clone())),
+    },
+    Snapshotter {
+        name: "time",
+        means_unchanged: "mtime is equal; nothing else is looked at",
+        key: |_, _, stat| Ok(Key::Time(stat.mtime)),
+    },
+];
+
+/// The snapshotter called `name`.
+pub fn find(name: &str) -> Option<&'static Snapshotter> {
+    SNAPSHOTTERS.iter().find(|snapshotter| snapshotter.name == name)
+}
+
+/// What was seen at one moment.
+pub type Seen = BTreeMap<At, Key>;
+
+/// The layer a snapshotter would write: what it found changed, as it really is now, and the directories above it.
+pub fn layer(tree: &Tree, found: &Found) -> Layer {
+    let mut kept = std::collections::BTreeSet::new();
+    for at in &found.changed {
+        kept.extend(at.parents());
+        kept.insert(at.clone());
+    }
+    let mut layer = crate::delta::entries_of(tree, &kept);
+    let gone = found.removed.iter().filter(|at| at.parent().is_some_and(|dir| tree.get(&dir).is_some()));
+    layer.entries.extend(gone.map(|at| crate::delta::whiteout(at, 0, Mtime::secs(0))));
+    layer
+}
+
+/// What differs between two moments, each in walking order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// New or changed.
+    pub changed: Vec<At>,
+    pub removed: Vec<At>,
+}
+
+impl Snapshotter {
+    /// Looks at everything.
+    pub fn see(&self, probe: &mut dyn Probe) -> io::Result<Seen> {
+        let mut seen = Seen::new();
+        for at in probe.paths() {
+            let stat = probe.lstat(&at)?;
+            let key = (self.key)(probe, &at, &stat)?;
+            seen.insert(at, key);
+        }
+        Ok(seen)
+    }
+}
+
+/// What is different in `now`.
+pub fn compare(before: &Seen, now: &Seen) -> Found {
+    Found {
+        changed: now
+            .iter()
+            .filter(|(at, key)| before.get(at) != Some(key))
+            .map(|(at, _)| at.clone())
+            .collect(),
+        removed: before.keys().filter(|at| !now.contains_key(at)).cloned().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use samebuild_image::{Content, Kind, Meta};
+
+    use super::super::probe::Honest;
+    use super::*;
+
+    fn tree(text: &str, secs: i64) -> Tree {
+        let mut tree = Tree::new();
+        tree.insert(
+            &At::from("f"),
+            Kind::File(Content::inline(text.as_bytes())),
+            Meta::new(0o644, Mtime::secs(secs)),
+        );
+        tree
+    }
+
+    fn finds(name: &str, before: &Tree, now: &Tree) -> usize {
+        let snapshotter = find(name).unwrap();
+        let seen = |tree| snapshotter.see(&mut Honest(tree)).unwrap();
+        compare(&seen(before), &seen(now)).changed.len()
+    }
+
+    #[test]
+    fn only_full_finds_a_same_size_rewrite_with_the_old_time() {
+        let (before, now) = (tree("aaaa", 1), tree("bbbb", 1));
+        assert_eq!(["full", "redo", "time"].map(|name| finds(name, &before, &now)), [1, 0, 0]);
+    }
+
+    #[test]
+    fn time_alone_misses_a_longer_file_that_redo_finds() {
+        let (before, now) = (tree("aaaa", 1), tree("bbbbb", 1));
+        assert_eq!(["full", "redo", "time"].map(|name| finds(name, &before, &now)), [1, 1, 0]);
+    }
+}

@@ -1,0 +1,192 @@
+//! COPY and ADD on the Tree: which sources, where to, who owns what and when it is from. No root, no disk.
+//!
+//! Finding sources is [`sources`], putting them in place is [`place`], unpacking archives is `archive`. Everything at
+//! which builders differ is a field of [`CopyRules`].
+
+pub mod archive;
+pub mod place;
+pub mod sources;
+
+use samebuild_image::Tree;
+
+use crate::delta::Delta;
+use crate::failure::StepFailure;
+use sources::Source;
+
+/// One COPY or ADD, its words expanded.
+pub struct Copy<'a> {
+    /// As written, after expansion.
+    pub patterns: &'a [String],
+    /// Where from: the context or another stage's or image's tree.
+    pub from: &'a Tree,
+    /// Whether `from` is the context: then everything is root's, whoever owned it.
+    pub from_context: bool,
+    /// As written, after expansion.
+    pub dest: &'a str,
+    /// What a relative destination is relative to.
+    pub workdir: &'a str,
+    /// `--chown`.
+    pub owner: Option<Owner>,
+    /// `--chmod`.
+    pub mode: Option<u32>,
+    /// ADD: archives are unpacked.
+    pub unpack: bool,
+    /// Makes a directory that lives as long as the build's results.
+    pub spool: &'a dyn Fn() -> Result<std::path::PathBuf, StepFailure>,
+    pub rules: &'a CopyRules,
+}
+
+/// A numeric owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Owner {
+    pub uid: u64,
+    pub gid: u64,
+}
+
+/// Everything at which builders' COPY and ADD differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CopyRules {
+    pub glob_without_match: GlobWithoutMatch,
+    pub several_to_a_file: SeveralToAFile,
+    pub outside_context: OutsideContext,
+    pub file_over_directory: FileOverDirectory,
+    pub directory_over_other: DirectoryOverOther,
+    pub directory_time: DirectoryTime,
+    pub directory_parents: DirectoryParents,
+    pub setuid: Setuid,
+    pub archive_owner: ArchiveOwner,
+}
+
+/// A wildcard that matches nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GlobWithoutMatch {
+    /// The build fails.
+    Fails,
+    /// Nothing is copied.
+    CopiesNothing,
+}
+
+/// Several sources and a destination that does not end in `/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeveralToAFile {
+    /// The build fails.
+    Fails,
+    /// Each is copied to that name, one over the other.
+    EachInTurn,
+}
+
+/// A source with `..` that leads out of the context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutsideContext {
+    /// The build fails.
+    Fails,
+    /// `..` stops at the context's root.
+    StopsAtRoot,
+}
+
+/// A file where a directory is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileOverDirectory {
+    /// The directory goes, with all in it.
+    Replaces,
+    /// The build fails.
+    Fails,
+}
+
+/// A directory below the source where something else is at the destination, a symbolic link to a directory included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DirectoryOverOther {
+    Replaces,
+    Fails,
+}
+
+/// The time of the directory that a source directory's contents are copied into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DirectoryTime {
+    /// When something was put into it.
+    WhenChanged,
+    /// The source directory's.
+    Source,
+}
+
+/// `--chown` with a directory as source: the directories made above the destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DirectoryParents {
+    /// Belong to root.
+    Root,
+    /// Belong to the new owner, as with a file as source.
+    Owner,
+}
+
+/// setuid and setgid of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setuid {
+    /// Lost, because the owner is set after the mode.
+    Lost,
+    Kept,
+}
+
+/// `ADD --chown` of an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArchiveOwner {
+    /// Entries keep their owners; the destination is root's.
+    FromArchive,
+    /// Everything belongs to the new owner.
+    Chown,
+}
+
+/// Carries the copy out on `delta`.
+pub fn copy(copy: &Copy<'_>, delta: &mut Delta) -> Result<(), StepFailure> {
+    let sources = sources::find(copy)?;
+    let several = sources.len() > 1 || copy.patterns.len() > 1;
+    if several
+        && !copy.dest.ends_with('/')
+        && !ends_as_directory(copy.dest)
+        && copy.rules.several_to_a_file == SeveralToAFile::Fails
+    {
+        return Err(StepFailure::new(
+            "copy-several-to-file",
+            format!(
+                "copy several sources to {}: the destination must be a directory and end with a /",
+                copy.dest
+            ),
+        ));
+    }
+    for source in &sources {
+        put(copy, source, delta)?;
+    }
+    Ok(())
+}
+
+fn put(copy: &Copy<'_>, source: &Source, delta: &mut Delta) -> Result<(), StepFailure> {
+    if source.is_dir {
+        return place::directory(copy, source, delta);
+    }
+    if copy.unpack
+        && let Some(archive) = archive::open(copy.from, &source.at, copy.spool)?
+    {
+        return place::archive(copy, archive, delta);
+    }
+    place::file(copy, source, delta)
+}
+
+/// `.` and `..` at the end of a destination name directories.
+fn ends_as_directory(dest: &str) -> bool {
+    matches!(dest.rsplit('/').next(), Some("." | ".."))
+}
+
+impl Copy<'_> {
+    /// The destination as an absolute path, symbolic links not yet followed.
+    fn absolute_dest(&self) -> String {
+        if self.dest.starts_with('/') {
+            self.dest.to_owned()
+        } else {
+            format!("{}/{}", self.workdir, self.dest)
+        }
+    }
+
+    /// Who owns what this copy makes, if it is not the source's owner.
+    fn new_owner(&self) -> Option<Owner> {
+        self.owner.or(self.from_context.then_some(Owner::default()))
+    }
+}

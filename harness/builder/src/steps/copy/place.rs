@@ -1,0 +1,209 @@
+//! Puts a source into the destination: files, directories' contents, archives' contents. Which sources there are is
+//! `sources`.
+
+use std::collections::BTreeMap;
+
+use samebuild_image::entry::Whiteout;
+use samebuild_image::tree::{Ino, ResolveError};
+use samebuild_image::{At, Inode, Kind, Layer, Meta, Mtime};
+
+use super::sources::Source;
+use super::{
+    ArchiveOwner, Copy, DirectoryOverOther, DirectoryParents, DirectoryTime, FileOverDirectory, Owner, Setuid,
+};
+use crate::delta::Delta;
+use crate::failure::StepFailure;
+
+/// Copies one file (or a device, a FIFO) to the destination, or into it if it is a directory.
+pub(super) fn file(copy: &Copy<'_>, source: &Source, delta: &mut Delta) -> Result<(), StepFailure> {
+    let dest = resolve(delta, &copy.absolute_dest())?;
+    let into_directory =
+        copy.dest.ends_with('/') || super::ends_as_directory(copy.dest) || delta.is_dir(&dest);
+    let target = if into_directory { dest.join(&source.name) } else { dest };
+    if let Some(parent) = target.parent() {
+        make_dirs(delta, &parent, copy.new_owner().unwrap_or_default())?;
+    }
+    let Some(inode) = copy.from.get(&source.at) else { return Ok(()) };
+    put(copy, delta, &target, inode)
+}
+
+/// Copies what is in a directory into the destination, which becomes a directory if it is nothing yet.
+pub(super) fn directory(copy: &Copy<'_>, source: &Source, delta: &mut Delta) -> Result<(), StepFailure> {
+    let dest = resolve(delta, &copy.absolute_dest())?;
+    let owner = copy.owner.unwrap_or_default();
+    let parents = match copy.rules.directory_parents {
+        DirectoryParents::Root => Owner::default(),
+        DirectoryParents::Owner => owner,
+    };
+    let made = make_dirs(delta, &dest, parents)?;
+    if made.last() == Some(&dest) {
+        delta.change(&dest, |meta| (meta.uid, meta.gid) = (owner.uid, owner.gid));
+    }
+    contents(copy, &source.at, &dest, delta, &mut BTreeMap::new())?;
+    if copy.rules.directory_time == DirectoryTime::Source {
+        let time = directory_time(copy, &source.at, delta.now());
+        delta.change(&dest, |meta| meta.mtime = time);
+    }
+    Ok(())
+}
+
+/// The root of a context or of another stage's file system is made for this build, so it is from now.
+fn directory_time(copy: &Copy<'_>, at: &At, now: Mtime) -> Mtime {
+    match copy.from.get(at) {
+        Some(inode) if !at.is_root() => inode.meta.mtime,
+        _ => now,
+    }
+}
+
+fn contents(
+    copy: &Copy<'_>,
+    from: &At,
+    to: &At,
+    delta: &mut Delta,
+    links: &mut BTreeMap<Ino, At>,
+) -> Result<(), StepFailure> {
+    let children: Vec<At> = copy.from.children(from).map(|(at, _)| at.clone()).collect();
+    for child in children {
+        let (Some(inode), Some(ino)) = (copy.from.get(&child), copy.from.ino(&child)) else { continue };
+        let target = to.join(child.name());
+        if inode.kind.is_dir() {
+            subdirectory(copy, inode, &target, delta)?;
+            contents(copy, &child, &target, delta, links)?;
+            let time = inode.meta.mtime;
+            delta.change(&target, |meta| meta.mtime = time);
+        } else if let Some(first) = links.get(&ino) {
+            delta.link(&target, first);
+        } else {
+            put(copy, delta, &target, inode)?;
+            links.insert(ino, target);
+        }
+    }
+    Ok(())
+}
+
+/// A directory below the source: merged into one that is there, with the source's mode and owner.
+fn subdirectory(copy: &Copy<'_>, inode: &Inode, target: &At, delta: &mut Delta) -> Result<(), StepFailure> {
+    let meta = meta_for(copy, inode);
+    if delta.is_dir(target) {
+        delta.change(target, |old| {
+            (old.mode, old.uid, old.gid) = (meta.mode, meta.uid, meta.gid);
+        });
+        return Ok(());
+    }
+    if delta.tree().get(target).is_some() && copy.rules.directory_over_other == DirectoryOverOther::Fails {
+        return Err(not_a_directory(target));
+    }
+    delta.put(target, Kind::Dir, meta);
+    Ok(())
+}
+
+fn put(copy: &Copy<'_>, delta: &mut Delta, target: &At, inode: &Inode) -> Result<(), StepFailure> {
+    if delta.is_dir(target) && copy.rules.file_over_directory == FileOverDirectory::Fails {
+        let message = format!(
+            "copy a file to {target}: there is a directory; name a file in it, or end the destination with /"
+        );
+        return Err(StepFailure::new("copy-file-over-directory", message));
+    }
+    delta.put(target, inode.kind.clone(), meta_for(copy, inode));
+    Ok(())
+}
+
+/// What a copied entry carries.
+fn meta_for(copy: &Copy<'_>, inode: &Inode) -> Meta {
+    let mut meta = inode.meta.clone();
+    if let Some(owner) = copy.new_owner() {
+        (meta.uid, meta.gid) = (owner.uid, owner.gid);
+        if copy.rules.setuid == Setuid::Lost && matches!(inode.kind, Kind::File(_)) {
+            meta.mode &= !setuid_lost_by_chown(meta.mode);
+        }
+    }
+    if copy.from_context {
+        meta.xattrs.clear();
+    }
+    if let (Some(mode), false) = (copy.mode, matches!(inode.kind, Kind::Symlink(_))) {
+        meta.mode = mode;
+    }
+    meta
+}
+
+/// What chown(2) takes from a file: setuid, and setgid where the group may execute it.
+fn setuid_lost_by_chown(mode: u32) -> u32 {
+    if mode & 0o010 != 0 { 0o6000 } else { 0o4000 }
+}
+
+/// Unpacks an archive's entries into the destination directory.
+pub(super) fn archive(copy: &Copy<'_>, archive: Layer, delta: &mut Delta) -> Result<(), StepFailure> {
+    let dest = resolve(delta, &copy.absolute_dest())?;
+    let owner = match copy.rules.archive_owner {
+        ArchiveOwner::Chown => copy.owner,
+        ArchiveOwner::FromArchive => None,
+    };
+    make_dirs(delta, &dest, owner.unwrap_or_default())?;
+    let mut times: Vec<(At, Mtime)> = Vec::new();
+    for entry in &archive.entries {
+        if entry.at.is_root() {
+            // The destination stays as it is, whatever the archive says of its own root.
+            continue;
+        }
+        let place = dest.join(entry.at.as_bytes());
+        if matches!(entry.whiteout(), Some(Whiteout::Opaque(_))) {
+            continue;
+        }
+        let target = place.parent().map_or(Ok(At::root()), |dir| resolve_at(delta, &dir))?.join(place.name());
+        if let Some(parent) = target.parent() {
+            make_dirs(delta, &parent, owner.unwrap_or_default())?;
+        }
+        let mut meta = entry.meta.clone();
+        if let Some(owner) = owner {
+            (meta.uid, meta.gid) = (owner.uid, owner.gid);
+        }
+        match &entry.kind {
+            Kind::Hardlink(to) => {
+                let to = resolve_at(delta, &dest.join(to.as_bytes()))?;
+                if delta.ino(&to).is_none() {
+                    let message = format!(
+                        "unpack the archive: {} is a hard link to {to}, which is not there",
+                        entry.at
+                    );
+                    return Err(StepFailure::new("bad-archive", message));
+                }
+                delta.link(&target, &to);
+            }
+            Kind::Dir => {
+                times.push((target.clone(), meta.mtime));
+                if delta.is_dir(&target) {
+                    delta.change(&target, |old| *old = meta)
+                } else {
+                    delta.put(&target, Kind::Dir, meta)
+                }
+            }
+            kind => delta.put(&target, kind.clone(), meta),
+        }
+    }
+    // Directories' times last: what was put into them has moved them.
+    for (at, time) in times {
+        delta.change(&at, |meta| meta.mtime = time);
+    }
+    Ok(())
+}
+
+fn make_dirs(delta: &mut Delta, at: &At, owner: Owner) -> Result<Vec<At>, StepFailure> {
+    let meta = Meta { uid: owner.uid, gid: owner.gid, ..Meta::new(0o755, delta.now()) };
+    delta.make_dirs(at, &meta).map_err(|in_the_way| not_a_directory(&in_the_way))
+}
+
+fn not_a_directory(at: &At) -> StepFailure {
+    StepFailure::new("copy-not-a-directory", format!("copy a directory to {at}: something else is there"))
+}
+
+fn resolve(delta: &Delta, path: &str) -> Result<At, StepFailure> {
+    delta.resolve(path, true).map_err(loops)
+}
+
+fn resolve_at(delta: &Delta, at: &At) -> Result<At, StepFailure> {
+    delta.resolve(at.as_bytes(), true).map_err(loops)
+}
+
+fn loops(error: ResolveError) -> StepFailure {
+    StepFailure::new("symlink-loop", error.to_string())
+}

@@ -1,0 +1,124 @@
+//! Which entries a COPY's patterns mean: Go's wildcards, symbolic links followed inside the root they lie in.
+
+use samebuild_dockerfile::glob;
+use samebuild_image::{At, Kind, Tree};
+
+use super::{Copy, GlobWithoutMatch, OutsideContext};
+use crate::failure::StepFailure;
+
+/// One thing to copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Where it really is, every symbolic link followed.
+    pub at: At,
+    /// The name it takes inside a destination directory: that of the path as written, not of a link's target.
+    pub name: Vec<u8>,
+    pub is_dir: bool,
+}
+
+/// Everything the patterns mean, in the order of the patterns, matches of a wildcard in walking order.
+pub fn find(copy: &Copy<'_>) -> Result<Vec<Source>, StepFailure> {
+    let mut found = Vec::new();
+    for pattern in copy.patterns {
+        if climbs_out(pattern) && copy.rules.outside_context == OutsideContext::Fails && copy.from_context {
+            let message = format!(
+                "copy {pattern}: it lies outside the build context; move it in, or build from the directory above"
+            );
+            return Err(StepFailure::new("copy-outside-context", message));
+        }
+        if is_wildcard(pattern) {
+            wildcard(copy, pattern, &mut found)?;
+        } else {
+            let at = At::clean(pattern);
+            found.push(one(copy.from, &at).ok_or_else(|| not_found(copy, pattern))?);
+        }
+    }
+    Ok(found)
+}
+
+fn wildcard(copy: &Copy<'_>, pattern: &str, found: &mut Vec<Source>) -> Result<(), StepFailure> {
+    let clean = At::clean(pattern);
+    let depth = clean.components().count();
+    let before = found.len();
+    for (at, _, _) in copy.from.iter().filter(|(at, _, _)| !at.is_root() && at.components().count() == depth)
+    {
+        let (Ok(pattern_text), Ok(name)) =
+            (std::str::from_utf8(clean.as_bytes()), std::str::from_utf8(at.as_bytes()))
+        else {
+            continue;
+        };
+        let matches = glob::go_match(pattern_text, name).map_err(|_| {
+            StepFailure::new(
+                "bad-pattern",
+                format!("match `{pattern}`: syntax error in pattern; brackets must be closed"),
+            )
+        })?;
+        if matches && let Some(source) = one(copy.from, at) {
+            found.push(source);
+        }
+    }
+    if found.len() == before && copy.rules.glob_without_match == GlobWithoutMatch::Fails {
+        let message = format!("copy {pattern}: no source files match it");
+        return Err(StepFailure::new("copy-no-match", message));
+    }
+    Ok(())
+}
+
+fn one(tree: &Tree, at: &At) -> Option<Source> {
+    let real = tree.resolve(at.as_bytes(), true).ok()?;
+    let inode = tree.get(&real)?;
+    Some(Source { name: at.name().to_vec(), is_dir: matches!(inode.kind, Kind::Dir), at: real })
+}
+
+fn not_found(copy: &Copy<'_>, pattern: &str) -> StepFailure {
+    let place = if copy.from_context {
+        "the build context (or .dockerignore leaves it out)"
+    } else {
+        "the stage or image it is copied from"
+    };
+    StepFailure::new("copy-not-found", format!("copy {pattern}: it is not in {place}"))
+}
+
+/// Whether Go's `filepath.Match` would do anything but compare.
+fn is_wildcard(pattern: &str) -> bool {
+    let mut escaped = false;
+    pattern.chars().any(|c| {
+        let special = !escaped && matches!(c, '*' | '?' | '[');
+        escaped = !escaped && c == '\\';
+        special
+    })
+}
+
+/// Whether `..` leads above where the pattern starts.
+fn climbs_out(pattern: &str) -> bool {
+    let mut depth = 0i32;
+    pattern.split('/').any(|part| {
+        match part {
+            "" | "." => {}
+            ".." => depth -= 1,
+            _ => depth += 1,
+        }
+        depth < 0
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn climbing_is_seen_wherever_it_stands() {
+        for (pattern, climbs) in
+            [("../a", true), ("a/../../b", true), ("a/../b", false), ("./a", false), ("/..", true)]
+        {
+            assert_eq!(climbs_out(pattern), climbs, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn an_escaped_star_is_a_name() {
+        assert!(is_wildcard("a*"));
+        assert!(!is_wildcard(r"a\*"));
+        assert!(is_wildcard(r"a\\*"));
+    }
+}

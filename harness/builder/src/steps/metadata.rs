@@ -1,0 +1,212 @@
+//! Instructions that change the configuration and nothing else.
+
+use samebuild_dockerfile::syntax::FlagSupport;
+use samebuild_dockerfile::{
+    ArgInstruction, CommandLine, ExposeInstruction, Healthcheck as Check, PairsInstruction,
+};
+use samebuild_dockerfile::{Word, ports, signal};
+
+use crate::build::Session;
+use crate::config::Healthcheck;
+use crate::dialect::{ArgsEscaped, HealthcheckNone, OnbuildHistory};
+use crate::failure::StepFailure;
+use crate::history::{Line, go_healthcheck, go_quoted};
+use crate::stage::Stage;
+
+/// ENV: every word sees the environment as it was before the line.
+pub fn env(stage: &mut Stage, session: &Session<'_>, env: &PairsInstruction) -> Result<(), StepFailure> {
+    let pairs = expand_pairs(stage, session, env)?;
+    let text: Vec<String> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    for (key, value) in &pairs {
+        stage.config.set_env(key, value);
+    }
+    record(stage, session, format!("ENV {}", text.join(" ")));
+    Ok(())
+}
+
+/// LABEL.
+pub fn label(stage: &mut Stage, session: &Session<'_>, label: &PairsInstruction) -> Result<(), StepFailure> {
+    let pairs = expand_pairs(stage, session, label)?;
+    let text: Vec<String> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    stage.config.labels_present = true;
+    stage.config.labels.extend(pairs);
+    record(stage, session, format!("LABEL {}", text.join(" ")));
+    Ok(())
+}
+
+fn expand_pairs(
+    stage: &Stage,
+    session: &Session<'_>,
+    pairs: &PairsInstruction,
+) -> Result<Vec<(String, String)>, StepFailure> {
+    let expand = |word: &Word| stage.word(&session.expander, &word.text);
+    pairs.pairs.iter().map(|(key, value)| Ok((expand(key)?, expand(value)?))).collect()
+}
+
+/// ARG in a stage: `--build-arg` before the default before the global ARG of that name.
+pub fn arg(stage: &mut Stage, session: &Session<'_>, arg: &ArgInstruction) -> Result<(), StepFailure> {
+    let mut text = Vec::new();
+    for definition in &arg.args {
+        let name = stage.word(&session.expander, &definition.name.text)?;
+        let default =
+            definition.value.as_ref().map(|value| stage.word(&session.expander, &value.text)).transpose()?;
+        text.push(default.as_ref().map_or_else(|| name.clone(), |value| format!("{name}={value}")));
+        let value = session.build_arg(&name).or(default).or_else(|| session.global_arg(&name));
+        stage.args.declared.push((name, value));
+    }
+    record(stage, session, format!("ARG {}", text.join(" ")));
+    Ok(())
+}
+
+/// CMD.
+pub fn cmd(stage: &mut Stage, session: &Session<'_>, command: &CommandLine) {
+    let words = command_words(stage, command);
+    let text = format!("CMD {}", go_quoted(&words));
+    stage.config.cmd = (!words.is_empty()).then_some(words);
+    stage.config.args_escaped |= session.dialect.args_escaped == ArgsEscaped::SetWithCmd;
+    stage.cmd_set = true;
+    record(stage, session, text);
+}
+
+/// ENTRYPOINT: an inherited CMD belonged to the old one.
+pub fn entrypoint(stage: &mut Stage, session: &Session<'_>, command: &CommandLine) {
+    let words = command_words(stage, command);
+    let text = format!("ENTRYPOINT {}", go_quoted(&words));
+    stage.config.entrypoint = (!words.is_empty()).then_some(words);
+    if !stage.cmd_set {
+        stage.config.cmd = None;
+    }
+    record(stage, session, text);
+}
+
+/// The argument list; text for the shell goes behind the shell's own words.
+pub fn command_words(stage: &Stage, command: &CommandLine) -> Vec<String> {
+    match command {
+        CommandLine::Exec(words) => words.iter().map(|word| word.text.clone()).collect(),
+        CommandLine::Shell(text) => stage.config.shell().into_iter().chain([text.text.clone()]).collect(),
+    }
+}
+
+/// USER.
+pub fn user(stage: &mut Stage, session: &Session<'_>, user: &Word) -> Result<(), StepFailure> {
+    let user = stage.word(&session.expander, &user.text)?;
+    stage.config.user.clone_from(&user);
+    record(stage, session, format!("USER {user}"));
+    Ok(())
+}
+
+/// EXPOSE.
+pub fn expose(
+    stage: &mut Stage,
+    session: &Session<'_>,
+    expose: &ExposeInstruction,
+) -> Result<(), StepFailure> {
+    let mut words = Vec::new();
+    for word in expose.sorted() {
+        words.extend(stage.words(&session.expander, &word.text)?);
+    }
+    let mut ports = Vec::new();
+    for word in &words {
+        ports.extend(ports::parse_expose(word, &session.dialect.syntax).map_err(|error| StepFailure {
+            class: "bad-port",
+            message: error.to_string(),
+            builder_message: Some(error.builder_message),
+        })?);
+    }
+    ports.sort();
+    ports.dedup();
+    let text = match session.dialect.history {
+        crate::history::HistoryText::NopComment => words.join(" "),
+        crate::history::HistoryText::Source { .. } => {
+            let ports: Vec<String> = ports.iter().map(|port| format!("{port}:{{}}")).collect();
+            format!("map[{}]", ports.join(" "))
+        }
+    };
+    stage.config.exposed_ports.extend(ports);
+    record(stage, session, format!("EXPOSE {text}"));
+    Ok(())
+}
+
+/// VOLUME.
+pub fn volume(stage: &mut Stage, session: &Session<'_>, paths: &[Word]) -> Result<(), StepFailure> {
+    let paths: Vec<String> =
+        paths.iter().map(|path| stage.word(&session.expander, &path.text)).collect::<Result<_, _>>()?;
+    if paths.iter().any(String::is_empty) {
+        return Err(StepFailure::new(
+            "empty-volume",
+            "VOLUME: a path is empty after expansion; name a directory",
+        ));
+    }
+    let text = format!("VOLUME [{}]", paths.join(" "));
+    stage.config.volumes.extend(paths);
+    record(stage, session, text);
+    Ok(())
+}
+
+/// STOPSIGNAL.
+pub fn stop_signal(stage: &mut Stage, session: &Session<'_>, word: &Word) -> Result<(), StepFailure> {
+    let text = stage.word(&session.expander, &word.text)?;
+    signal::parse(&text, &session.dialect.syntax).map_err(|error| StepFailure {
+        class: "bad-signal",
+        message: error.to_string(),
+        builder_message: Some(error.builder_message),
+    })?;
+    stage.config.stop_signal = Some(text.clone());
+    record(stage, session, format!("STOPSIGNAL {text}"));
+    Ok(())
+}
+
+/// SHELL: the history line is already written with the new shell.
+pub fn shell(stage: &mut Stage, session: &Session<'_>, words: &[Word]) {
+    let words: Vec<String> = words.iter().map(|word| word.text.clone()).collect();
+    let text = format!("SHELL [{}]", words.join(" "));
+    stage.config.shell = Some(words);
+    record(stage, session, text);
+}
+
+/// MAINTAINER.
+pub fn maintainer(stage: &mut Stage, session: &Session<'_>, name: &Word) {
+    stage.config.author = Some(name.text.clone());
+    record(stage, session, format!("MAINTAINER {}", name.text));
+}
+
+/// ONBUILD.
+pub fn onbuild(stage: &mut Stage, session: &Session<'_>, expression: &str) {
+    stage.config.on_build.push(expression.to_owned());
+    if session.dialect.onbuild_history == OnbuildHistory::Recorded {
+        record(stage, session, format!("ONBUILD {expression}"));
+    }
+}
+
+/// HEALTHCHECK.
+pub fn healthcheck(stage: &mut Stage, session: &Session<'_>, check: &Check) {
+    let mut new = match check {
+        Check::None => Healthcheck { test: vec!["NONE".into()], ..Healthcheck::default() },
+        Check::Command { command, options } => Healthcheck {
+            test: match command {
+                CommandLine::Shell(text) => vec!["CMD-SHELL".into(), text.text.clone()],
+                CommandLine::Exec(words) => {
+                    std::iter::once("CMD".into()).chain(words.iter().map(|w| w.text.clone())).collect()
+                }
+            },
+            interval: options.interval_ns,
+            timeout: options.timeout_ns,
+            start_period: options.start_period_ns,
+            start_interval: options.start_interval_ns,
+            retries: options.retries.into(),
+        },
+    };
+    let has_start_interval = session.dialect.syntax.flag_start_interval == FlagSupport::Known;
+    let text = format!("HEALTHCHECK {}", go_healthcheck(&new, has_start_interval));
+    if let (Some(old), HealthcheckNone::KeepsOptions) =
+        (&stage.config.healthcheck, session.dialect.healthcheck_none)
+    {
+        new.fill_from(old);
+    }
+    stage.config.healthcheck = Some(new);
+    record(stage, session, text);
+}
+
+fn record(stage: &mut Stage, session: &Session<'_>, text: String) {
+    stage.record(session.dialect, &Line::Metadata(text), true);
+}

@@ -1,0 +1,7 @@
+//! What each instruction does to a stage. A step asks the dialect for a decision, never for its name.
+
+pub mod copy;
+pub mod metadata;
+pub mod run;
+pub mod transfer;
+pub mod workdir;

@@ -1,0 +1,376 @@
+//! RUN: the stage's file system on disk, the command in the sandbox, and what it changed as a layer.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use samebuild_dockerfile::{CommandLine, RunInstruction};
+use samebuild_image::{At, Content, Kind, Layer, Meta, Tree};
+
+use crate::build::{Session, StepError};
+use crate::delta::{self, Delta, LayerForm};
+use crate::dialect::EmptyStep;
+use crate::failure::StepFailure;
+use crate::history::{HistoryText, Line};
+use crate::request::{Event, Network};
+use crate::sandbox::{self, Bind, Ended, Mount, MountKind, Owner, Root, Spec, Stub, StubCare};
+use crate::snapshot::probe::Honest;
+use crate::snapshot::{self, Snapshotter, walk};
+use crate::stage::Stage;
+use crate::users::Users;
+
+/// Everything at which builders' RUN differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunRules {
+    pub mount_points: MountPoints,
+    pub volumes: Volumes,
+    pub hostname: Hostname,
+}
+
+/// Where the mount points of /etc/hosts, /proc and their like come from when the image has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MountPoints {
+    /// From a layer of their own right below the container's, which never gets into the image.
+    LayerBelow,
+    /// Made in the container and removed afterwards; the directory around them keeps the time of that.
+    MadeAndRemoved,
+    /// Made in the container and left.
+    MadeAndLeft,
+}
+
+/// Volumes of the image during RUN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Volumes {
+    /// Something is mounted over each; what RUN writes there is lost, the mount point stays.
+    MountedAside,
+    /// A VOLUME has no effect on RUN.
+    Ignored,
+}
+
+/// The host name RUN sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hostname {
+    /// Twelve hexadecimal digits, also in HOSTNAME.
+    ContainerId,
+    Fixed(&'static str),
+}
+
+/// Longer than any step of a case may take.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// RUN.
+pub fn run(stage: &mut Stage, session: &Session<'_>, run: &RunInstruction) -> Result<(), StepError> {
+    refuse_unsupported(run)?;
+    let command = super::metadata::command_words(stage, &run.command);
+    let args = history_args(stage, session);
+    let line = Line::Run { args, command: command.clone() };
+    let layer = execute(stage, session, run, &command)?;
+    let is_empty = layer.entries.is_empty();
+    if is_empty && session.dialect.empty_step == EmptyStep::NoLayer {
+        stage.record(session.dialect, &line, true);
+        return Ok(());
+    }
+    stage.layers.push(layer);
+    stage.record(session.dialect, &line, false);
+    Ok(())
+}
+
+fn refuse_unsupported(run: &RunInstruction) -> Result<(), StepFailure> {
+    let uses = [
+        (!run.mounts.is_empty(), "RUN --mount"),
+        (run.security.is_some(), "RUN --security"),
+        (!run.devices.is_empty(), "RUN --device"),
+        (!run.heredocs.is_empty(), "RUN with a heredoc"),
+    ];
+    match uses.iter().find(|(used, _)| *used) {
+        Some((_, what)) => Err(StepFailure::unsupported(what)),
+        None => Ok(()),
+    }
+}
+
+/// The arguments shown before the command in the history.
+fn history_args(stage: &Stage, session: &Session<'_>) -> Option<Vec<String>> {
+    match session.dialect.history {
+        // Sorted, those that ENV hides left out; there even when all of them go unmentioned.
+        HistoryText::NopComment => {
+            let visible = stage.args.for_run(&stage.config);
+            let declared = |name: &str| stage.args.declared.iter().any(|(key, _)| key == name);
+            let shown = visible
+                .iter()
+                .filter(|(name, _)| declared(name))
+                .map(|(name, value)| format!("{name}={value}"));
+            (!visible.is_empty()).then(|| shown.collect())
+        }
+        // As often as declared, with the value RUN sees.
+        HistoryText::Source { .. } => {
+            let value = |name: &str, own: &Option<String>| {
+                let seen = stage.config.get_env(name).or_else(|| stage.args.value(name));
+                seen.map(str::to_owned).or_else(|| own.clone()).unwrap_or_default()
+            };
+            Some(
+                stage
+                    .args
+                    .declared
+                    .iter()
+                    .map(|(name, own)| format!("{name}={}", value(name, own)))
+                    .collect(),
+            )
+        }
+    }
+}
+
+/// Runs the command and returns what it changed, already part of the stage's tree and root file system.
+fn execute(
+    stage: &mut Stage,
+    session: &Session<'_>,
+    run: &RunInstruction,
+    command: &[String],
+) -> Result<Layer, StepError> {
+    let (owner, home) = user(stage)?;
+    let scratch = session.scratch()?;
+    let init = match session.dialect.run.mount_points {
+        MountPoints::LayerBelow => Some(init_layer(stage, session)),
+        MountPoints::MadeAndRemoved | MountPoints::MadeAndLeft => None,
+    };
+    let init = init.as_ref().map(|(layer, tree)| (layer, tree));
+    let mounted = stage
+        .rootfs
+        .mount(&scratch, session.request.unpacked, init)
+        .map_err(StepError::broken("unpack the layers"))?;
+    let hostname = hostname(session, stage);
+    let (mut mounts, mut stubs) = files_mounted(&scratch, &hostname, session.request.network)?;
+    volumes(stage, session, &scratch, &mut mounts, &mut stubs)?;
+    let cwd =
+        if stage.config.working_dir.is_empty() { "/".to_owned() } else { stage.config.working_dir.clone() };
+    // The runtime makes a working directory that is missing.
+    let resolved_cwd =
+        stage.tree.resolve(&cwd, true).map_err(|e| StepFailure::new("symlink-loop", e.to_string()))?;
+    stubs.push(Stub { at: resolved_cwd.to_string(), is_dir: true });
+    let spec = Spec {
+        work: scratch.clone(),
+        root: Root::Overlay { lowers: mounted.lowers, upper: "upper".into(), workdir: "overlay-work".into() },
+        mounts,
+        stubs,
+        stub_care: match session.dialect.run.mount_points {
+            MountPoints::MadeAndLeft => StubCare::Left,
+            MountPoints::LayerBelow | MountPoints::MadeAndRemoved => StubCare::Removed,
+        },
+        argv: command.to_vec(),
+        env: environment(stage, session, &hostname, &home),
+        cwd,
+        owner,
+        hostname,
+        network: session.request.network,
+    };
+    let progress = session.request.progress;
+    let ended =
+        sandbox::run(&session.request.child, &spec, LIMIT, &mut |bytes| progress(Event::Output(bytes)));
+    judge(ended, run, command)?;
+    let layer = snapshot::read_upper(&mounted.upper).map_err(StepError::broken("read what RUN changed"))?;
+    let below = stage.tree.clone();
+    stage.tree.apply(&layer).map_err(StepError::broken("apply what RUN changed"))?;
+    stage.rootfs.push_upper(mounted.upper);
+    match (session.request.snapshotter, session.dialect.layer_form) {
+        (Some(snapshotter), _) => walked(snapshotter, session, &below, stage),
+        (None, LayerForm::UpperDirectory) => Ok(layer),
+        (None, LayerForm::DoubleWalk) => {
+            Ok(Layer { entries: delta::double_walk(&below, &stage.tree), ..Layer::default() })
+        }
+    }
+}
+
+/// The layer as a snapshotter finds it, looking before and after. What it misses stays on disk and out of the image.
+fn walked(
+    snapshotter: &Snapshotter,
+    session: &Session<'_>,
+    below: &Tree,
+    stage: &Stage,
+) -> Result<Layer, StepError> {
+    let step = stage.history.len() + 1;
+    let look = |tree, step| {
+        let mut probe = session.request.lens.through(Honest(tree), step);
+        snapshotter.see(probe.as_mut()).map_err(StepError::broken("look at the file system"))
+    };
+    let (before, after) = (look(below, step - 1)?, look(&stage.tree, step)?);
+    Ok(walk::layer(&stage.tree, &walk::compare(&before, &after)))
+}
+
+fn judge(
+    ended: Result<Ended, sandbox::SandboxError>,
+    run: &RunInstruction,
+    command: &[String],
+) -> Result<(), StepError> {
+    let shown = match &run.command {
+        CommandLine::Shell(text) => text.text.clone(),
+        CommandLine::Exec(_) => command.join(" "),
+    };
+    match ended {
+        Ok(Ended::Exit(0)) => Ok(()),
+        Ok(Ended::Exit(code)) => {
+            Err(StepFailure::new("run-exit", format!("run `{shown}`: it ended with exit code {code}")).into())
+        }
+        Ok(Ended::NotStarted { class, message }) => {
+            let class = match class.as_str() {
+                "exec-not-found" => "run-not-found",
+                "exec-denied" => "run-denied",
+                "workdir" => "run-workdir",
+                _ => "run-not-started",
+            };
+            Err(StepFailure::new(class, message).into())
+        }
+        Ok(Ended::TimedOut(limit)) => Err(StepFailure::new(
+            "run-timeout",
+            format!("run `{shown}`: still running after {} s", limit.as_secs()),
+        )
+        .into()),
+        Err(sandbox::SandboxError::Unmet(need)) => Err(StepError::Unmet(need)),
+        Err(error) => Err(StepError::broken("run the command")(error)),
+    }
+}
+
+/// Who the command runs as, as runc reads USER, and the home directory that goes with it.
+fn user(stage: &Stage) -> Result<(Owner, String), StepError> {
+    let users = Users::of(&stage.tree).map_err(StepError::broken("read /etc/passwd of the image"))?;
+    let text = if stage.config.user.is_empty() { "0" } else { &stage.config.user };
+    let (name, group) = text.split_once(':').map_or((text, None), |(name, group)| (name, Some(group)));
+    let number = name.parse::<u32>().ok();
+    let known = users.user(name).or_else(|| number.and_then(|uid| users.by_uid(uid)));
+    let unknown = |kind: &str, name: &str, file: &str| StepFailure {
+        class: "unknown-user",
+        message: format!("run as `{text}`: {file} of the image knows no {kind} `{name}`; use a number"),
+        builder_message: Some(format!(
+            "unable to find {kind} {name}: no matching entries in {} file",
+            &file[5..]
+        )),
+    };
+    let uid = known.map(|user| user.uid).or(number).ok_or_else(|| unknown("user", name, "/etc/passwd"))?;
+    let home =
+        known.map(|user| user.home.clone()).filter(|home| !home.is_empty()).unwrap_or_else(|| "/".into());
+    let own_gid = known.map_or(0, |user| user.gid);
+    let (gid, groups) = match group {
+        None => (own_gid, known.map_or_else(Vec::new, |user| users.memberships(&user.name))),
+        Some(group) => {
+            let gid = users.group(group).map(|group| group.gid).or_else(|| group.parse().ok());
+            (gid.ok_or_else(|| unknown("group", group, "/etc/group"))?, Vec::new())
+        }
+    };
+    Ok((Owner { uid, gid, groups }, home))
+}
+
+fn environment(stage: &Stage, session: &Session<'_>, hostname: &str, home: &str) -> Vec<(String, String)> {
+    let mut env = stage.config.env.clone();
+    env.extend(stage.args.for_run(&stage.config));
+    let mut default = |key: &str, value: &str| {
+        if !env.iter().any(|(name, _)| name == key) {
+            env.push((key.to_owned(), value.to_owned()));
+        }
+    };
+    default("PATH", crate::config::DEFAULT_PATH);
+    if session.dialect.run.hostname == Hostname::ContainerId {
+        default("HOSTNAME", hostname);
+    }
+    default("HOME", home);
+    env
+}
+
+fn hostname(session: &Session<'_>, stage: &Stage) -> String {
+    match session.dialect.run.hostname {
+        Hostname::ContainerId => session.container_id(stage.history.len()),
+        Hostname::Fixed(name) => name.to_owned(),
+    }
+}
+
+/// The files a runtime mounts over /etc, and the mount points a runtime needs.
+fn files_mounted(
+    scratch: &Path,
+    hostname: &str,
+    network: Network,
+) -> Result<(Vec<Mount>, Vec<Stub>), StepError> {
+    let resolv = match network {
+        Network::Host => std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
+        Network::None => String::new(),
+    };
+    let hosts =
+        format!("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t{hostname}\n");
+    let files = [("resolv.conf", resolv), ("hosts", hosts), ("hostname", format!("{hostname}\n"))];
+    let mut mounts = Vec::new();
+    let mut stubs: Vec<Stub> =
+        ["/proc", "/dev", "/sys"].map(|at| Stub { at: at.into(), is_dir: true }).into();
+    for (name, text) in files {
+        let source = scratch.join(name);
+        std::fs::write(&source, text).map_err(StepError::broken("write the container's files"))?;
+        let at = format!("/etc/{name}");
+        stubs.push(Stub { at: at.clone(), is_dir: false });
+        mounts.push(Mount { at, kind: MountKind::Bind(Bind { source, read_only: false }) });
+    }
+    Ok((mounts, stubs))
+}
+
+/// Mounts a copy of each volume's content over it, where the dialect does that.
+fn volumes(
+    stage: &Stage,
+    session: &Session<'_>,
+    scratch: &Path,
+    mounts: &mut Vec<Mount>,
+    stubs: &mut Vec<Stub>,
+) -> Result<(), StepError> {
+    if session.dialect.run.volumes == Volumes::Ignored {
+        return Ok(());
+    }
+    for (n, path) in stage.config.volumes.iter().enumerate() {
+        let at =
+            stage.tree.resolve(path, true).map_err(|e| StepFailure::new("symlink-loop", e.to_string()))?;
+        let source = scratch.join(format!("volume-{n}"));
+        crate::materialise::tree(&subtree(&stage.tree, &at), &source)
+            .map_err(StepError::broken("fill a volume"))?;
+        stubs.push(Stub { at: at.to_string(), is_dir: true });
+        mounts.push(Mount { at: at.to_string(), kind: MountKind::Bind(Bind { source, read_only: false }) });
+    }
+    Ok(())
+}
+
+/// What is below `at`, as a tree of its own.
+fn subtree(tree: &Tree, at: &At) -> Tree {
+    let mut out = Tree::new();
+    let mut names = std::collections::BTreeMap::new();
+    for (place, ino, inode) in tree.within(at) {
+        let place_below = At::clean(place.below(at).unwrap_or_default());
+        match names.get(&ino) {
+            Some(first) => drop(out.link(&place_below, first)),
+            None => {
+                out.insert(&place_below, inode.kind.clone(), inode.meta.clone());
+                names.insert(ino, place_below);
+            }
+        }
+    }
+    out
+}
+
+/// The layer Docker puts between image and container: mount points, empty, so that none are made in the container's own.
+fn init_layer(stage: &Stage, session: &Session<'_>) -> (Layer, Tree) {
+    const DIRS: [&str; 5] = ["proc", "sys", "dev", "dev/pts", "dev/shm"];
+    const FILES: [&str; 5] = [".dockerenv", "etc/resolv.conf", "etc/hosts", "etc/hostname", "dev/console"];
+    let mut delta = Delta::new(&stage.tree, session.now());
+    let dir = Meta::new(0o755, session.now());
+    for path in DIRS {
+        // Something else in the way stays in the way, as it would.
+        let _ = delta.make_dirs(&At::from(path), &dir);
+    }
+    for path in FILES {
+        let at = At::from(path);
+        let parent_made = at.parent().is_none_or(|parent| delta.make_dirs(&parent, &dir).is_ok());
+        if parent_made && !delta.is_dir(&at) {
+            delta.put(
+                &at,
+                Kind::File(Content::inline(Arc::<[u8]>::from([]))),
+                Meta::new(0o755, session.now()),
+            );
+        }
+    }
+    let mtab = At::from("etc/mtab");
+    if delta.tree().get(&mtab).is_none() && delta.is_dir(&At::from("etc")) {
+        delta.put(&mtab, Kind::Symlink(b"/proc/mounts".to_vec()), Meta::new(0o777, session.now()));
+    }
+    let (tree, layer) = delta.finish(LayerForm::UpperDirectory);
+    (layer, tree)
+}

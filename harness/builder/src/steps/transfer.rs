@@ -1,0 +1,184 @@
+//! COPY and ADD as instructions: words expanded, the source tree found, the owner looked up; then `copy` does it.
+
+use std::collections::BTreeMap;
+
+use samebuild_dockerfile::chmod;
+use samebuild_dockerfile::{AddInstruction, CopyInstruction, Source, Transfer};
+use samebuild_image::{Digest, Kind, Tree};
+
+use super::copy::{self, Copy, Owner};
+use crate::build::Session;
+use crate::delta::Delta;
+use crate::dialect::UnknownOwner;
+use crate::failure::StepFailure;
+use crate::history::{CopyLine, HistoryText, Line};
+use crate::stage::Stage;
+use crate::users::Users;
+
+/// COPY.
+pub fn copy(
+    stage: &mut Stage,
+    session: &Session<'_>,
+    instruction: &CopyInstruction,
+) -> Result<(), StepFailure> {
+    refuse(&[(instruction.parents, "COPY --parents"), (instruction.transfer.link, "COPY --link")])?;
+    let from = instruction.from.as_ref().map(|from| session.tree_of(stage.index, from)).transpose()?;
+    transfer(stage, session, &instruction.transfer, from.as_ref(), "COPY")
+}
+
+/// ADD.
+pub fn add(
+    stage: &mut Stage,
+    session: &Session<'_>,
+    instruction: &AddInstruction,
+) -> Result<(), StepFailure> {
+    refuse(&[
+        (instruction.checksum.is_some(), "ADD --checksum"),
+        (instruction.unpack.is_some(), "ADD --unpack"),
+        (instruction.keep_git_dir.is_some(), "ADD --keep-git-dir"),
+        (instruction.transfer.link, "ADD --link"),
+    ])?;
+    transfer(stage, session, &instruction.transfer, None, "ADD")
+}
+
+/// What parses but is not built yet says so, by name; it is never done halfway.
+fn refuse(uses: &[(bool, &str)]) -> Result<(), StepFailure> {
+    match uses.iter().find(|(used, _)| *used) {
+        Some((_, what)) => Err(StepFailure::unsupported(what)),
+        None => Ok(()),
+    }
+}
+
+fn transfer(
+    stage: &mut Stage,
+    session: &Session<'_>,
+    transfer: &Transfer,
+    from: Option<&Tree>,
+    keyword: &'static str,
+) -> Result<(), StepFailure> {
+    if !transfer.exclude.is_empty() {
+        return Err(StepFailure::unsupported(&format!("{keyword} --exclude")));
+    }
+    let word = |word: &samebuild_dockerfile::Word| stage.word(&session.expander, &word.text);
+    let mut patterns = Vec::new();
+    let mut shown = Vec::new();
+    for source in &transfer.sources {
+        match source {
+            Source::Path(path) => {
+                let path = word(path)?;
+                if keyword == "ADD" && is_remote(&path) {
+                    return Err(StepFailure::unsupported(&format!(
+                        "ADD of a URL or git repository (`{path}`)"
+                    )));
+                }
+                shown.push(path.clone());
+                patterns.push(path);
+            }
+            Source::Heredoc(..) => {
+                return Err(StepFailure::unsupported(&format!("{keyword} with a heredoc")));
+            }
+        }
+    }
+    let dest = word(&transfer.destination)?;
+    let chown = transfer.chown.as_ref().map(word).transpose()?;
+    let chmod = transfer.chmod.as_ref().map(word).transpose()?;
+    let owner = chown.as_ref().map(|chown| owner(stage, session, chown)).transpose()?;
+    let mode = chmod.as_ref().map(|text| mode(text, session)).transpose()?;
+    let spool = || {
+        session
+            .scratch()
+            .map_err(|error| StepFailure::new("no-scratch", format!("make a scratch directory: {error:?}")))
+    };
+    let request = Copy {
+        patterns: &patterns,
+        from: from.unwrap_or(&session.context),
+        from_context: from.is_none(),
+        dest: &dest,
+        workdir: &stage.config.working_dir,
+        owner,
+        mode,
+        unpack: keyword == "ADD",
+        spool: &spool,
+        rules: &session.dialect.copy,
+    };
+    let mut delta = Delta::new(&stage.tree, session.now());
+    copy::copy(&request, &mut delta)?;
+    let content = match session.dialect.history {
+        HistoryText::NopComment => content_kind(&request)?,
+        HistoryText::Source { .. } => Default::default(),
+    };
+    let (tree, layer) = delta.finish(session.dialect.layer_form);
+    stage.push_computed(layer, tree);
+    // The history shows the flags as the Dockerfile has them.
+    let written = |word: &Option<samebuild_dockerfile::Word>| word.as_ref().map(|word| word.text.clone());
+    let (chown, chmod) = (written(&transfer.chown), written(&transfer.chmod));
+    stage.record(
+        session.dialect,
+        &Line::Copy(CopyLine { keyword, content, sources: shown, dest, chown, chmod }),
+        false,
+    );
+    Ok(())
+}
+
+fn is_remote(source: &str) -> bool {
+    ["http://", "https://", "git@", "git://", "ssh://"].iter().any(|scheme| source.starts_with(scheme))
+}
+
+fn mode(text: &str, session: &Session<'_>) -> Result<u32, StepFailure> {
+    match chmod::parse(text, &session.dialect.syntax) {
+        Ok(chmod::Chmod::Octal(mode)) => Ok(mode),
+        Ok(chmod::Chmod::Symbolic(_)) => Err(StepFailure::unsupported("--chmod in symbolic form")),
+        Err(error) => Err(StepFailure::new("bad-chmod", error.to_string())),
+    }
+}
+
+/// `user[:group]` by name or number. Without a group a number stands for the group too, a name for its own group.
+fn owner(stage: &Stage, session: &Session<'_>, text: &str) -> Result<Owner, StepFailure> {
+    let users =
+        Users::of(&stage.tree).map_err(|error| StepFailure::new("unreadable-passwd", error.to_string()))?;
+    let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
+    let unknown = |kind: &str, name: &str| StepFailure {
+        class: "unknown-owner",
+        message: format!(
+            "change the owner to `{text}`: the image's /etc/passwd and /etc/group know no {kind} `{name}`; use a number"
+        ),
+        builder_message: None,
+    };
+    let by_name = users.user(user);
+    let uid: Option<u64> = by_name.map(|user| user.uid.into()).or_else(|| user.parse().ok());
+    let gid: Option<u64> = match group {
+        Some(group) => users.group(group).map(|group| group.gid.into()).or_else(|| group.parse().ok()),
+        None => by_name.map(|user| user.gid.into()).or(uid),
+    };
+    match (uid, gid, session.dialect.unknown_owner) {
+        (Some(uid), Some(gid), _) => Ok(Owner { uid, gid }),
+        (uid, gid, UnknownOwner::IsRoot) => Ok(Owner { uid: uid.unwrap_or(0), gid: gid.unwrap_or(0) }),
+        (None, _, UnknownOwner::Fails) => Err(unknown("user", user)),
+        (_, None, UnknownOwner::Fails) => Err(unknown("group", group.unwrap_or(user))),
+    }
+}
+
+/// `file`, `dir` or `multi`, with a digest of what is copied: the classic builder's history names content that way. The
+/// digest is ours: theirs covers tar headers of their own making, and counts as an id.
+fn content_kind(copy: &Copy<'_>) -> Result<(&'static str, String), StepFailure> {
+    let sources = copy::sources::find(copy)?;
+    let kind = match sources.as_slice() {
+        [one] if one.is_dir => "dir",
+        [_] => "file",
+        _ => "multi",
+    };
+    let mut told = BTreeMap::new();
+    for source in &sources {
+        for (at, _, inode) in copy.from.within(&source.at) {
+            let digest = match &inode.kind {
+                Kind::File(content) => content
+                    .digest()
+                    .map(|digest| digest.to_string())
+                    .map_err(|error| StepFailure::new("unreadable-context", format!("read {at}: {error}")))?,
+                other => other.word().to_owned(),
+            };
+            told.insert(at.clone(), (inode.meta.mode, digest));
+        }
+    }
+    Ok((kind, Digest::of(format!("{told:?}").as_bytes()).hex()))
+}

@@ -1,0 +1,69 @@
+//! WORKDIR: the path it means and the directories it makes.
+
+use samebuild_image::Meta;
+
+use super::copy::Owner;
+use crate::build::Session;
+use crate::delta::Delta;
+use crate::dialect::{EmptyStep, WorkdirOwner};
+use crate::failure::StepFailure;
+use crate::history::Line;
+use crate::stage::Stage;
+use crate::users::Users;
+
+/// Makes `path` (expanded) the working directory.
+pub fn workdir(stage: &mut Stage, session: &Session<'_>, path: &str) -> Result<(), StepFailure> {
+    let path = absolute(&stage.config.working_dir, path);
+    stage.config.working_dir.clone_from(&path);
+    let line = Line::Workdir(path.clone());
+    let mut delta = Delta::new(&stage.tree, session.now());
+    let at =
+        delta.resolve(&path, true).map_err(|error| StepFailure::new("symlink-loop", error.to_string()))?;
+    if at.is_root() {
+        stage.record(session.dialect, &line, true);
+        return Ok(());
+    }
+    let owner = match session.dialect.workdir_owner {
+        WorkdirOwner::Root => Owner::default(),
+        WorkdirOwner::CurrentUser => current_user(stage),
+    };
+    let meta = Meta { uid: owner.uid, gid: owner.gid, ..Meta::new(0o755, delta.now()) };
+    let made = delta.make_dirs(&at, &meta).map_err(|in_the_way| {
+        StepFailure::new(
+            "workdir-not-a-directory",
+            format!("make the working directory {path}: {in_the_way} is not a directory"),
+        )
+    })?;
+    if made.is_empty() && session.dialect.empty_step == EmptyStep::NoLayer {
+        stage.record(session.dialect, &line, true);
+        return Ok(());
+    }
+    let (tree, layer) = delta.finish(session.dialect.layer_form);
+    stage.push_computed(layer, tree);
+    stage.record(session.dialect, &line, false);
+    Ok(())
+}
+
+/// A relative path joins the previous directory and is cleaned; an absolute one stays as written.
+fn absolute(previous: &str, path: &str) -> String {
+    if path.starts_with('/') {
+        return path.to_owned();
+    }
+    let joined = samebuild_image::At::clean(format!("{previous}/{path}"));
+    joined.to_string()
+}
+
+/// Who USER names now; a name the image does not know is root.
+fn current_user(stage: &Stage) -> Owner {
+    let Ok(users) = Users::of(&stage.tree) else { return Owner::default() };
+    let (name, group) =
+        stage.config.user.split_once(':').map_or((stage.config.user.as_str(), None), |(n, g)| (n, Some(g)));
+    let (uid, own_gid) = match users.user(name) {
+        Some(user) => (u64::from(user.uid), u64::from(user.gid)),
+        // A number without an entry stands for the group as well.
+        None => name.parse().map_or((0, 0), |uid: u64| (uid, uid)),
+    };
+    let gid = group
+        .and_then(|group| users.group(group).map(|group| group.gid.into()).or_else(|| group.parse().ok()));
+    Owner { uid, gid: gid.unwrap_or(own_gid) }
+}
