@@ -16,7 +16,8 @@ fn pairs() -> PathBuf {
 
 fn names(dir: &Path) -> BTreeSet<String> {
     let entries = std::fs::read_dir(dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
-    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name != "README.md").collect()
 }
 
 fn observation(path: &Path) -> Observation {

@@ -64,22 +64,36 @@ fn tagged(text: &str, tags: &[&str], kept: &str, mask: &str) -> String {
 }
 
 /// Everything of an absolute path down to the root file system of a build → `<rootfs>`: overlay's `…/ID/merged`,
-/// a snapshot's `…/ID/fs`, BuildKit's and containerd's temporary mounts.
+/// a snapshot's `…/snapshots/N/fs`, BuildKit's and containerd's temporary mounts; down to the context that classic
+/// unpacked → `<context>`.
 fn mounts(text: &str) -> String {
     let ends =
         |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ':' | ',' | ')' | '(' | '[' | ']' | '=');
     pieces(text, ends, |path| {
         let parts: Vec<&str> = path.split('/').collect();
-        let mount = |n: usize| match parts[n] {
-            "merged" | "fs" | "diff" | "rootfs" => n > 0 && is_storage_id(parts[n - 1]),
-            part => ["buildkit-mount", "containerd-mount", "docker-builder"]
-                .iter()
-                .any(|name| part.strip_prefix(name).is_some_and(|n| !n.is_empty() && is_number(n))),
-        };
-        let last = (path.starts_with('/')).then(|| (1..parts.len()).rev().find(|n| mount(*n))).flatten()?;
+        if !path.starts_with('/') {
+            return None;
+        }
+        let (last, name) = (1..parts.len()).rev().find_map(|n| Some((n, mount(&parts[..=n])?)))?;
         let rest: String = parts[last + 1..].iter().flat_map(|part| ["/", part]).collect();
-        Some(format!("<rootfs>{rest}"))
+        Some(format!("{name}{rest}"))
     })
+}
+
+/// What lies at this path, if its last component is where an engine mounts or unpacks things.
+fn mount(parts: &[&str]) -> Option<&'static str> {
+    let temporary = |name: &str| parts.last()?.strip_prefix(name).filter(|rest| is_number(rest));
+    if temporary("buildkit-mount").or_else(|| temporary("containerd-mount")).is_some() {
+        return Some("<rootfs>");
+    }
+    if temporary("docker-builder").is_some() {
+        return Some("<context>");
+    }
+    match parts {
+        [.., "snapshots", id, "fs"] if is_number(id) => Some("<rootfs>"),
+        [.., id, "merged" | "diff" | "rootfs"] if is_long_id(id) || is_buildkit_ref(id) => Some("<rootfs>"),
+        _ => None,
+    }
 }
 
 /// Words that are an id or a pointer.
@@ -88,8 +102,7 @@ fn words(text: &str) -> String {
         text,
         |c| !c.is_ascii_alphanumeric(),
         |word| {
-            let hex = word.bytes().all(is_hex);
-            if hex && word.len() == 64 || is_buildkit_ref(word) {
+            if is_long_id(word) || is_buildkit_ref(word) {
                 return Some("<id>".to_owned());
             }
             let pointer = word.strip_prefix("0x").is_some_and(|n| n.len() >= 8 && n.bytes().all(is_hex));
@@ -105,8 +118,8 @@ fn is_buildkit_ref(word: &str) -> bool {
         && word.bytes().any(|b| b.is_ascii_digit())
 }
 
-fn is_storage_id(part: &str) -> bool {
-    is_buildkit_ref(part) || is_number(part) || (part.len() == 64 && part.bytes().all(is_hex))
+fn is_long_id(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(is_hex)
 }
 
 fn is_number(text: &str) -> bool {
@@ -164,6 +177,8 @@ mod tests {
                 "pull x@<digest>: no; Next:0x<ptr> <id>",
             ),
             ("lstat /here/ctx/nope: no such file".to_owned(), "lstat <context>/nope: no such file"),
+            ("open /var/lib/docker/tmp/docker-builder123/nope: no".to_owned(), "open <context>/nope: no"),
+            ("stat /x/snapshots/12/fs/real: no".to_owned(), "stat <rootfs>/real: no"),
             ("open /srv/merged/fs: no".to_owned(), "open /srv/merged/fs: no"),
         ];
         for (said, expected) in told {
