@@ -85,6 +85,20 @@ pub fn run(setting: &Setting, row: &strategies::Row, kind: Kind, seed: u64, budg
     parts.into_iter().fold(search.nothing(), Outcome::and)
 }
 
+/// Of the failures among `schedules` schedules the one that breaks the first invariant in their order, which says
+/// most: a ready image that is gone, before a build that fails.
+pub fn most_telling(
+    setting: &Setting,
+    row: &strategies::Row,
+    kind: Kind,
+    seed: u64,
+    schedules: u64,
+) -> Option<Failure> {
+    let search = Search { setting, row, kind, seed, turns: typical_turns(setting, row) };
+    let failures = (0..schedules).filter_map(|n| search.part(n..n + 1, true).first_failing);
+    failures.min_by_key(|failure| failure.violated.invariant)
+}
+
 struct Search<'a> {
     setting: &'a Setting,
     row: &'a strategies::Row,

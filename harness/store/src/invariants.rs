@@ -213,6 +213,11 @@ impl Ledger {
         }
     }
 
+    /// Whether any build has been ready.
+    pub(crate) fn has_promised(&self) -> bool {
+        !self.0.borrow().ready.is_empty()
+    }
+
     pub(crate) fn hash(&self, mix: &mut Mix) {
         self.0.borrow().hash(mix);
     }

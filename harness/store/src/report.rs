@@ -3,6 +3,7 @@
 
 use crate::exhaust::Exhausted;
 use crate::explore::{Failure, Found, Outcome};
+use crate::repro::Trial;
 use crate::schedule::Schedule;
 use crate::stage::Setting;
 use crate::strategies::Row;
@@ -19,6 +20,41 @@ pub fn text(outcome: &Outcome) -> String {
         text.push_str(&failure(found));
     }
     text
+}
+
+/// The report on a strategy in its races: a line for each, then the first counterexample, shrunk.
+pub fn trials(trials: &[Trial]) -> String {
+    let mut text = String::new();
+    for trial in trials {
+        let Trial { strategy, race, mode, schedules, failures, price, .. } = trial;
+        let verdict = match (trial.survives, *failures) {
+            (false, 0) => "NOT CAUGHT".to_owned(),
+            (true, 0) => "survives".to_owned(),
+            (false, _) => format!("caught after {schedules}"),
+            (true, failures) => format!("FAILED {failures} times"),
+        };
+        let ready = price.ready.map_or("no build".to_owned(), |turns| format!("ready after {turns} turns"));
+        let states =
+            trial.states.map_or(String::new(), |states| format!(", all {states} states of the small model"));
+        text.push_str(&format!(
+            "{strategy:<12} {race:<18} {:<10} {verdict:<16} {schedules} schedules{states}; {ready}, {} rebuilt\n",
+            mode.id(),
+            price.rebuilt,
+        ));
+    }
+    if let Some(trial) = trials.iter().find(|trial| trial.first_failing.is_some()) {
+        text.push_str(&trial.first_failing.iter().map(first_line).collect::<String>());
+        text.push_str(
+            &trial.shortest.iter().map(|short| format!("shortest: {}", failure(short))).collect::<String>(),
+        );
+    }
+    text
+}
+
+fn first_line(failure: &Failure) -> String {
+    let seed =
+        failure.found.map_or(String::new(), |found| format!(", {}", seed_command(&found, &failure.schedule)));
+    format!("first failure: {}{seed}\n", failure.violated)
 }
 
 /// The report on one exhaustive search.

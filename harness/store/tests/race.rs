@@ -62,3 +62,24 @@ fn a_schedule_that_does_not_fit_is_an_error_that_names_the_turn() {
     let error = explore::replay(&line.parse().unwrap()).unwrap_err();
     assert!(error.to_string().contains("actor 1 cannot move at turn 3"), "{error}");
 }
+
+/// Replays what it is given in `SAMEBUILD_SCHEDULE`, so that the next test can do it in a new process.
+#[test]
+fn replays_the_schedule_it_is_given() {
+    let Ok(line) = std::env::var("SAMEBUILD_SCHEDULE") else { return };
+    let failure = explore::replay(&line.parse().unwrap()).unwrap().expect("it fails again");
+    println!("{}", report::failure(&failure));
+}
+
+#[test]
+fn a_replay_in_a_new_process_fails_the_same_way() {
+    let first = search("async-by-id", 3, Kind::Random, 11, 1000).first_failing.expect("a failure");
+    let first = explore::Failure { found: None, ..first };
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "replays_the_schedule_it_is_given", "--nocapture"])
+        .env("SAMEBUILD_SCHEDULE", first.schedule.to_string())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains(&report::failure(&first)), "{said}");
+}
