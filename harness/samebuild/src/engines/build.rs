@@ -18,8 +18,14 @@ use tokio::io::AsyncReadExt;
 use super::engine::{Engine, is_answer};
 use super::error::{EngineError, IoContext};
 use super::events::{Events, FailedStep, dockerfile_line};
+use super::policy::Store;
+use super::session_build;
 
 /// What to build, and how.
+///
+/// For classic to name copied files in the history as it does for Docker's own client (`COPY dir:HASH in /dst`), the
+/// tar has to be what that client sends: names without `./`, owner 0:0, and modes with the file type's bits
+/// (`0o100644`, `0o40755`, `0o120777`), which go into the hash; user names do not.
 #[derive(Debug, Clone)]
 pub struct BuildRequest {
     pub context: Context,
@@ -87,6 +93,9 @@ impl Engine {
     pub fn build(&self, request: &BuildRequest) -> Result<BuildOutcome, EngineError> {
         let what = format!("build {} with {}", request.tag, request.builder.name());
         self.only_our_name(&what, &request.tag)?;
+        if request.builder == Builder::BuildKit && self.store == Some(Store::Containerd) {
+            return session_build::build(self, request, &what);
+        }
         let context = bollard::body_try_stream(chunks(&request.context)?.map_ok(Into::into));
         let mut events = Events::default();
         let exchange = async {

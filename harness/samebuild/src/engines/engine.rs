@@ -21,6 +21,7 @@ pub struct Engine {
     pub(super) docker: Docker,
     runtime: Runtime,
     pub(super) private: Option<Private>,
+    /// `None` if it is neither of those we know.
     pub(super) store: Option<Store>,
 }
 
@@ -87,7 +88,13 @@ impl Engine {
                 socket.display()
             ),
         })?;
-        Ok(Self { name: "host".into(), docker, runtime, private: None, store: None })
+        let mut engine = Self { name: "host".into(), docker, runtime, private: None, store: None };
+        engine.store = match engine.info()?.driver.as_str() {
+            "overlay2" => Some(Store::Overlay2),
+            "overlayfs" => Some(Store::Containerd),
+            _ => None,
+        };
+        Ok(engine)
     }
 
     /// As `--engine` takes it.

@@ -20,6 +20,7 @@ mod libraries;
 mod policy;
 mod private;
 mod run_dir;
+mod session_build;
 mod signals;
 
 pub use build::{BuildOutcome, BuildRequest, Builder, Context, Network};
