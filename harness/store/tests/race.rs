@@ -1,5 +1,6 @@
 //! The claims that `cargo xtask repro-race` makes, at sizes that a debug build can afford.
 
+use expect_test::expect;
 use samebuild_store::choosers::Kind;
 use samebuild_store::explore::{self, Budget, Outcome};
 use samebuild_store::invariants::Invariant;
@@ -82,4 +83,32 @@ fn a_replay_in_a_new_process_fails_the_same_way() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains(&report::failure(&first)), "{said}");
+}
+
+#[test]
+fn the_timeline_reads_like_a_story() {
+    let line = "samebuild-schedule v1 race=skaffold-9251 strategy=async-by-id engine=containerd old=1 turns=0,1*6,0*3";
+    let failure = explore::replay(&line.parse().unwrap()).unwrap().expect("it fails");
+    expect![[r#"
+        skaffold-9251 with async-by-id, replayed
+        breaks INV1, a ready image can be used by its unique name until it is released: app:id-A
+
+           1  pruner:   lists app: B, A; its victims: A
+           2  builder:  is asked for app:latest
+           3  builder:  sees that the list is taken
+           4  builder:  builds: the cache has A
+           5  builder:  tags A as app:latest
+           6  builder:  asks to tag A as app:id-A: A is there
+           7  builder:  tags A as app:id-A; reports app:id-A ready
+           8  pruner:   asks for the disk usage
+           9  pruner:   DELETE A with force: reads its names, app:latest, app:id-A
+          10  pruner:   removes app:latest, app:id-A; deletes A
+                        ^ breaks INV1, a ready image can be used by its unique name until it is released: app:id-A
+          11  deploy:   sees that build 0 is over
+          12  deploy:   no such image: app:id-A
+
+        replay from the schedule, put into FILE:
+          samebuild-schedule v1 race=skaffold-9251 strategy=async-by-id engine=containerd old=1 turns=0,1*6,0*3
+          samebuild race skaffold-9251 --replay FILE
+    "#]].assert_eq(&report::failure(&failure));
 }

@@ -99,7 +99,7 @@ fn breaks(race_id: &str, piece: Piece) -> bool {
         strategy: &STRIPPED[piece as usize],
     };
     settings(race(race_id).unwrap(), 2).iter().any(|setting| {
-        explore::run(setting, &row, Kind::Pct { depth: 3 }, 1, Budget::all_of(2000)).failures > 0
+        explore::run(setting, &row, Kind::Pct { depth: 3 }, 1, Budget::all_of(500)).failures > 0
     })
 }
 
