@@ -288,7 +288,9 @@ impl Builder {
         self.log.push(format!("step {number}: {}", node.original));
         let begun = Instant::now();
         let outcome = match &node.refused {
-            Some(error) => Err(BuildError::Failed(Failure { step: Some(number), ..syntax(error, None) })),
+            Some(error) => {
+                Err(BuildError::Failed(Box::new(Failure { step: Some(number), ..syntax(error, None) })))
+            }
             None => step(session).map_err(|error| self.place(error, number, node.line)),
         }?;
         self.steps.push(Step {
@@ -465,11 +467,11 @@ fn visible_globals(session: &Session<'_>) -> Vec<(String, String)> {
 
 fn fail(failure: StepFailure, step: Option<usize>, line: Option<usize>, log: Vec<String>) -> BuildError {
     let StepFailure { class, message, builder_message } = failure;
-    BuildError::Failed(Failure { step, line, column: None, class, message, builder_message, log })
+    BuildError::Failed(Box::new(Failure { step, line, column: None, class, message, builder_message, log }))
 }
 
 fn syntax_failure(error: &SyntaxError, line: Option<usize>) -> BuildError {
-    BuildError::Failed(syntax(error, line))
+    BuildError::Failed(Box::new(syntax(error, line)))
 }
 
 fn syntax(error: &SyntaxError, line: Option<usize>) -> Failure {

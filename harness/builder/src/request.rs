@@ -115,7 +115,7 @@ pub struct Step {
 pub enum BuildError {
     /// The build fails, as the dialect says it must: a result that can be the expected one.
     #[error("{0}")]
-    Failed(Failure),
+    Failed(Box<Failure>),
     /// What the build needs is not there (root, overlay, an instruction we do not have yet); the sentence says what.
     #[error("{0}")]
     Unmet(String),

@@ -9,10 +9,10 @@ use super::{
 use crate::config::Schema;
 use crate::history::{CopyFlags, HistoryText};
 use crate::steps::copy::{
-    ArchiveOwner, CopyRules, DirectoryOverOther, DirectoryParents, FileOverDirectory, GlobWithoutMatch,
-    OutsideContext, Setuid, SeveralToAFile,
+    ArchiveOwner, CopyRules, DirectoryOverOther, DirectoryParents, Fifos, FileOverDirectory,
+    GlobWithoutMatch, OutsideContext, Setuid, SeveralToAFile,
 };
-use crate::steps::run::{Hostname, MountPoints, RunRules, Volumes};
+use crate::steps::run::{Groups, Hostname, MountPoints, RunRules, Volumes};
 
 /// See the top of this file.
 pub const BUILDKIT_20_10: Dialect = Dialect {
@@ -40,12 +40,14 @@ pub const BUILDKIT_20_10: Dialect = Dialect {
         directory_parents: DirectoryParents::Owner,
         setuid: Setuid::Kept,
         archive_owner: ArchiveOwner::Chown,
+        fifos: Fifos::LeftOut,
         ..CLASSIC_20_10.copy
     },
     run: RunRules {
         mount_points: MountPoints::MadeAndRemoved,
         volumes: Volumes::Ignored,
         hostname: Hostname::Fixed("buildkitsandbox"),
+        groups: Groups::Listed,
     },
     ..CLASSIC_20_10
 };

@@ -12,10 +12,10 @@ use crate::config::Schema;
 use crate::delta::LayerForm;
 use crate::history::HistoryText;
 use crate::steps::copy::{
-    ArchiveOwner, CopyRules, DirectoryOverOther, DirectoryParents, DirectoryTime, FileOverDirectory,
+    ArchiveOwner, CopyRules, DirectoryOverOther, DirectoryParents, DirectoryTime, Fifos, FileOverDirectory,
     GlobWithoutMatch, OutsideContext, Setuid, SeveralToAFile,
 };
-use crate::steps::run::{Hostname, MountPoints, RunRules, Volumes};
+use crate::steps::run::{Groups, Hostname, MountPoints, RunRules, Volumes};
 
 /// See the top of this file.
 pub const CLASSIC_20_10: Dialect = Dialect {
@@ -46,10 +46,12 @@ pub const CLASSIC_20_10: Dialect = Dialect {
         directory_parents: DirectoryParents::Root,
         setuid: Setuid::Lost,
         archive_owner: ArchiveOwner::FromArchive,
+        fifos: Fifos::Copied,
     },
     run: RunRules {
         mount_points: MountPoints::LayerBelow,
         volumes: Volumes::MountedAside,
         hostname: Hostname::ContainerId,
+        groups: Groups::WithOwn,
     },
 };

@@ -73,7 +73,10 @@ fn second(path: &Path) -> i32 {
         let _ = serde_json::to_writer(&report_file, failure);
         REPORTED
     };
-    if let Err((what, error)) = mounts::inside(&spec) {
+    // Mounts of its own, so that the first stage sees the root without them afterwards.
+    let apart =
+        unshare(CloneFlags::CLONE_NEWNS).map_err(|e| ("enter a mount namespace".to_owned(), e.to_string()));
+    if let Err((what, error)) = apart.and_then(|()| mounts::inside(&spec)) {
         return fail(&Report::Setup { what, error });
     }
     if let Err(error) = std::env::set_current_dir(&spec.cwd) {

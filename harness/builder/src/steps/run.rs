@@ -25,6 +25,16 @@ pub struct RunRules {
     pub mount_points: MountPoints,
     pub volumes: Volumes,
     pub hostname: Hostname,
+    pub groups: Groups,
+}
+
+/// Supplementary groups of the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Groups {
+    /// The group itself and those that list the user, so that giving it up takes more than setgid (CVE-2022-36109).
+    WithOwn,
+    /// Those that list the user.
+    Listed,
 }
 
 /// Where the mount points of /etc/hosts, /proc and their like come from when the image has none.
@@ -126,7 +136,7 @@ fn execute(
     run: &RunInstruction,
     command: &[String],
 ) -> Result<Layer, StepError> {
-    let (owner, home) = user(stage)?;
+    let (owner, home) = user(stage, session.dialect.run.groups)?;
     let scratch = session.scratch()?;
     let init = match session.dialect.run.mount_points {
         MountPoints::LayerBelow => Some(init_layer(stage, session)),
@@ -152,8 +162,8 @@ fn execute(
         mounts,
         stubs,
         stub_care: match session.dialect.run.mount_points {
-            MountPoints::MadeAndLeft => StubCare::Left,
-            MountPoints::LayerBelow | MountPoints::MadeAndRemoved => StubCare::Removed,
+            MountPoints::LayerBelow | MountPoints::MadeAndLeft => StubCare::Left,
+            MountPoints::MadeAndRemoved => StubCare::Removed,
         },
         argv: command.to_vec(),
         env: environment(stage, session, &hostname, &home),
@@ -229,7 +239,7 @@ fn judge(
 }
 
 /// Who the command runs as, as runc reads USER, and the home directory that goes with it.
-fn user(stage: &Stage) -> Result<(Owner, String), StepError> {
+fn user(stage: &Stage, rule: Groups) -> Result<(Owner, String), StepError> {
     let users = Users::of(&stage.tree).map_err(StepError::broken("read /etc/passwd of the image"))?;
     let text = if stage.config.user.is_empty() { "0" } else { &stage.config.user };
     let (name, group) = text.split_once(':').map_or((text, None), |(name, group)| (name, Some(group)));
@@ -253,6 +263,12 @@ fn user(stage: &Stage) -> Result<(Owner, String), StepError> {
             let gid = users.group(group).map(|group| group.gid).or_else(|| group.parse().ok());
             (gid.ok_or_else(|| unknown("group", group, "/etc/group"))?, Vec::new())
         }
+    };
+    let groups = match rule {
+        Groups::WithOwn => {
+            std::iter::once(gid).chain(groups.into_iter().filter(|other| *other != gid)).collect()
+        }
+        Groups::Listed => groups,
     };
     Ok((Owner { uid, gid, groups }, home))
 }

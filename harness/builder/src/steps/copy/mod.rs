@@ -55,6 +55,7 @@ pub struct CopyRules {
     pub directory_parents: DirectoryParents,
     pub setuid: Setuid,
     pub archive_owner: ArchiveOwner,
+    pub fifos: Fifos,
 }
 
 /// A wildcard that matches nothing.
@@ -133,6 +134,13 @@ pub enum ArchiveOwner {
     FromArchive,
     /// Everything belongs to the new owner.
     Chown,
+}
+
+/// FIFOs among what is copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fifos {
+    Copied,
+    LeftOut,
 }
 
 /// Carries the copy out on `delta`.

@@ -9,7 +9,8 @@ use samebuild_image::{At, Inode, Kind, Layer, Meta, Mtime};
 
 use super::sources::Source;
 use super::{
-    ArchiveOwner, Copy, DirectoryOverOther, DirectoryParents, DirectoryTime, FileOverDirectory, Owner, Setuid,
+    ArchiveOwner, Copy, DirectoryOverOther, DirectoryParents, DirectoryTime, Fifos, FileOverDirectory, Owner,
+    Setuid,
 };
 use crate::delta::Delta;
 use crate::failure::StepFailure;
@@ -98,6 +99,9 @@ fn subdirectory(copy: &Copy<'_>, inode: &Inode, target: &At, delta: &mut Delta) 
 }
 
 fn put(copy: &Copy<'_>, delta: &mut Delta, target: &At, inode: &Inode) -> Result<(), StepFailure> {
+    if matches!(inode.kind, Kind::Fifo) && copy.rules.fifos == Fifos::LeftOut {
+        return Ok(());
+    }
     if delta.is_dir(target) && copy.rules.file_over_directory == FileOverDirectory::Fails {
         let message = format!(
             "copy a file to {target}: there is a directory; name a file in it, or end the destination with /"
