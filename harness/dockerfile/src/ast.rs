@@ -2,7 +2,7 @@
 //!
 //! Words are as written: expansion, and everything that needs variables, comes later and elsewhere.
 
-use crate::error::{Class, SyntaxError};
+use crate::error::{Class, Fault, SyntaxError};
 use crate::heredoc::{self, Heredoc};
 use crate::mount::MountFlag;
 use crate::span::Span;
@@ -12,6 +12,8 @@ use crate::words::Word;
 /// A whole file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dockerfile {
+    /// The text that was read; every span but those in an ONBUILD's trigger is one of it.
+    pub source: String,
     /// Parser directives at the top.
     pub directives: Vec<Directive>,
     /// The escape token: a backslash or a backtick.
@@ -337,6 +339,24 @@ impl Dockerfile {
                 std::iter::once(&stage.header.refused).chain(stage.instructions.iter().map(|i| &i.refused))
             })
             .find_map(|refused| refused.as_deref())
+    }
+
+    /// An error about the text at `span`, found after the file was read.
+    pub fn error(
+        &self,
+        class: Class,
+        span: Span,
+        message: impl Into<String>,
+        builder_message: Option<String>,
+    ) -> SyntaxError {
+        let stages = self.stages.iter().map(|stage| (stage.header.span, stage.header.line));
+        let others = self.stages.iter().flat_map(|stage| stage.instructions.iter().map(|i| (i.span, i.line)));
+        let holds = |outer: Span| outer.start <= span.start && span.end <= outer.end;
+        let line = stages.chain(others).find(|(outer, _)| holds(*outer)).map(|(_, line)| line);
+        let fault = Fault { class, span, message: message.into(), builder: builder_message };
+        let mut error = fault.at(&self.source, 0, "");
+        error.instruction_line = line.unwrap_or(error.line);
+        error
     }
 
     /// The frontend named by `# syntax=`, without its arguments.

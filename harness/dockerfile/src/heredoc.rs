@@ -19,7 +19,8 @@ pub struct Heredoc {
     pub fd: u64,
     /// The lines between, with their newlines, tabs still there.
     pub body: String,
-    /// Where the body stands.
+    /// Where the body stands. The place of the word that begins it if there is no body: a line with an open
+    /// quote begins no heredoc, but COPY and ADD still take the word for one, of an empty file.
     pub span: Span,
 }
 

@@ -10,13 +10,20 @@
 
 mod ast;
 pub mod chmod;
+mod csv;
 mod directive;
 pub mod duration;
 mod error;
+#[cfg(test)]
+mod error_tests;
 pub mod expand;
 mod flags;
+pub mod glob;
 mod health;
 mod heredoc;
+pub mod ignore;
+#[cfg(test)]
+mod ignore_tests;
 mod json;
 mod keyword;
 mod known;
@@ -29,6 +36,9 @@ mod parse;
 #[cfg(test)]
 mod parse_tests;
 mod pattern;
+pub mod plan;
+#[cfg(test)]
+mod plan_tests;
 pub mod ports;
 mod print;
 mod quote;

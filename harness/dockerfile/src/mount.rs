@@ -3,6 +3,7 @@
 //! Only `from` is looked at when the file is parsed; everything else waits for variables. Cache identity,
 //! default paths of secrets and where a relative target points are left to the builder.
 
+use crate::csv;
 use crate::error::{Class, Fault};
 use crate::span::Span;
 use crate::suggest;
@@ -102,7 +103,7 @@ impl MountFlag {
     pub(crate) fn parse(word: Word) -> Result<Self, Fault> {
         let bad =
             |span: Span, message: String, says: String| Fault::new(Class::BadMount, span, message).says(says);
-        let fields = csv_fields(&word.text).map_err(|why| {
+        let fields = csv::fields(&word.text).map_err(|why| {
             let message = format!("split --mount={} into comma separated fields: {why}", word.text);
             bad(word.span, message, format!("failed to parse csv mounts: {why}"))
         })?;
@@ -335,51 +336,6 @@ impl<'a> Draft<'a> {
                 format!("invalid value {value} for {key}"),
             )
         })
-    }
-}
-
-/// One record as Go's `encoding/csv` reads it, or its complaint.
-fn csv_fields(text: &str) -> Result<Vec<String>, &'static str> {
-    if text.is_empty() {
-        return Err("EOF");
-    }
-    let mut fields = Vec::new();
-    let mut rest = text;
-    loop {
-        let (field, after) = match rest.strip_prefix('"') {
-            Some(quoted) => quoted_field(quoted)?,
-            None => {
-                let end = rest.find(',').unwrap_or(rest.len());
-                if rest[..end].contains('"') {
-                    return Err("bare \" in non-quoted-field");
-                }
-                (rest[..end].to_owned(), &rest[end..])
-            }
-        };
-        fields.push(field);
-        match after.strip_prefix(',') {
-            Some(next) => rest = next,
-            None => return Ok(fields),
-        }
-    }
-}
-
-/// After an opening quote: the field, and what follows its closing quote.
-fn quoted_field(text: &str) -> Result<(String, &str), &'static str> {
-    let mut field = String::new();
-    let mut rest = text;
-    loop {
-        let at = rest.find('"').ok_or("extraneous or missing \" in quoted-field")?;
-        field.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        if let Some(after) = rest.strip_prefix('"') {
-            field.push('"');
-            rest = after;
-        } else if rest.is_empty() || rest.starts_with(',') {
-            return Ok((field, rest));
-        } else {
-            return Err("extraneous or missing \" in quoted-field");
-        }
     }
 }
 

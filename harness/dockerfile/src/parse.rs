@@ -32,7 +32,14 @@ impl Dockerfile {
         let read = Lines::read(source, syntax)?;
         let warnings = read.warnings.clone();
         let (directives, escape) = (read.directives.found.clone(), read.escape());
-        let mut file = Dockerfile { directives, escape, meta_args: Vec::new(), stages: Vec::new(), warnings };
+        let mut file = Dockerfile {
+            source: source.to_owned(),
+            directives,
+            escape,
+            meta_args: Vec::new(),
+            stages: Vec::new(),
+            warnings,
+        };
         for line in read.nodes {
             file.push(line, source, syntax)?;
         }

@@ -12,7 +12,7 @@ use crate::words::Word;
 
 impl Dockerfile {
     /// The file in canonical form. Reading it under the syntax it was read with gives the same instructions,
-    /// as long as no joined line is longer than the syntax allows.
+    /// unless a joined line is longer than the syntax allows, or the file ended within a continuation.
     pub fn print(&self) -> String {
         let mut out = String::new();
         for directive in &self.directives {
@@ -150,7 +150,7 @@ impl Line {
                 Source::Path(word) => words.push(word.clone()),
                 Source::Heredoc(word, heredoc) => {
                     words.push(word.clone());
-                    heredocs.push(heredoc);
+                    heredocs.extend((heredoc.span != word.span).then_some(heredoc));
                 }
             }
         }
