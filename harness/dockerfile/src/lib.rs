@@ -43,6 +43,7 @@ pub mod ports;
 mod print;
 mod quote;
 mod raw;
+pub mod remote;
 pub mod signal;
 mod span;
 mod suggest;

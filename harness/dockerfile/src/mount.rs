@@ -83,7 +83,7 @@ pub struct Mount {
     pub uid: Option<u32>,
     /// `gid`.
     pub gid: Option<u32>,
-    /// `env`: `Some(None)` when given without a name.
+    /// `env`: the variable that holds a secret.
     pub env: Option<String>,
 }
 

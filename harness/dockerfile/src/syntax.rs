@@ -271,6 +271,8 @@ decisions! {
     flag_keep_git_dir: FlagSupport,
     /// `ADD --unpack`.
     flag_unpack: FlagSupport,
+    /// Whether ADD takes git repositories.
+    git_source: Support,
     /// `RUN --mount`.
     flag_mount: FlagSupport,
     /// Whether `RUN --mount=type=secret` takes `env=`.
