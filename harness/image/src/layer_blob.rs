@@ -1,16 +1,15 @@
 //! A stored layer: verified against the digest of its blob and its `diff_id` in the one pass that reads it.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::compression::{self, Compression, Unpacked};
 use crate::content::Content;
-use crate::digest::{Digest, HashReader, Hasher};
+use crate::digest::{Digest, HashReader};
 use crate::image::Layer;
-use crate::layer_read::{self, End, LayerOptions, LayerRead};
+use crate::layer_read::{self, End, Keeper, LayerOptions, LayerRead};
 use crate::read::{ReadError, ReadOptions, Warning};
 use crate::source::Source;
 use crate::tar_error::TarError;
@@ -29,14 +28,16 @@ pub(crate) fn read_all(
     blobs: &[Blob],
     options: &ReadOptions,
 ) -> Result<(Vec<Layer>, Vec<Warning>), ReadError> {
-    let is_same = |a: &Blob, b: &Blob| a.diff_id == b.diff_id && a.stated == b.stated;
-    let first: Vec<usize> =
-        blobs.iter().map(|blob| blobs.iter().position(|other| is_same(blob, other)).unwrap_or(0)).collect();
+    let mut seen = BTreeMap::new();
+    let first: Vec<usize> = (0..blobs.len())
+        .map(|number| *seen.entry((blobs[number].diff_id, blobs[number].stated)).or_insert(number))
+        .collect();
     let mut read = in_order(blobs.len(), |number| {
         (first[number] == number).then(|| read_one(&blobs[number], number, options))
     });
     let mut layers: Vec<Layer> = Vec::new();
     let mut warnings = Vec::new();
+    let mut entries = 0;
     for (number, result) in read.iter_mut().enumerate() {
         match result.take() {
             Some(result) => {
@@ -45,6 +46,11 @@ pub(crate) fn read_all(
                 warnings.extend(odd);
             }
             None => layers.push(layers[first[number]].clone()),
+        }
+        entries += layers.last().map_or(0, |layer| layer.entries.len() as u64);
+        let limit = options.layers.limits.entries;
+        if entries > limit {
+            return Err(ReadError::TooMany { what: format!("layer {number}"), limit });
         }
     }
     Ok((layers, warnings))
@@ -119,23 +125,12 @@ fn unpack(
     let unpacked: Arc<dyn Source> = Arc::new(Unpacked::new(Arc::clone(&blob.source), options.expansion));
     let mut stored = HashReader::new(blob.source.open(0, blob.source.size()?)?);
     let (_, reader) = compression::reader(&mut stored, options.expansion)?;
-    let mut inline_left = layers.inline_total;
-    let mut result = layer_read::read(reader, layers, |file, mut bytes| {
-        let keep = file.size <= layers.inline.min(inline_left);
-        let mut kept = Vec::new();
-        let mut hasher = Hasher::default();
-        bytes.each(|chunk| {
-            hasher.update(chunk);
-            if keep {
-                kept.extend_from_slice(chunk);
-            }
-        })?;
-        let (digest, size) = hasher.finish();
-        if keep {
-            inline_left -= size;
-            return Ok(Content::inline(kept).with_digest(digest));
-        }
-        Ok(Content::lazy(Arc::clone(&unpacked), file.offset, size).with_digest(digest))
+    let mut keeper = Keeper::new(layers);
+    let mut result = layer_read::read(reader, layers, |file, bytes| {
+        let offset = file.offset;
+        keeper.take(file, bytes, |digest, size| {
+            Content::lazy(Arc::clone(&unpacked), offset, size).with_digest(digest)
+        })
     });
     if let Ok(read) = &mut result {
         read.layer.blob = Some((Arc::clone(&blob.source), compression));

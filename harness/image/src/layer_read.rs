@@ -1,12 +1,12 @@
 //! A layer from its tar, in one pass: entries, where their contents lie, the digest of the whole. Walking the tar is
-//! [`crate::tar_read`]'s affair, decompressing [`crate::compression`]'s, applying whiteouts [`crate::Tree`]'s.
+//! `tar_read`'s affair, decompressing [`crate::compression`]'s, applying whiteouts [`crate::Tree`]'s.
 
 use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 
 use crate::at::At;
 use crate::content::Content;
-use crate::digest::{HashReader, Hasher};
+use crate::digest::{Digest, HashReader, Hasher};
 use crate::entry::{Entry, Kind, Meta};
 use crate::image::{Compression, Layer};
 use crate::mtime::Mtime;
@@ -72,24 +72,8 @@ pub fn index(source: Arc<dyn Source>, options: &LayerOptions) -> Result<LayerRea
 
 /// Reads an uncompressed tar as it comes; contents are hashed, and kept if they are small.
 pub fn stream(reader: impl Read, options: &LayerOptions) -> Result<LayerRead, TarError> {
-    let mut inline_left = options.inline_total;
-    read(reader, options, |member, mut bytes| {
-        let keep = member.size <= options.inline.min(inline_left);
-        let mut kept = Vec::new();
-        let mut hasher = Hasher::default();
-        bytes.each(|chunk| {
-            hasher.update(chunk);
-            if keep {
-                kept.extend_from_slice(chunk);
-            }
-        })?;
-        let (digest, size) = hasher.finish();
-        if !keep {
-            return Ok(Content::known(digest, size));
-        }
-        inline_left -= size;
-        Ok(Content::inline(kept).with_digest(digest))
-    })
+    let mut keeper = Keeper::new(options);
+    read(reader, options, |file, bytes| keeper.take(file, bytes, Content::known))
 }
 
 /// A regular file as it comes by.
@@ -135,6 +119,42 @@ pub fn read(
     let (_, diff_id, size) = rest.into_inner().finish();
     let layer = Layer { diff_id: Some(diff_id), size, entries, blob: None };
     Ok(LayerRead { layer, end, global_headers, trailing_data })
+}
+
+/// Hashes contents, and keeps the small ones while there is room.
+pub(crate) struct Keeper {
+    inline: u64,
+    left: u64,
+}
+
+impl Keeper {
+    pub(crate) fn new(options: &LayerOptions) -> Self {
+        Self { inline: options.inline, left: options.inline_total }
+    }
+
+    /// The content that passes by; `otherwise` says how it is known where it is not kept.
+    pub(crate) fn take(
+        &mut self,
+        file: Passing<'_>,
+        mut bytes: Passed<'_>,
+        otherwise: impl FnOnce(Digest, u64) -> Content,
+    ) -> Result<Content, TarError> {
+        let keep = file.size <= self.inline.min(self.left);
+        let mut kept = Vec::new();
+        let mut hasher = Hasher::default();
+        bytes.each(|chunk| {
+            hasher.update(chunk);
+            if keep {
+                kept.extend_from_slice(chunk);
+            }
+        })?;
+        let (digest, size) = hasher.finish();
+        if !keep {
+            return Ok(otherwise(digest, size));
+        }
+        self.left -= size;
+        Ok(Content::inline(kept).with_digest(digest))
+    }
 }
 
 const BUFFER: usize = 128 * 1024;

@@ -130,29 +130,51 @@ pub fn pack<W: Write>(mut tar: impl Read, compression: Compression, out: W) -> i
     packer.finish()
 }
 
-/// Takes both digests while it compresses.
-struct Packer<W: Write>(HashWriter<Encoder<HashWriter<W>>>);
+/// Takes both digests while it compresses; they are one where it does not.
+enum Packer<W: Write> {
+    Plain(HashWriter<W>),
+    Packed(Box<HashWriter<Encoder<HashWriter<W>>>>),
+}
 
 impl<W: Write> Packer<W> {
     fn new(out: W, compression: Compression) -> io::Result<Self> {
-        Ok(Self(HashWriter::new(Encoder::new(HashWriter::new(out), compression)?)))
+        let out = HashWriter::new(out);
+        Ok(match compression {
+            Compression::None => Self::Plain(out),
+            _ => Self::Packed(Box::new(HashWriter::new(Encoder::new(out, compression)?))),
+        })
     }
 
     fn finish(self) -> io::Result<(W, Written)> {
-        let (encoder, diff_id, size) = self.0.finish();
-        let (mut out, blob_digest, blob_size) = encoder.finish()?.finish();
+        let (mut out, written) = match self {
+            Self::Plain(plain) => {
+                let (out, digest, size) = plain.finish();
+                (out, Written { diff_id: digest, size, blob_digest: digest, blob_size: size })
+            }
+            Self::Packed(packed) => {
+                let (encoder, diff_id, size) = packed.finish();
+                let (out, blob_digest, blob_size) = encoder.finish()?.finish();
+                (out, Written { diff_id, size, blob_digest, blob_size })
+            }
+        };
         out.flush()?;
-        Ok((out, Written { diff_id, size, blob_digest, blob_size }))
+        Ok((out, written))
     }
 }
 
 impl<W: Write> Write for Packer<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
+        match self {
+            Self::Plain(plain) => plain.write(bytes),
+            Self::Packed(packed) => packed.write(bytes),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        match self {
+            Self::Plain(plain) => plain.flush(),
+            Self::Packed(packed) => packed.flush(),
+        }
     }
 }
 

@@ -69,6 +69,8 @@ pub enum ReadError {
     TooLong { what: String, want: u64, got: u64 },
     #[error("read {what}: it is bigger than the {limit} bytes that are accepted")]
     TooBig { what: String, limit: u64 },
+    #[error("read {what}: with it the image has more than {limit} entries, which is the limit")]
+    TooMany { what: String, limit: u64 },
     #[error("read {what}: {error}")]
     BadJson { what: String, error: serde_json::Error },
     #[error("read {what}: {why}")]

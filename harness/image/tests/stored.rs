@@ -362,6 +362,22 @@ fn a_tar_without_its_end_is_accepted_with_a_warning_where_its_digest_is_right() 
     assert!(matches!(error, ReadError::DigestMismatch { .. }), "{error}");
 }
 
+/// A small layer listed a million times costs nothing on disk and everything in memory.
+#[test]
+fn a_layer_that_is_repeated_without_end_meets_the_limit() {
+    let files = as_layout(Compression::None);
+    let mut options = ReadOptions::default();
+    options.layers.limits.entries = 2;
+    assert!(read::layout(&files, &options).is_ok());
+    let mut loaded = read::layout(&files, &options).unwrap().image;
+    loaded.layers = vec![loaded.layers[0].clone(); 2];
+    loaded.config.shift_remove("rootfs");
+    let twice = Memory::new();
+    layout::write(&loaded, &twice, &layout_options(Compression::None)).unwrap();
+    let error = read::layout(&twice, &options).unwrap_err();
+    assert!(matches!(error, ReadError::TooMany { limit: 2, .. }), "{error}");
+}
+
 #[test]
 fn what_is_no_image_says_what_is_accepted() {
     let error = read_bytes(tar(&[file("etc/passwd", b"")]), &ReadOptions::default()).unwrap_err().to_string();
