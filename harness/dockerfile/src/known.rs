@@ -4,7 +4,7 @@
 //! it is taken from.
 
 use crate::syntax::{
-    Chmod, ColonPattern, Continuation, DuplicateStage, ExpansionEscape, FlagSupport, HealthZero,
+    Chmod, ColonPattern, Continuation, CopyReach, DuplicateStage, ExpansionEscape, FlagSupport, HealthZero,
     IgnoreDescent, IgnoreDoubleStar, IgnoreParents, LexicalPrefix, LineLength, Modifiers, Support, Syntax,
     UnusedStages, Wording,
 };
@@ -40,6 +40,7 @@ impl Syntax {
         flag_start_interval: FlagSupport::Unknown, // needs Engine 25
         health_zero: HealthZero::Rejected,
         duplicate_stage: DuplicateStage::Refused,
+        copy_reach: CopyReach::EarlierStages,
         unused_stages: UnusedStages::Built,
         // The client of 20.10 walks the context with the first matcher, before moby/patternmatcher.
         ignore_parents: IgnoreParents::SameDepth,
@@ -57,6 +58,7 @@ impl Syntax {
         flag_chmod: FlagSupport::Known,
         flag_mount: FlagSupport::Known,
         duplicate_stage: DuplicateStage::LastWins,
+        copy_reach: CopyReach::AnyStage,
         unused_stages: UnusedStages::Skipped,
         lexical_prefix: LexicalPrefix::Nothing,
         ..Self::CLASSIC_20_10

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use crate::ast::{Dockerfile, Instruction, InstructionKind, Stage};
 use crate::error::{Class, SyntaxError};
 use crate::span::Span;
-use crate::syntax::{Syntax, UnusedStages, Wording};
+use crate::syntax::{CopyReach, Syntax, UnusedStages, Wording};
 use crate::words::Word;
 
 /// What a FROM, a `--from` or a mount's `from` names.
@@ -62,17 +62,17 @@ impl Dockerfile {
         syntax: &Syntax,
     ) -> Result<Origin, Box<SyntaxError>> {
         let text = from.text.as_str();
-        let classic = syntax.unused_stages == UnusedStages::Built;
+        let earlier_only = syntax.copy_reach == CopyReach::EarlierStages;
         let fault = |class, message, says| Box::new(self.error(class, from.span, message, Some(says)));
         if let Some(number) = go_integer(text) {
-            let limit = if classic { index } else { self.stages.len() };
+            let limit = if earlier_only { index } else { self.stages.len() };
             return match usize::try_from(number).ok().filter(|&stage| stage < limit) {
                 Some(stage) => Ok(Origin::Stage(stage)),
                 None => {
                     let message = format!(
                         "copy from stage {number}; stages that can be copied from here are below {limit}"
                     );
-                    let says = match classic {
+                    let says = match earlier_only {
                         true if number == index as i64 => {
                             format!("invalid from flag value {number}: refers to current build stage")
                         }
@@ -84,7 +84,8 @@ impl Dockerfile {
             };
         }
         let lower = text.to_lowercase();
-        let known = if classic { &self.stages[..index.min(self.stages.len())] } else { &self.stages[..] };
+        let known =
+            if earlier_only { &self.stages[..index.min(self.stages.len())] } else { &self.stages[..] };
         if let Some(stage) = known.iter().rfind(|stage| stage.name() == Some(lower.as_str())) {
             return Ok(Origin::Stage(stage.index));
         }
@@ -97,12 +98,12 @@ impl Dockerfile {
                     "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround".to_owned()
                 }
                 Wording::Lower => format!("failed to parse stage name {}: invalid reference format", crate::go_quote(text)),
-                Wording::Capitalised if classic => format!("invalid from flag value {text}: invalid reference format"),
+                Wording::Capitalised if earlier_only => format!("invalid from flag value {text}: invalid reference format"),
                 Wording::Capitalised => format!("failed to parse stage name {}: invalid reference format", crate::go_quote(text)),
             };
             return Err(fault(Class::VariableInFrom, message, says));
         }
-        Ok(if text == "scratch" && !classic { Origin::Scratch } else { Origin::Image(text.to_owned()) })
+        Ok(if text == "scratch" && !earlier_only { Origin::Scratch } else { Origin::Image(text.to_owned()) })
     }
 
     /// Which stages `target` (a name or a number; the last stage if `None`) needs. `bases` holds, for each
@@ -154,8 +155,8 @@ impl Dockerfile {
         Ok(all)
     }
 
-    /// The stages one instruction names. Where everything is built, a `--from` that names nothing is an error
-    /// of its own step, not of the plan.
+    /// The stages one instruction names. Where only earlier stages can be named, a `--from` that names none is
+    /// an error of its own step, not of the plan.
     fn named_by(
         &self,
         stage: &Stage,
@@ -165,7 +166,7 @@ impl Dockerfile {
         let origins = match &instruction.kind {
             InstructionKind::Copy(copy) => match &copy.from {
                 Some(from) => match self.copy_origin(stage.index, from, syntax) {
-                    Err(_) if syntax.unused_stages == UnusedStages::Built => Vec::new(),
+                    Err(_) if syntax.copy_reach == CopyReach::EarlierStages => Vec::new(),
                     origin => vec![origin?],
                 },
                 None => Vec::new(),

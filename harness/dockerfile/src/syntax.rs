@@ -190,6 +190,13 @@ variants! {
         /// The stage that the name means from then on.
         LastWins = "last-wins",
     }
+    /// Which stages `COPY --from` can name, and when it is found that there is none.
+    CopyReach {
+        /// Those before its own; found when the build gets there.
+        EarlierStages = "earlier-stages",
+        /// All of the file; found before anything is built.
+        AnyStage = "any-stage",
+    }
     /// What becomes of stages that the target does not need.
     UnusedStages {
         /// Everything up to the target is built.
@@ -289,6 +296,8 @@ decisions! {
     health_zero: HealthZero,
     /// What a second stage of the same name is.
     duplicate_stage: DuplicateStage,
+    /// Which stages `COPY --from` can name, and when it is found that there is none.
+    copy_reach: CopyReach,
     /// What becomes of stages that the target does not need.
     unused_stages: UnusedStages,
     /// Which directories above a path a pattern of .dockerignore is tried on.
