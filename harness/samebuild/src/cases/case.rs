@@ -56,8 +56,8 @@ impl Case {
 pub enum Outcome {
     Builds,
     Fails {
-        /// Number of the instruction from 1 over all stages, FROM and a global ARG included; 0 where the Dockerfile does
-        /// not parse or no instruction is to blame.
+        /// Number of the instruction from 1 over all stages that are built, FROM counted; 0 where the Dockerfile does not
+        /// parse.
         step: u32,
         /// Stable slug, as in `samebuild_builder::Failure`; `None` where any failure will do.
         class: Option<String>,

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use samebuild_image::At;
+use samebuild_image::{At, Tree};
 
 use super::case::{Build, Case};
 use super::check;
@@ -116,11 +116,7 @@ fn described(
     let written: CaseToml =
         toml::from_str(&text.content).map_err(|error| wrong(Problem::from_toml(&error)))?;
     let context_dir = dir.join(CONTEXT);
-    let mut tree = if context_dir.is_dir() {
-        context::from_disk(&context_dir).map_err(|error| scan_failed(&context_dir, &error))?
-    } else {
-        context::empty()
-    };
+    let mut tree = context_of(&context_dir)?;
     for name in ["Dockerfile", "Dockerfile.dockerignore"] {
         let beside = dir.join(name);
         let bytes = if name == DOCKERFILE {
@@ -159,6 +155,20 @@ fn described(
         outcomes: check::outcomes(&written.outcome, vocabulary).map_err(wrong)?,
         context: tree,
     })
+}
+
+/// What is under `context/`; nothing where there is none.
+fn context_of(dir: &Path) -> Result<Tree, CaseError> {
+    match std::fs::symlink_metadata(dir) {
+        Ok(found) if found.is_dir() => context::from_disk(dir).map_err(|error| scan_failed(dir, &error)),
+        Ok(found) => {
+            let what =
+                if found.is_symlink() { "a symbolic link, which may lead anywhere" } else { "no directory" };
+            Err(CaseError::about(dir, format!("it is {what}"), "make it a directory, or remove it"))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(context::empty()),
+        Err(error) => Err(unreadable(dir, &error)),
+    }
 }
 
 /// Anybody's directory: all of it is the context, as in `docker build DIR`.
@@ -203,4 +213,83 @@ fn unreadable(path: &Path, error: &io::Error) -> CaseError {
 
 fn scan_failed(path: &Path, error: &dyn std::error::Error) -> CaseError {
     CaseError::about(path, error.to_string(), "a context must be readable as a whole")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repository() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    }
+
+    #[test]
+    fn every_bad_case_is_refused_with_its_place_and_the_next_step() {
+        let root = repository().join("fixtures/bad-cases");
+        let mut dirs: Vec<PathBuf> =
+            std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()).collect();
+        dirs.sort();
+        assert!(dirs.len() >= 40, "only {} bad cases in {}", dirs.len(), root.display());
+        for dir in dirs {
+            let name = format!("bad-cases/{}", dir.file_name().unwrap().to_str().unwrap());
+            let vocabulary =
+                Vocabulary { rules: &["mode", "owner"], faults: &["mtime-lag"], ..Vocabulary::default() };
+            let message = match load(&dir, &vocabulary) {
+                Ok(_) => "nothing is wrong with it\n".to_owned(),
+                Err(error) => error.render().replace(dir.to_str().unwrap(), &name),
+            };
+            println!("{message}");
+            expect_test::expect_file![dir.join("expected.txt")].assert_eq(&message);
+        }
+    }
+
+    #[test]
+    fn every_case_of_the_repository_can_be_read_and_asks_something() {
+        let cases =
+            load(&repository().join("dockerfiles"), &Vocabulary::default()).unwrap_or_else(|e| panic!("{e}"));
+        assert!(cases.len() >= 106, "{} cases", cases.len());
+        assert!(cases.is_sorted_by(|left, right| left.id < right.id));
+        for case in &cases {
+            assert!(case.about.as_ref().is_some_and(|about| about.contains('?')), "{}", case.id);
+            assert!(case.context_tree().get(&At::from("Dockerfile")).is_some(), "{}", case.id);
+        }
+    }
+
+    #[test]
+    fn anybodys_directory_with_a_dockerfile_is_a_case_and_its_own_context() {
+        let dir = tempfile::tempdir().unwrap();
+        let put = |path: &str, text: &str| {
+            let path = dir.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        put("web/app/Dockerfile", "FROM scratch\n");
+        put("web/app/context/main.go", "x");
+        put("web/app/nested/Dockerfile", "FROM scratch\n");
+        put("Zeta/Dockerfile", "FROM scratch\n");
+        put(".git/Dockerfile", "FROM scratch\n");
+        put("docs/README", "nothing to build");
+        let cases = load(dir.path(), &Vocabulary::default()).unwrap();
+        let names: Vec<&str> = cases.iter().map(|case| case.id.as_str()).collect();
+        assert_eq!(names, ["Zeta", "web/app"], "what is inside a case belongs to it");
+        let tree = cases[1].context_tree();
+        assert!(
+            tree.get(&At::from("context/main.go")).is_some() && tree.get(&At::from("Dockerfile")).is_some()
+        );
+        assert_eq!(cases[1].outcome("classic@20.10"), crate::cases::Outcome::Builds);
+    }
+
+    #[test]
+    fn a_dialect_named_in_full_beats_a_glob() {
+        use crate::cases::Outcome;
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("Dockerfile"), "FROM scratch\n").unwrap();
+        let toml = "about = \"which?\"\n[outcome]\n\"*\" = { fails = 1 }\n\"kaniko@1.24\" = { hangs = true }\n\
+                    \"buildkit@head\" = { builds = true }\n";
+        std::fs::write(dir.path().join("case.toml"), toml).unwrap();
+        let case = load_one(dir.path(), "a/b".parse().unwrap(), &Vocabulary::default()).unwrap();
+        assert_eq!(case.outcome("classic@20.10"), Outcome::Fails { step: 1, class: None });
+        assert_eq!(case.outcome("kaniko@1.24"), Outcome::Hangs);
+        assert_eq!(case.outcome("buildkit@head"), Outcome::Builds);
+    }
 }

@@ -36,28 +36,38 @@ impl Problem {
     /// What serde and the TOML parser object to, in our words where theirs are about Rust.
     pub(crate) fn from_toml(error: &toml::de::Error) -> Self {
         let message = error.message().trim();
+        let found = |text: &str| {
+            let text =
+                text.replace("unknown field", "unknown key").replace("unknown variant", "unknown value");
+            text.replace("invalid type:", "a value of the wrong type:").replace('\n', "; ")
+        };
         let (found, help) = match message.split_once(", expected ") {
-            Some((found, accepted)) => {
-                (found.replace("unknown field", "unknown key"), format!("accepted: {}", plain(accepted)))
-            }
+            Some((text, accepted)) => (found(text), format!("accepted: {}", plain(accepted))),
             None if message.starts_with("missing field") => (
                 format!("{} is missing", message.replace("missing field", "the key")),
                 "add it; dockerfiles/README.md has the format on a page".to_owned(),
             ),
-            None => (message.replace('\n', "; "), "see dockerfiles/README.md for the format".to_owned()),
+            None => (found(message), "see dockerfiles/README.md for the format".to_owned()),
         };
         Self { span: error.span(), found, help }
     }
 
     /// The same, in the file `text`.
-    pub(crate) fn within(self, text: &Text) -> CaseError {
+    pub(crate) fn within(mut self, text: &Text) -> CaseError {
+        if let Some(dir) = text.path.parent().filter(|_| text.path.ends_with("case.toml")) {
+            self.help = format!("{}; check with `samebuild list {}`", self.help, dir.display());
+        }
         CaseError { path: text.path.clone(), content: Some(text.content.clone()), problem: Box::new(self) }
     }
 }
 
-/// serde's "one of `a`, `b`" and "`a` or `b`" as a list.
+/// serde's "one of `a`, `b`" and "`a` or `b`" as a list, and Rust's numbers in words.
 fn plain(accepted: &str) -> String {
-    accepted.strip_prefix("one of ").unwrap_or(accepted).replace(" or ", ", ")
+    match accepted {
+        "u32" => format!("a whole number from 0 to {}", u32::MAX),
+        "u64" => "a whole number, not negative".to_owned(),
+        list => list.strip_prefix("one of ").unwrap_or(list).replace("` or `", "`, `"),
+    }
 }
 
 /// A case that cannot be read. Its text fits after "failed to"; [`CaseError::render`] also shows the line.

@@ -61,9 +61,8 @@ impl<'de> Deserialize<'de> for Device {
 
 impl<'de> Deserialize<'de> for Stamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let found = toml::value::Datetime::deserialize(deserializer).map_err(|error| {
-            D::Error::custom(format!("{}; expected {STAMP}", error.to_string().trim_end()))
-        })?;
+        let found = toml::value::Datetime::deserialize(deserializer)
+            .map_err(|_| D::Error::custom(format!("a value that is no time, expected {STAMP}")))?;
         let text = found.to_string();
         let moment = time::OffsetDateTime::parse(&text, &time::format_description::well_known::Rfc3339)
             .map_err(|_| D::Error::custom(format!("`{text}` is not {STAMP}")))?;
