@@ -35,6 +35,8 @@ pub struct Session<'a> {
     done: BTreeMap<usize, Stage>,
     names: Vec<Option<String>>,
     scratch: Mutex<Vec<Arc<tempfile::TempDir>>>,
+    /// Directories of cache mounts, by id.
+    caches: Mutex<BTreeMap<String, PathBuf>>,
 }
 
 /// Why a step did not end well.
@@ -106,6 +108,25 @@ impl Session<'_> {
         Ok(path)
     }
 
+    /// The directory of the cache mount `id`, the same for all of a build's RUNs.
+    pub fn cache_dir(&self, id: &str) -> Result<PathBuf, StepError> {
+        let known = self.caches.lock().ok().and_then(|caches| caches.get(id).cloned());
+        if let Some(dir) = known {
+            return Ok(dir);
+        }
+        let dir = self.scratch()?.join("cache");
+        std::fs::create_dir(&dir).map_err(StepError::broken("make a cache"))?;
+        if let Ok(mut caches) = self.caches.lock() {
+            caches.insert(id.to_owned(), dir.clone());
+        }
+        Ok(dir)
+    }
+
+    /// The file system a mount's `from` names: a stage by name, or an image.
+    pub fn tree_named(&self, index: usize, name: &str) -> Result<Tree, StepFailure> {
+        self.tree_of(index, &Word { text: name.to_owned(), span: samebuild_dockerfile::Span::default() })
+    }
+
     /// Twelve hexadecimal digits, as a container would have; the same in every build of the same Dockerfile.
     pub fn container_id(&self, step: usize) -> String {
         Digest::of(format!("{step} {:?}", self.request.dockerfile).as_bytes()).hex()[..12].to_owned()
@@ -153,6 +174,7 @@ pub fn build(request: &Request<'_>) -> Result<Built, BuildError> {
         done: BTreeMap::new(),
         names: Vec::new(),
         scratch: Mutex::default(),
+        caches: Mutex::default(),
     };
     let mut builder = Builder { steps: Vec::new(), log: Vec::new(), number: 0 };
     builder.global_args(&dockerfile, &mut session)?;

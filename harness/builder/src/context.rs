@@ -4,7 +4,7 @@
 use samebuild_dockerfile::ignore::IgnoreFile;
 use samebuild_image::{At, Content, Kind, Meta, Mtime, Tree};
 
-use crate::dialect::IgnoreFileName;
+use crate::dialect::{IgnoreFileName, IgnoredParents};
 use crate::failure::StepFailure;
 use crate::request::Request;
 
@@ -23,10 +23,14 @@ pub fn without_ignored(request: &Request<'_>) -> Result<Tree, StepFailure> {
         if at.is_root() || leaves_out(&ignore, at) {
             continue;
         }
-        // A directory above that was left out itself is made for this build, so it is from now.
         for parent in at.parents() {
             if kept.get(&parent).is_none() {
-                kept.insert(&parent, Kind::Dir, Meta::new(0o755, Mtime::At { secs, nanos }));
+                let anew = Meta::new(0o755, Mtime::At { secs, nanos });
+                let meta = match (request.dialect.ignored_parents, request.context.get(&parent)) {
+                    (IgnoredParents::AsInContext, Some(inode)) => inode.meta.clone(),
+                    _ => anew,
+                };
+                kept.insert(&parent, Kind::Dir, meta);
             }
         }
         match names.get(&ino) {

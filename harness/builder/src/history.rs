@@ -10,7 +10,43 @@ pub enum HistoryText {
     /// The command that a container would have run: `/bin/sh -c #(nop)  ENV A=1`.
     NopComment,
     /// The instruction, with a comment that names BuildKit.
-    Source { copy_flags: CopyFlags },
+    Source(SourceText),
+}
+
+/// The points at which versions of BuildKit word the history differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceText {
+    pub copy_flags: CopyFlags,
+    pub values: GoValues,
+    pub run_args: RunArgs,
+    pub arg: ArgText,
+}
+
+/// How lists and structs are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GoValues {
+    /// EXPOSE as a map of what is exposed, HEALTHCHECK as a quoted pointer.
+    MapAndPointer,
+    /// EXPOSE as the list of what was written, HEALTHCHECK with its fields named.
+    ListAndFields,
+}
+
+/// The arguments before a RUN's command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunArgs {
+    /// As often as they were declared in this stage.
+    AsDeclared,
+    /// Each once, those of the stage it starts from too.
+    EachOnce,
+}
+
+/// What ARG shows as the value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArgText {
+    /// The default as written.
+    Default,
+    /// The value it takes.
+    Effective,
 }
 
 /// Flags of COPY and ADD in the history.
@@ -64,15 +100,15 @@ impl HistoryText {
     pub fn write(self, line: &Line, config: &Config, empty_layer: bool) -> (Entry, Vec<String>) {
         let command = match self {
             Self::NopComment => nop_command(line, config),
-            Self::Source { .. } => Vec::new(),
+            Self::Source(_) => Vec::new(),
         };
         let created_by = match self {
             Self::NopComment => command.join(" "),
-            Self::Source { copy_flags } => source(line, copy_flags),
+            Self::Source(text) => source(line, text.copy_flags),
         };
         let (comment, author) = match self {
             Self::NopComment => (None, config.author.clone()),
-            Self::Source { .. } => (Some(BUILDKIT), None),
+            Self::Source(_) => (Some(BUILDKIT), None),
         };
         (Entry { created_by, comment, author, empty_layer }, command)
     }
@@ -156,6 +192,17 @@ pub fn go_healthcheck(check: &Healthcheck, start_interval: bool) -> String {
     }
     let times: Vec<String> = times.into_iter().map(|nanos| format!("\"{}\"", go_duration(nanos))).collect();
     format!("&{{{} {} {}}}", go_quoted(&check.test), times.join(" "), go_rune(check.retries))
+}
+
+/// A health check as Go's `%+v` prints its struct.
+pub fn go_healthcheck_fields(check: &Healthcheck) -> String {
+    let [interval, timeout, start_period, start_interval] =
+        [check.interval, check.timeout, check.start_period, check.start_interval].map(go_duration);
+    format!(
+        "{{Test:[{}] Interval:{interval} Timeout:{timeout} StartPeriod:{start_period} StartInterval:{start_interval} Retries:{}}}",
+        check.test.join(" "),
+        check.retries
+    )
 }
 
 /// Nanoseconds as Go's `Duration` prints them: `5m0s`, `1.5s`, `250ms`.

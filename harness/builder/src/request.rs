@@ -20,6 +20,8 @@ pub struct Request<'a> {
     pub dialect: &'a Dialect,
     /// `--build-arg`.
     pub build_args: BTreeMap<String, String>,
+    /// `--secret`, by id.
+    pub secrets: BTreeMap<String, Vec<u8>>,
     /// `--target`: a stage's name or index.
     pub target: Option<String>,
     /// Where images named by FROM and `COPY --from` come from.

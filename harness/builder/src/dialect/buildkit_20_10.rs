@@ -7,12 +7,12 @@ use super::{
     PlatformArgs, ScratchWorkdir, StageArgs, UnknownOwner, WorkdirOwner,
 };
 use crate::config::Schema;
-use crate::history::{CopyFlags, HistoryText};
+use crate::history::{ArgText, CopyFlags, GoValues, HistoryText, RunArgs, SourceText};
 use crate::steps::copy::{
     ArchiveOwner, CopyRules, DirectoryOverOther, DirectoryParents, Fifos, FileOverDirectory,
     GlobWithoutMatch, OutsideContext, Setuid, SeveralToAFile,
 };
-use crate::steps::run::{Groups, Hostname, MountPoints, RunRules, Volumes};
+use crate::steps::run::{Groups, Hostname, MountPoints, MountTargets, RunRules, Volumes};
 
 /// See the top of this file.
 pub const BUILDKIT_20_10: Dialect = Dialect {
@@ -20,7 +20,12 @@ pub const BUILDKIT_20_10: Dialect = Dialect {
     about: "Docker Engine 20.10, its BuildKit (v0.8), overlay2",
     syntax: Syntax::BUILDKIT_20_10,
     schema: Schema::OnlyPresentAndOnBuild,
-    history: HistoryText::Source { copy_flags: CopyFlags::Omitted },
+    history: HistoryText::Source(SourceText {
+        copy_flags: CopyFlags::Omitted,
+        values: GoValues::MapAndPointer,
+        run_args: RunArgs::AsDeclared,
+        arg: ArgText::Default,
+    }),
     empty_step: EmptyStep::EmptyLayer,
     stage_args: StageArgs::Inherited,
     workdir_owner: WorkdirOwner::CurrentUser,
@@ -48,6 +53,7 @@ pub const BUILDKIT_20_10: Dialect = Dialect {
         volumes: Volumes::Ignored,
         hostname: Hostname::Fixed("buildkitsandbox"),
         groups: Groups::Listed,
+        mount_targets: MountTargets::Left,
     },
     ..CLASSIC_20_10
 };

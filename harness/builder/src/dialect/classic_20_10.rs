@@ -5,8 +5,8 @@ use samebuild_dockerfile::Syntax;
 use samebuild_image::layer_write::TarStyle;
 
 use super::{
-    ArgsEscaped, Dialect, EmptyStep, HealthcheckNone, IgnoreFileName, OnbuildHistory, PlatformArgs,
-    ScratchWorkdir, StageArgs, UnknownOwner, WorkdirOwner,
+    ArgsEscaped, Dialect, EmptyStep, HealthcheckNone, IgnoreFileName, IgnoredParents, Link, OnbuildHistory,
+    PlatformArgs, ScratchWorkdir, StageArgs, UnknownOwner, WorkdirOwner,
 };
 use crate::config::Schema;
 use crate::delta::LayerForm;
@@ -15,7 +15,7 @@ use crate::steps::copy::{
     ArchiveOwner, CopyRules, DirectoryOverOther, DirectoryParents, DirectoryTime, Fifos, FileOverDirectory,
     GlobWithoutMatch, OutsideContext, Setuid, SeveralToAFile,
 };
-use crate::steps::run::{Groups, Hostname, MountPoints, RunRules, Volumes};
+use crate::steps::run::{Groups, Hostname, MountPoints, MountTargets, RunRules, Volumes};
 
 /// See the top of this file.
 pub const CLASSIC_20_10: Dialect = Dialect {
@@ -36,6 +36,8 @@ pub const CLASSIC_20_10: Dialect = Dialect {
     onbuild_history: OnbuildHistory::Recorded,
     ignore_file: IgnoreFileName::Root,
     platform_args: PlatformArgs::Absent,
+    link: Link::AsWithout,
+    ignored_parents: IgnoredParents::MadeNow,
     copy: CopyRules {
         glob_without_match: GlobWithoutMatch::Fails,
         several_to_a_file: SeveralToAFile::Fails,
@@ -53,5 +55,6 @@ pub const CLASSIC_20_10: Dialect = Dialect {
         volumes: Volumes::MountedAside,
         hostname: Hostname::ContainerId,
         groups: Groups::WithOwn,
+        mount_targets: MountTargets::Left,
     },
 };

@@ -2,12 +2,18 @@
 //! here they are only put together. A new version is one file: `..PARENT` plus what changed.
 
 mod buildkit_20_10;
+mod buildkit_26_1;
+mod buildkit_26_1_containerd;
+mod buildkit_head;
 mod classic_20_10;
 
 use samebuild_dockerfile::Syntax;
 use samebuild_image::layer_write::TarStyle;
 
 pub use buildkit_20_10::BUILDKIT_20_10;
+pub use buildkit_26_1::BUILDKIT_26_1;
+pub use buildkit_26_1_containerd::BUILDKIT_26_1_CONTAINERD;
+pub use buildkit_head::BUILDKIT_HEAD;
 pub use classic_20_10::CLASSIC_20_10;
 
 use crate::config::Schema;
@@ -53,6 +59,10 @@ pub struct Dialect {
     pub ignore_file: IgnoreFileName,
     /// Arguments every stage can declare without a value of their own.
     pub platform_args: PlatformArgs,
+    /// What `COPY --link` does, where there is such a flag.
+    pub link: Link,
+    /// Directories that are left out of the context but hold something that is not.
+    pub ignored_parents: IgnoredParents,
     pub copy: CopyRules,
     pub run: RunRules,
 }
@@ -133,8 +143,27 @@ pub enum PlatformArgs {
     Predefined,
 }
 
+/// `COPY --link`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// The same as without: nothing is merged on this store.
+    AsWithout,
+    /// A layer of its own that knows nothing of what lies below: symbolic links there are not followed.
+    OwnLayer,
+}
+
+/// Directories above something that `!` brings back into the context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IgnoredParents {
+    /// Made anew.
+    MadeNow,
+    /// As they are in the context.
+    AsInContext,
+}
+
 /// Every dialect, parents before children.
-pub const DIALECTS: [&Dialect; 2] = [&CLASSIC_20_10, &BUILDKIT_20_10];
+pub const DIALECTS: [&Dialect; 5] =
+    [&CLASSIC_20_10, &BUILDKIT_20_10, &BUILDKIT_26_1, &BUILDKIT_26_1_CONTAINERD, &BUILDKIT_HEAD];
 
 /// There is no such dialect.
 #[derive(Debug, thiserror::Error)]

@@ -38,7 +38,7 @@ fn first(path: &Path) -> i32 {
         Err((what, error)) => return report(&spec, &Report::Setup { what, error }),
     };
     let status = Command::new("/proc/self/exe").arg(SECOND_STAGE).arg(path).env_clear().status();
-    stubs::tidy(&spec, &made);
+    stubs::tidy(&made);
     match status {
         Ok(status) => status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
         Err(error) => {

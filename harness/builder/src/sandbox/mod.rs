@@ -20,7 +20,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 pub use child::become_child_if_asked;
-pub use spec::{Bind, Mount, MountKind, Owner, Report, Root, Spec, Stub, StubCare};
+pub use spec::{Bind, Mount, MountKind, Owner, Report, Root, Spec, Stub};
 
 /// The first argument that makes a program of ours the sandboxed child.
 pub const CHILD: &str = "__samebuild-sandbox";

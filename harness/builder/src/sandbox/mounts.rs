@@ -86,6 +86,7 @@ pub(super) fn inside(spec: &Spec) -> Outcome {
     devices(&root)?;
     for extra in &spec.mounts {
         let at = root.join(extra.at.trim_start_matches('/'));
+        point(&at, &extra.kind)?;
         match &extra.kind {
             MountKind::Bind(bind) => bind_mount(&bind.source, &at, bind.read_only)?,
             MountKind::Tmpfs { size, mode } => {
@@ -100,6 +101,18 @@ pub(super) fn inside(spec: &Spec) -> Outcome {
     }
     turn(&root)?;
     mask()
+}
+
+/// A mount point in what was mounted just now, such as /dev, does not exist before.
+fn point(at: &Path, kind: &MountKind) -> Outcome {
+    if at.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    let what = format!("make the mount point {}", at.display());
+    let is_file = matches!(kind, MountKind::Bind(bind) if bind.source.is_file());
+    let dir = if is_file { at.parent().unwrap_or(at) } else { at };
+    attempt(&what, fs::create_dir_all(dir))?;
+    if is_file { attempt(&what, fs::File::create(at)) } else { Ok(()) }
 }
 
 fn fs_mount(root: &Path, at: &str, kind: &str, flags: MsFlags, options: &str) -> Outcome {

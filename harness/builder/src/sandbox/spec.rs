@@ -13,9 +13,9 @@ pub struct Spec {
     pub work: PathBuf,
     pub root: Root,
     pub mounts: Vec<Mount>,
-    /// Mount points that may be missing in the root.
+    /// Mount points that may be missing in the root. Those to be made are made before the mounts; the ones that are not
+    /// kept are removed afterwards if they are still empty, and the directories around them keep the time of that.
     pub stubs: Vec<Stub>,
-    pub stub_care: StubCare,
     /// The whole command; the first word is looked up in `PATH` of `env`.
     pub argv: Vec<String>,
     pub env: Vec<(String, String)>,
@@ -42,15 +42,8 @@ pub struct Stub {
     /// Where, inside the root, symbolic links already resolved.
     pub at: String,
     pub is_dir: bool,
-}
-
-/// What becomes of mount points that were made for a RUN.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum StubCare {
-    /// They stay in the image.
-    Left,
-    /// Those still empty are removed afterwards; the directories around them keep the time of that.
-    Removed,
+    /// Whether it stays afterwards even if it is empty.
+    pub keep: bool,
 }
 
 /// Something mounted over the root.

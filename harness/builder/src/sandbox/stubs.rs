@@ -6,9 +6,9 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::spec::{Spec, Stub, StubCare};
+use super::spec::{Spec, Stub};
 
-/// Makes those that are missing; which they were.
+/// Makes those that are missing; which of them are to go again.
 pub(super) fn make(spec: &Spec) -> Result<Vec<PathBuf>, (String, String)> {
     let root = spec.merged();
     let mut made = Vec::new();
@@ -19,7 +19,9 @@ pub(super) fn make(spec: &Spec) -> Result<Vec<PathBuf>, (String, String)> {
         }
         create(stub, &path)
             .map_err(|error| (format!("make the mount point {}", stub.at), error.to_string()))?;
-        made.push(path);
+        if !stub.keep {
+            made.push(path);
+        }
     }
     Ok(made)
 }
@@ -34,11 +36,8 @@ fn create(stub: &Stub, path: &Path) -> io::Result<()> {
     fs::OpenOptions::new().write(true).create_new(true).mode(0o755).open(path).map(drop)
 }
 
-/// Removes those that are still empty, if they are not to be left. What cannot be removed was put to use by the command.
-pub(super) fn tidy(spec: &Spec, made: &[PathBuf]) {
-    if spec.stub_care == StubCare::Left {
-        return;
-    }
+/// Removes those that are still empty. What cannot be removed was put to use by the command.
+pub(super) fn tidy(made: &[PathBuf]) {
     for path in made.iter().rev() {
         match fs::symlink_metadata(path) {
             Ok(meta) if meta.is_dir() => drop(fs::remove_dir(path)),

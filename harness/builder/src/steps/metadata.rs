@@ -10,7 +10,9 @@ use crate::build::Session;
 use crate::config::Healthcheck;
 use crate::dialect::{ArgsEscaped, HealthcheckNone, OnbuildHistory};
 use crate::failure::StepFailure;
-use crate::history::{Line, go_healthcheck, go_quoted};
+use crate::history::{
+    ArgText, GoValues, HistoryText, Line, SourceText, go_healthcheck, go_healthcheck_fields, go_quoted,
+};
 use crate::stage::Stage;
 
 /// ENV: every word sees the environment as it was before the line.
@@ -50,8 +52,13 @@ pub fn arg(stage: &mut Stage, session: &Session<'_>, arg: &ArgInstruction) -> Re
         let name = stage.word(&session.expander, &definition.name.text)?;
         let default =
             definition.value.as_ref().map(|value| stage.word(&session.expander, &value.text)).transpose()?;
-        text.push(default.as_ref().map_or_else(|| name.clone(), |value| format!("{name}={value}")));
-        let value = session.build_arg(&name).or(default).or_else(|| session.global_arg(&name));
+        let value =
+            session.build_arg(&name).or_else(|| default.clone()).or_else(|| session.global_arg(&name));
+        let shown = match session.dialect.history {
+            HistoryText::Source(SourceText { arg: ArgText::Effective, .. }) => &value,
+            _ => &default,
+        };
+        text.push(shown.as_ref().map_or_else(|| name.clone(), |value| format!("{name}={value}")));
         stage.args.declared.push((name, value));
     }
     record(stage, session, format!("ARG {}", text.join(" ")));
@@ -113,13 +120,15 @@ pub fn expose(
             builder_message: Some(error.builder_message),
         })?);
     }
-    ports.sort();
-    ports.dedup();
     let text = match session.dialect.history {
-        crate::history::HistoryText::NopComment => words.join(" "),
-        crate::history::HistoryText::Source { .. } => {
-            let ports: Vec<String> = ports.iter().map(|port| format!("{port}:{{}}")).collect();
-            format!("map[{}]", ports.join(" "))
+        HistoryText::NopComment => words.join(" "),
+        HistoryText::Source(SourceText { values: GoValues::ListAndFields, .. }) => {
+            format!("[{}]", ports.join(" "))
+        }
+        HistoryText::Source(_) => {
+            let ports: std::collections::BTreeSet<String> =
+                ports.iter().map(|port| format!("{port}:{{}}")).collect();
+            format!("map[{}]", ports.into_iter().collect::<Vec<_>>().join(" "))
         }
     };
     stage.config.exposed_ports.extend(ports);
@@ -196,8 +205,13 @@ pub fn healthcheck(stage: &mut Stage, session: &Session<'_>, check: &Check) {
             retries: options.retries.into(),
         },
     };
-    let has_start_interval = session.dialect.syntax.flag_start_interval == FlagSupport::Known;
-    let text = format!("HEALTHCHECK {}", go_healthcheck(&new, has_start_interval));
+    let text = match session.dialect.history {
+        HistoryText::Source(SourceText { values: GoValues::ListAndFields, .. }) => {
+            go_healthcheck_fields(&new)
+        }
+        _ => go_healthcheck(&new, session.dialect.syntax.flag_start_interval == FlagSupport::Known),
+    };
+    let text = format!("HEALTHCHECK {text}");
     if let (Some(old), HealthcheckNone::KeepsOptions) =
         (&stage.config.healthcheck, session.dialect.healthcheck_none)
     {

@@ -2,6 +2,7 @@
 
 pub mod copy;
 pub mod metadata;
+pub mod mounts;
 pub mod run;
 pub mod transfer;
 pub mod workdir;

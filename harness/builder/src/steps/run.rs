@@ -4,16 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use samebuild_dockerfile::{CommandLine, RunInstruction};
+use samebuild_dockerfile::{CommandLine, RunInstruction, Script};
 use samebuild_image::{At, Content, Kind, Layer, Meta, Tree};
 
 use crate::build::{Session, StepError};
 use crate::delta::{self, Delta, LayerForm};
 use crate::dialect::EmptyStep;
 use crate::failure::StepFailure;
-use crate::history::{HistoryText, Line};
+use crate::history::{HistoryText, Line, RunArgs};
 use crate::request::{Event, Network};
-use crate::sandbox::{self, Bind, Ended, Mount, MountKind, Owner, Root, Spec, Stub, StubCare};
+use crate::sandbox::{self, Bind, Ended, Mount, MountKind, Owner, Root, Spec, Stub};
 use crate::snapshot::probe::Honest;
 use crate::snapshot::{self, Snapshotter, walk};
 use crate::stage::Stage;
@@ -26,6 +26,16 @@ pub struct RunRules {
     pub volumes: Volumes,
     pub hostname: Hostname,
     pub groups: Groups,
+    pub mount_targets: MountTargets,
+}
+
+/// Mount points of `--mount` that the image does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MountTargets {
+    /// They stay, empty.
+    Left,
+    /// Those still empty are removed.
+    Removed,
 }
 
 /// Supplementary groups of the command.
@@ -71,10 +81,10 @@ const LIMIT: Duration = Duration::from_secs(600);
 /// RUN.
 pub fn run(stage: &mut Stage, session: &Session<'_>, run: &RunInstruction) -> Result<(), StepError> {
     refuse_unsupported(run)?;
-    let command = super::metadata::command_words(stage, &run.command);
+    let (command, script) = command(stage, session, run);
     let args = history_args(stage, session);
     let line = Line::Run { args, command: command.clone() };
-    let layer = execute(stage, session, run, &command)?;
+    let layer = execute(stage, session, run, &command, script)?;
     let is_empty = layer.entries.is_empty();
     if is_empty && session.dialect.empty_step == EmptyStep::NoLayer {
         stage.record(session.dialect, &line, true);
@@ -86,15 +96,27 @@ pub fn run(stage: &mut Stage, session: &Session<'_>, run: &RunInstruction) -> Re
 }
 
 fn refuse_unsupported(run: &RunInstruction) -> Result<(), StepFailure> {
-    let uses = [
-        (!run.mounts.is_empty(), "RUN --mount"),
-        (run.security.is_some(), "RUN --security"),
-        (!run.devices.is_empty(), "RUN --device"),
-        (!run.heredocs.is_empty(), "RUN with a heredoc"),
-    ];
+    let uses = [(run.security.is_some(), "RUN --security"), (!run.devices.is_empty(), "RUN --device")];
     match uses.iter().find(|(used, _)| *used) {
         Some((_, what)) => Err(StepFailure::unsupported(what)),
         None => Ok(()),
+    }
+}
+
+/// The argument list, and the file a script in a heredoc is executed from.
+fn command(
+    stage: &Stage,
+    session: &Session<'_>,
+    run: &RunInstruction,
+) -> (Vec<String>, Option<(String, String)>) {
+    let shell = |text: String| stage.config.shell().into_iter().chain([text]).collect();
+    match run.script(&session.dialect.syntax) {
+        None => (super::metadata::command_words(stage, &run.command), None),
+        Some(Script::Command(text)) => (shell(text), None),
+        Some(Script::File { name, content }) => {
+            let path = format!("/dev/pipes/{name}");
+            (shell(path.clone()), Some((path, content)))
+        }
     }
 }
 
@@ -111,20 +133,20 @@ fn history_args(stage: &Stage, session: &Session<'_>) -> Option<Vec<String>> {
                 .map(|(name, value)| format!("{name}={value}"));
             (!visible.is_empty()).then(|| shown.collect())
         }
-        // As often as declared, with the value RUN sees.
-        HistoryText::Source { .. } => {
-            let value = |name: &str, own: &Option<String>| {
-                let seen = stage.config.get_env(name).or_else(|| stage.args.value(name));
-                seen.map(str::to_owned).or_else(|| own.clone()).unwrap_or_default()
+        HistoryText::Source(text) => {
+            let seen = |name: &str| {
+                stage.config.get_env(name).or_else(|| stage.args.value(name)).unwrap_or_default().to_owned()
             };
-            Some(
-                stage
-                    .args
-                    .declared
-                    .iter()
-                    .map(|(name, own)| format!("{name}={}", value(name, own)))
-                    .collect(),
-            )
+            let declared = stage.args.declared.iter().map(|(name, _)| name);
+            let names: Vec<&String> = match text.run_args {
+                RunArgs::AsDeclared => declared.collect(),
+                RunArgs::EachOnce => {
+                    let mut once = std::collections::BTreeSet::new();
+                    let inherited = stage.args.inherited.iter().map(|(name, _)| name);
+                    inherited.chain(declared).filter(|name| once.insert(*name)).collect()
+                }
+            };
+            Some(names.into_iter().map(|name| format!("{name}={}", seen(name))).collect())
         }
     }
 }
@@ -135,6 +157,7 @@ fn execute(
     session: &Session<'_>,
     run: &RunInstruction,
     command: &[String],
+    script: Option<(String, String)>,
 ) -> Result<Layer, StepError> {
     let (owner, home) = user(stage, session.dialect.run.groups)?;
     let scratch = session.scratch()?;
@@ -148,29 +171,34 @@ fn execute(
         .mount(&scratch, session.request.unpacked, init)
         .map_err(StepError::broken("unpack the layers"))?;
     let hostname = hostname(session, stage);
-    let (mut mounts, mut stubs) = files_mounted(&scratch, &hostname, session.request.network)?;
+    let (mut mounts, mut stubs) = files_mounted(&scratch, &hostname, session)?;
     volumes(stage, session, &scratch, &mut mounts, &mut stubs)?;
+    let own = super::mounts::prepare(stage, session, run, &scratch)?;
+    mounts.extend(own.mounts);
+    stubs.extend(own.stubs);
+    if let Some((path, content)) = script {
+        mounts.push(script_mount(&scratch, &path, &content)?);
+    }
     let cwd =
         if stage.config.working_dir.is_empty() { "/".to_owned() } else { stage.config.working_dir.clone() };
     // The runtime makes a working directory that is missing.
     let resolved_cwd =
         stage.tree.resolve(&cwd, true).map_err(|e| StepFailure::new("symlink-loop", e.to_string()))?;
-    stubs.push(Stub { at: resolved_cwd.to_string(), is_dir: true });
+    stubs.push(Stub { at: resolved_cwd.to_string(), is_dir: true, keep: true });
     let spec = Spec {
         work: scratch.clone(),
         root: Root::Overlay { lowers: mounted.lowers, upper: "upper".into(), workdir: "overlay-work".into() },
         mounts,
         stubs,
-        stub_care: match session.dialect.run.mount_points {
-            MountPoints::LayerBelow | MountPoints::MadeAndLeft => StubCare::Left,
-            MountPoints::MadeAndRemoved => StubCare::Removed,
-        },
         argv: command.to_vec(),
-        env: environment(stage, session, &hostname, &home),
+        env: environment(stage, session, own.env, &hostname, &home),
         cwd,
         owner,
         hostname,
-        network: session.request.network,
+        network: match run.network.as_ref().map(|network| network.text.as_str()) {
+            Some("none") => Network::None,
+            _ => session.request.network,
+        },
     };
     let progress = session.request.progress;
     let ended =
@@ -273,9 +301,16 @@ fn user(stage: &Stage, rule: Groups) -> Result<(Owner, String), StepError> {
     Ok((Owner { uid, gid, groups }, home))
 }
 
-fn environment(stage: &Stage, session: &Session<'_>, hostname: &str, home: &str) -> Vec<(String, String)> {
+fn environment(
+    stage: &Stage,
+    session: &Session<'_>,
+    secrets: Vec<(String, String)>,
+    hostname: &str,
+    home: &str,
+) -> Vec<(String, String)> {
     let mut env = stage.config.env.clone();
     env.extend(stage.args.for_run(&stage.config));
+    env.extend(secrets);
     let mut default = |key: &str, value: &str| {
         if !env.iter().any(|(name, _)| name == key) {
             env.push((key.to_owned(), value.to_owned()));
@@ -300,9 +335,10 @@ fn hostname(session: &Session<'_>, stage: &Stage) -> String {
 fn files_mounted(
     scratch: &Path,
     hostname: &str,
-    network: Network,
+    session: &Session<'_>,
 ) -> Result<(Vec<Mount>, Vec<Stub>), StepError> {
-    let resolv = match network {
+    let keep = session.dialect.run.mount_points == MountPoints::MadeAndLeft;
+    let resolv = match session.request.network {
         Network::Host => std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
         Network::None => String::new(),
     };
@@ -311,15 +347,25 @@ fn files_mounted(
     let files = [("resolv.conf", resolv), ("hosts", hosts), ("hostname", format!("{hostname}\n"))];
     let mut mounts = Vec::new();
     let mut stubs: Vec<Stub> =
-        ["/proc", "/dev", "/sys"].map(|at| Stub { at: at.into(), is_dir: true }).into();
+        ["/proc", "/dev", "/sys"].map(|at| Stub { at: at.into(), is_dir: true, keep }).into();
     for (name, text) in files {
         let source = scratch.join(name);
         std::fs::write(&source, text).map_err(StepError::broken("write the container's files"))?;
         let at = format!("/etc/{name}");
-        stubs.push(Stub { at: at.clone(), is_dir: false });
+        stubs.push(Stub { at: at.clone(), is_dir: false, keep });
         mounts.push(Mount { at, kind: MountKind::Bind(Bind { source, read_only: false }) });
     }
     Ok((mounts, stubs))
+}
+
+/// The script of a heredoc, as a file in /dev, which is gone with the container.
+fn script_mount(scratch: &Path, path: &str, content: &str) -> Result<Mount, StepError> {
+    use std::os::unix::fs::PermissionsExt;
+    let broken = StepError::broken("write the script of a heredoc");
+    let source = scratch.join("script");
+    std::fs::write(&source, content).map_err(&broken)?;
+    std::fs::set_permissions(&source, std::fs::Permissions::from_mode(0o755)).map_err(&broken)?;
+    Ok(Mount { at: path.to_owned(), kind: MountKind::Bind(Bind { source, read_only: true }) })
 }
 
 /// Mounts a copy of each volume's content over it, where the dialect does that.
@@ -339,14 +385,14 @@ fn volumes(
         let source = scratch.join(format!("volume-{n}"));
         crate::materialise::tree(&subtree(&stage.tree, &at), &source)
             .map_err(StepError::broken("fill a volume"))?;
-        stubs.push(Stub { at: at.to_string(), is_dir: true });
+        stubs.push(Stub { at: at.to_string(), is_dir: true, keep: true });
         mounts.push(Mount { at: at.to_string(), kind: MountKind::Bind(Bind { source, read_only: false }) });
     }
     Ok(())
 }
 
 /// What is below `at`, as a tree of its own.
-fn subtree(tree: &Tree, at: &At) -> Tree {
+pub(super) fn subtree(tree: &Tree, at: &At) -> Tree {
     let mut out = Tree::new();
     let mut names = std::collections::BTreeMap::new();
     for (place, ino, inode) in tree.within(at) {

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use samebuild_dockerfile::chmod;
-use samebuild_dockerfile::{AddInstruction, CopyInstruction, Source, Transfer};
-use samebuild_image::{Digest, Kind, Tree};
+use samebuild_dockerfile::chmod::{self, Chmod};
+use samebuild_dockerfile::ignore::IgnoreFile;
+use samebuild_dockerfile::{AddInstruction, CopyInstruction, Source, Transfer, Word};
+use samebuild_image::{At, Content, Digest, Kind, Meta, Tree};
 
 use super::copy::{self, Copy, Owner};
 use crate::build::Session;
 use crate::delta::Delta;
-use crate::dialect::UnknownOwner;
+use crate::dialect::{Link, UnknownOwner};
 use crate::failure::StepFailure;
 use crate::history::{CopyLine, HistoryText, Line};
-use crate::stage::Stage;
+use crate::stage::{Stage, Variables};
 use crate::users::Users;
 
 /// COPY.
@@ -21,7 +22,7 @@ pub fn copy(
     session: &Session<'_>,
     instruction: &CopyInstruction,
 ) -> Result<(), StepFailure> {
-    refuse(&[(instruction.parents, "COPY --parents"), (instruction.transfer.link, "COPY --link")])?;
+    refuse(&[(instruction.parents, "COPY --parents")])?;
     let from = instruction.from.as_ref().map(|from| session.tree_of(stage.index, from)).transpose()?;
     transfer(stage, session, &instruction.transfer, from.as_ref(), "COPY")
 }
@@ -36,7 +37,6 @@ pub fn add(
         (instruction.checksum.is_some(), "ADD --checksum"),
         (instruction.unpack.is_some(), "ADD --unpack"),
         (instruction.keep_git_dir.is_some(), "ADD --keep-git-dir"),
-        (instruction.transfer.link, "ADD --link"),
     ])?;
     transfer(stage, session, &instruction.transfer, None, "ADD")
 }
@@ -56,80 +56,131 @@ fn transfer(
     from: Option<&Tree>,
     keyword: &'static str,
 ) -> Result<(), StepFailure> {
-    if !transfer.exclude.is_empty() {
-        return Err(StepFailure::unsupported(&format!("{keyword} --exclude")));
+    let sources = sources(stage, session, transfer, keyword)?;
+    let word = |word: &Word| stage.word(&session.expander, &word.text);
+    let dest = word(&transfer.destination)?;
+    let chown = transfer.chown.as_ref().map(word).transpose()?;
+    let chmod = transfer.chmod.as_ref().map(word).transpose()?;
+    let owner = chown.as_ref().map(|chown| owner(stage, session, chown)).transpose()?;
+    let mode = chmod.as_ref().map(|text| mode(text, session)).transpose()?;
+    let exclude: Vec<&str> = transfer.exclude.iter().map(|word| word.text.as_str()).collect();
+    let exclude = IgnoreFile::of(exclude, &session.dialect.syntax)
+        .map_err(|error| StepFailure::new("bad-pattern", error.to_string()))?;
+    let spool = || {
+        session
+            .scratch()
+            .map_err(|error| StepFailure::new("no-scratch", format!("make a scratch directory: {error:?}")))
+    };
+    let own_layer = transfer.link && session.dialect.link == Link::OwnLayer;
+    let nothing = Tree::new();
+    let mut delta = Delta::new(if own_layer { &nothing } else { &stage.tree }, session.now());
+    let mut content = Default::default();
+    for part in &sources.parts {
+        let request = Copy {
+            patterns: &part.patterns,
+            several: sources.shown.len() > 1,
+            from: part.tree.as_ref().or(from).unwrap_or(&session.context),
+            from_context: from.is_none(),
+            dest: &dest,
+            workdir: &stage.config.working_dir,
+            owner,
+            mode: mode.clone(),
+            exclude: &exclude,
+            unpack: keyword == "ADD" && part.tree.is_none(),
+            spool: &spool,
+            rules: &session.dialect.copy,
+        };
+        copy::copy(&request, &mut delta)?;
+        if session.dialect.history == HistoryText::NopComment {
+            content = content_kind(&request)?;
+        }
     }
-    let word = |word: &samebuild_dockerfile::Word| stage.word(&session.expander, &word.text);
-    let mut patterns = Vec::new();
+    let (mut tree, layer) = delta.finish(session.dialect.layer_form);
+    if own_layer {
+        tree = stage.tree.clone();
+        tree.apply(&layer).map_err(|error| StepFailure::new("copy-link", error.to_string()))?;
+    }
+    stage.push_computed(layer, tree);
+    // The history shows the flags as the Dockerfile has them.
+    let written = |word: &Option<Word>| word.as_ref().map(|word| word.text.clone());
+    let (chown, chmod) = (written(&transfer.chown), written(&transfer.chmod));
+    stage.record(
+        session.dialect,
+        &Line::Copy(CopyLine { keyword, content, sources: sources.shown, dest, chown, chmod }),
+        false,
+    );
+    Ok(())
+}
+
+/// The sources of one instruction: paths that are looked up together, and texts, each a tree with one file.
+struct Sources {
+    parts: Vec<Part>,
+    /// As the history shows them.
+    shown: Vec<String>,
+}
+
+struct Part {
+    patterns: Vec<String>,
+    /// Where the patterns are looked up, if it is not the context or the tree of `--from`.
+    tree: Option<Tree>,
+}
+
+fn sources(
+    stage: &Stage,
+    session: &Session<'_>,
+    transfer: &Transfer,
+    keyword: &str,
+) -> Result<Sources, StepFailure> {
+    let mut parts: Vec<Part> = Vec::new();
     let mut shown = Vec::new();
     for source in &transfer.sources {
         match source {
             Source::Path(path) => {
-                let path = word(path)?;
+                let path = stage.word(&session.expander, &path.text)?;
                 if keyword == "ADD" && is_remote(&path) {
                     return Err(StepFailure::unsupported(&format!(
                         "ADD of a URL or git repository (`{path}`)"
                     )));
                 }
                 shown.push(path.clone());
-                patterns.push(path);
+                match parts.last_mut() {
+                    Some(part) if part.tree.is_none() => part.patterns.push(path),
+                    _ => parts.push(Part { patterns: vec![path], tree: None }),
+                }
             }
-            Source::Heredoc(..) => {
-                return Err(StepFailure::unsupported(&format!("{keyword} with a heredoc")));
+            Source::Heredoc(_, heredoc) => {
+                shown.push(format!("<<{}", heredoc.name));
+                let body = heredoc.text();
+                let text = if heredoc.expand {
+                    let expanded = session.expander.heredoc_body(&body, &Variables(stage));
+                    expanded.map_err(|e| StepFailure::new(e.class.slug(), e.message))?.text
+                } else {
+                    body
+                };
+                let mut tree = Tree::new();
+                let at = At::clean(&heredoc.name);
+                tree.insert(
+                    &at,
+                    Kind::File(Content::inline(text.into_bytes())),
+                    Meta::new(0o644, session.now()),
+                );
+                parts.push(Part { patterns: vec![heredoc.name.clone()], tree: Some(tree) });
             }
         }
     }
-    let dest = word(&transfer.destination)?;
-    let chown = transfer.chown.as_ref().map(word).transpose()?;
-    let chmod = transfer.chmod.as_ref().map(word).transpose()?;
-    let owner = chown.as_ref().map(|chown| owner(stage, session, chown)).transpose()?;
-    let mode = chmod.as_ref().map(|text| mode(text, session)).transpose()?;
-    let spool = || {
-        session
-            .scratch()
-            .map_err(|error| StepFailure::new("no-scratch", format!("make a scratch directory: {error:?}")))
-    };
-    let request = Copy {
-        patterns: &patterns,
-        from: from.unwrap_or(&session.context),
-        from_context: from.is_none(),
-        dest: &dest,
-        workdir: &stage.config.working_dir,
-        owner,
-        mode,
-        unpack: keyword == "ADD",
-        spool: &spool,
-        rules: &session.dialect.copy,
-    };
-    let mut delta = Delta::new(&stage.tree, session.now());
-    copy::copy(&request, &mut delta)?;
-    let content = match session.dialect.history {
-        HistoryText::NopComment => content_kind(&request)?,
-        HistoryText::Source { .. } => Default::default(),
-    };
-    let (tree, layer) = delta.finish(session.dialect.layer_form);
-    stage.push_computed(layer, tree);
-    // The history shows the flags as the Dockerfile has them.
-    let written = |word: &Option<samebuild_dockerfile::Word>| word.as_ref().map(|word| word.text.clone());
-    let (chown, chmod) = (written(&transfer.chown), written(&transfer.chmod));
-    stage.record(
-        session.dialect,
-        &Line::Copy(CopyLine { keyword, content, sources: shown, dest, chown, chmod }),
-        false,
-    );
-    Ok(())
+    Ok(Sources { parts, shown })
 }
 
 fn is_remote(source: &str) -> bool {
     ["http://", "https://", "git@", "git://", "ssh://"].iter().any(|scheme| source.starts_with(scheme))
 }
 
-fn mode(text: &str, session: &Session<'_>) -> Result<u32, StepFailure> {
-    match chmod::parse(text, &session.dialect.syntax) {
-        Ok(chmod::Chmod::Octal(mode)) => Ok(mode),
-        Ok(chmod::Chmod::Symbolic(_)) => Err(StepFailure::unsupported("--chmod in symbolic form")),
-        Err(error) => Err(StepFailure::new("bad-chmod", error.to_string())),
-    }
+fn mode(text: &str, session: &Session<'_>) -> Result<Chmod, StepFailure> {
+    chmod::parse(text, &session.dialect.syntax).map_err(|error| StepFailure {
+        class: "bad-chmod",
+        message: error.to_string(),
+        builder_message: Some(error.builder_message),
+    })
 }
 
 /// `user[:group]` by name or number. Without a group a number stands for the group too, a name for its own group.

@@ -7,7 +7,9 @@ pub mod archive;
 pub mod place;
 pub mod sources;
 
-use samebuild_image::Tree;
+use samebuild_dockerfile::chmod::Chmod;
+use samebuild_dockerfile::ignore::IgnoreFile;
+use samebuild_image::{At, Tree};
 
 use crate::delta::Delta;
 use crate::failure::StepFailure;
@@ -17,6 +19,8 @@ use sources::Source;
 pub struct Copy<'a> {
     /// As written, after expansion.
     pub patterns: &'a [String],
+    /// Whether the instruction has more sources than these patterns.
+    pub several: bool,
     /// Where from: the context or another stage's or image's tree.
     pub from: &'a Tree,
     /// Whether `from` is the context: then everything is root's, whoever owned it.
@@ -28,7 +32,9 @@ pub struct Copy<'a> {
     /// `--chown`.
     pub owner: Option<Owner>,
     /// `--chmod`.
-    pub mode: Option<u32>,
+    pub mode: Option<Chmod>,
+    /// `--exclude`, relative to each source.
+    pub exclude: &'a IgnoreFile,
     /// ADD: archives are unpacked.
     pub unpack: bool,
     /// Makes a directory that lives as long as the build's results.
@@ -146,7 +152,7 @@ pub enum Fifos {
 /// Carries the copy out on `delta`.
 pub fn copy(copy: &Copy<'_>, delta: &mut Delta) -> Result<(), StepFailure> {
     let sources = sources::find(copy)?;
-    let several = sources.len() > 1 || copy.patterns.len() > 1;
+    let several = copy.several || sources.len() > 1;
     if several
         && !copy.dest.ends_with('/')
         && !ends_as_directory(copy.dest)
@@ -191,6 +197,15 @@ impl Copy<'_> {
         } else {
             format!("{}/{}", self.workdir, self.dest)
         }
+    }
+
+    /// Whether `--exclude` leaves out what is at `at` below the source `root`.
+    fn leaves_out(&self, root: &At, at: &At) -> bool {
+        if self.exclude.is_empty() {
+            return false;
+        }
+        let below = at.below(root).and_then(|below| std::str::from_utf8(below).ok());
+        below.is_some_and(|below| self.exclude.excludes(below))
     }
 
     /// Who owns what this copy makes, if it is not the source's owner.

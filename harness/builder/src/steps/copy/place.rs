@@ -40,7 +40,7 @@ pub(super) fn directory(copy: &Copy<'_>, source: &Source, delta: &mut Delta) -> 
     if made.last() == Some(&dest) {
         delta.change(&dest, |meta| (meta.uid, meta.gid) = (owner.uid, owner.gid));
     }
-    contents(copy, &source.at, &dest, delta, &mut BTreeMap::new())?;
+    contents(copy, &source.at, &source.at, &dest, delta, &mut BTreeMap::new())?;
     if copy.rules.directory_time == DirectoryTime::Source {
         let time = directory_time(copy, &source.at, delta.now());
         delta.change(&dest, |meta| meta.mtime = time);
@@ -58,6 +58,7 @@ fn directory_time(copy: &Copy<'_>, at: &At, now: Mtime) -> Mtime {
 
 fn contents(
     copy: &Copy<'_>,
+    root: &At,
     from: &At,
     to: &At,
     delta: &mut Delta,
@@ -66,10 +67,13 @@ fn contents(
     let children: Vec<At> = copy.from.children(from).map(|(at, _)| at.clone()).collect();
     for child in children {
         let (Some(inode), Some(ino)) = (copy.from.get(&child), copy.from.ino(&child)) else { continue };
+        if copy.leaves_out(root, &child) {
+            continue;
+        }
         let target = to.join(child.name());
         if inode.kind.is_dir() {
             subdirectory(copy, inode, &target, delta)?;
-            contents(copy, &child, &target, delta, links)?;
+            contents(copy, root, &child, &target, delta, links)?;
             let time = inode.meta.mtime;
             delta.change(&target, |meta| meta.mtime = time);
         } else if let Some(first) = links.get(&ino) {
@@ -124,8 +128,8 @@ fn meta_for(copy: &Copy<'_>, inode: &Inode) -> Meta {
     if copy.from_context {
         meta.xattrs.clear();
     }
-    if let (Some(mode), false) = (copy.mode, matches!(inode.kind, Kind::Symlink(_))) {
-        meta.mode = mode;
+    if let (Some(mode), false) = (&copy.mode, matches!(inode.kind, Kind::Symlink(_))) {
+        meta.mode = mode.apply(meta.mode, inode.kind.is_dir());
     }
     meta
 }

@@ -1,0 +1,20 @@
+//! BuildKit by itself, commit 73ed6825 of 2026-08-21: runc worker, overlayfs snapshotter, OCI exporter.
+
+use samebuild_dockerfile::Syntax;
+
+use super::{BUILDKIT_26_1_CONTAINERD, Dialect};
+use crate::history::{ArgText, CopyFlags, GoValues, HistoryText, RunArgs, SourceText};
+
+/// See the top of this file.
+pub const BUILDKIT_HEAD: Dialect = Dialect {
+    id: "buildkit@head",
+    about: "BuildKit of August 2026 by itself, runc worker, overlayfs snapshotter",
+    syntax: Syntax::BUILDKIT_HEAD,
+    history: HistoryText::Source(SourceText {
+        copy_flags: CopyFlags::OwnerAndMode,
+        values: GoValues::ListAndFields,
+        run_args: RunArgs::EachOnce,
+        arg: ArgText::Effective,
+    }),
+    ..BUILDKIT_26_1_CONTAINERD
+};
