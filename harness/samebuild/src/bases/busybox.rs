@@ -31,9 +31,9 @@ pub(super) struct Found {
 }
 
 /// A way to come by a busybox.
-pub struct Way {
+pub(super) struct Way {
     /// In words, for messages.
-    pub name: &'static str,
+    name: &'static str,
     take: fn(&Search) -> Result<Found, String>,
 }
 

@@ -15,7 +15,7 @@ use samebuild_image::{At, Digest, Image, Kind, Tree};
 
 use crate::engines::Progress;
 
-pub use busybox::{Tried, Way};
+pub use busybox::Tried;
 pub use policy::{BasePolicy, Policy};
 
 /// A base image, ready to be built on.

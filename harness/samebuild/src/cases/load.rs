@@ -256,6 +256,25 @@ mod tests {
     }
 
     #[test]
+    fn the_example_in_the_readme_is_accepted_whole() {
+        let readme = std::fs::read_to_string(repository().join("dockerfiles/README.md")).unwrap();
+        let example = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("context")).unwrap();
+        for (name, text) in
+            [("Dockerfile", "FROM scratch\n"), ("case.toml", example), ("context/script", "exit\n")]
+        {
+            std::fs::write(dir.path().join(name), text).unwrap();
+        }
+        let case = load_one(dir.path(), "copy/chown".parse().unwrap(), &Vocabulary::default())
+            .unwrap_or_else(|error| panic!("{}", error.render()));
+        let kinds: Vec<String> =
+            case.context_tree().iter().map(|(at, _, inode)| format!("{at} {}", inode.kind.word())).collect();
+        assert_eq!(kinds.len(), 12, "{kinds:?}");
+        assert_eq!((case.known.len(), case.under.len(), case.volatile.len()), (1, 1, 1));
+    }
+
+    #[test]
     fn anybodys_directory_with_a_dockerfile_is_a_case_and_its_own_context() {
         let dir = tempfile::tempdir().unwrap();
         let put = |path: &str, text: &str| {
