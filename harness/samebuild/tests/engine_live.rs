@@ -19,7 +19,7 @@ use samebuild::engines::{
 
 type Check = fn(&str) -> Result<(), Failed>;
 
-const TRIALS: [(&str, Check); 9] = [
+const TRIALS: [(&str, Check); 10] = [
     ("answers_as_the_policy_says", answers_as_the_policy_says),
     ("builds_with_every_builder_and_exports", builds_with_every_builder_and_exports),
     ("a_failing_step_is_a_result_and_is_named", a_failing_step_is_a_result_and_is_named),
@@ -30,6 +30,7 @@ const TRIALS: [(&str, Check); 9] = [
     ),
     ("a_build_past_its_deadline_is_hung_and_the_engine_lives", a_build_past_its_deadline_is_hung),
     ("a_daemon_that_dies_is_lost_and_not_a_failed_build", a_daemon_that_dies_is_lost),
+    ("on_the_hosts_engine_only_our_names_are_touched", on_the_hosts_engine_only_our_names_are_touched),
     ("nothing_is_left_when_it_is_dropped", nothing_is_left_when_it_is_dropped),
     ("nothing_is_left_however_its_owner_dies", nothing_is_left_however_its_owner_dies),
 ];
@@ -193,6 +194,33 @@ fn a_daemon_that_dies_is_lost(name: &str) -> Result<(), Failed> {
     Ok(())
 }
 
+fn on_the_hosts_engine_only_our_names_are_touched(name: &str) -> Result<(), Failed> {
+    let owner = start(name)?;
+    load_base(&owner)?;
+    let socket = owner.socket().ok_or("it is not private")?;
+    let host = Engine::host_at(Some(&format!("unix://{}", socket.display())))?;
+    for builder in builders(name)? {
+        let mut request = request(builder, &[("Dockerfile", "FROM scratch\nCOPY f /f\n"), ("f", "x")]);
+        built(host.build(&request)?)?;
+        host.remove(&request.tag)?;
+        request.tag = "somebody/else:1".into();
+        ensure(matches!(host.build(&request), Err(EngineError::NotOurs { .. })), || format!("{builder:?}"))?;
+    }
+    let base = host.image_id("samebuild.test/base:1")?;
+    for refused in [
+        host.remove(&base),
+        host.remove("somebody/else:1"),
+        host.prune_build_cache(),
+        host.inspect_config(&base).map(drop),
+        host.load_base("samebuild.test/base:1", base_archive("somebody/else:1")?.path()).map(drop),
+    ] {
+        ensure(matches!(refused, Err(EngineError::NotOurs { .. })), || format!("{refused:?}"))?;
+    }
+    host.load_base("samebuild.test/base:1", base_archive("samebuild.test/base:1")?.path())?;
+    drop(host);
+    ensure(owner.image_id("samebuild.test/base:1")? == base, || "the base is another one".into())
+}
+
 fn nothing_is_left_when_it_is_dropped(name: &str) -> Result<(), Failed> {
     let etc_docker = Path::new("/etc/docker/key.json").exists();
     let engine = start(name)?;
@@ -323,8 +351,13 @@ fn built(outcome: BuildOutcome) -> Result<String, Failed> {
     }
 }
 
-/// Debian's static busybox and nothing else, as a docker-archive.
 fn load_base(engine: &Engine) -> Result<(), Failed> {
+    engine.load_base("samebuild.test/base:1", base_archive("samebuild.test/base:1")?.path())?;
+    Ok(())
+}
+
+/// Debian's static busybox and nothing else, as a docker-archive.
+fn base_archive(name: &str) -> Result<tempfile::NamedTempFile, Failed> {
     let debian = Debian::new(&engines::cache_dir()?, "bookworm", &|line| eprintln!("{line}"))?;
     let busybox = fs::read(debian.package("busybox-static", None)?.root.join("bin/busybox"))?;
     let names = ["bin/busybox", "bin/sh", "bin/sleep"];
@@ -333,14 +366,12 @@ fn load_base(engine: &Engine) -> Result<(), Failed> {
     let config = format!(
         r#"{{"architecture":"amd64","os":"linux","config":{{"Env":["PATH=/bin"]}},"rootfs":{{"type":"layers","diff_ids":["sha256:{diff_id}"]}}}}"#
     );
-    let manifest =
-        r#"[{"Config":"config.json","RepoTags":["samebuild.test/base:1"],"Layers":["layer.tar"]}]"#;
+    let manifest = format!(r#"[{{"Config":"config.json","RepoTags":["{name}"],"Layers":["layer.tar"]}}]"#);
     let files: [(&str, &[u8]); 3] =
         [("manifest.json", manifest.as_bytes()), ("config.json", config.as_bytes()), ("layer.tar", &layer)];
     let archive = tempfile::NamedTempFile::new()?;
     fs::write(archive.path(), tar_of(files.into_iter()))?;
-    engine.load_base("samebuild.test/base:1", archive.path())?;
-    Ok(())
+    Ok(archive)
 }
 
 fn sha256(bytes: &[u8]) -> String {

@@ -1,9 +1,8 @@
 //! Debian packages, fetched and unpacked into the cache without installing anything.
 //!
-//! `apt-get download` under a configuration of our own: own lists, own state, own cache directory, one release,
-//! signed by the Debian archive keyring. The machine's apt state is neither read nor written, and none of its hooks
-//! run; only how it reaches the network (proxies, timeouts) is taken over. A package once unpacked is used without a
-//! network from then on; which Debian revision that was is recorded beside it.
+//! `apt-get download` brings them, checked against the signed index of one release; how apt is kept away from the
+//! machine's own state is told in `apt.rs`. A package once unpacked is used without a network from then on; which
+//! Debian revision that was is recorded beside it.
 
 use std::cell::Cell;
 use std::fs;
@@ -14,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Progress;
+use super::apt::{Apt, run};
 use super::apt_sources;
 use super::cache::Lock;
 use super::error::{EngineError, IoContext};
@@ -49,12 +49,14 @@ pub struct Package {
 pub struct Debian<'a> {
     dir: PathBuf,
     release: String,
+    apt: Apt,
     progress: Progress<'a>,
     updated: Cell<bool>,
     _lock: Lock,
 }
 
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+/// Directories that are not packages yet.
+const NEW: &str = ".new-";
 
 impl<'a> Debian<'a> {
     /// `cache` as [`super::cache_dir`] gives it. Needs no network yet.
@@ -70,7 +72,14 @@ impl<'a> Debian<'a> {
         }
         let dir = cache.join("debian").join(release);
         let lock = Lock::take(&dir, progress)?;
-        Ok(Self { dir, release: release.to_owned(), progress, updated: Cell::new(false), _lock: lock })
+        Ok(Self {
+            apt: Apt::new(dir.join("apt")),
+            dir,
+            release: release.to_owned(),
+            progress,
+            updated: Cell::new(false),
+            _lock: lock,
+        })
     }
 
     /// The package of this name whose upstream version is `upstream` (any, if `None`): from the cache, else from
@@ -120,64 +129,39 @@ impl<'a> Debian<'a> {
         if self.updated.get() {
             return Ok(());
         }
+        self.sweep();
         let mirror = apt_sources::mirror()?;
-        if !Path::new(KEYRING).exists() {
-            return Err(EngineError::fetch(
-                format!("Debian's {} index", self.release),
-                format!(
-                    "{KEYRING}, which its signature is checked with, is missing; install `debian-archive-keyring`"
-                ),
-            ));
-        }
-        self.configure(&mirror)?;
+        self.apt.configure(&mirror, &self.release)?;
         (self.progress)(&format!("reading Debian's {} package index from {mirror}", self.release));
-        run(self.apt("apt-get").args(["-q", "-o", "APT::Update::Error-Mode=any", "update"])).map_err(
-            |error| {
-                let hint = format!("the mirror {mirror} comes from /etc/apt or {}", apt_sources::MIRROR_VAR);
-                EngineError::fetch(format!("Debian's {} index", self.release), format!("{error}; {hint}"))
-            },
-        )?;
+        self.apt.run("apt-get", &["-q", "-o", "APT::Update::Error-Mode=any", "update"]).map_err(|error| {
+            let hint = format!("the mirror {mirror} comes from /etc/apt or {}", apt_sources::MIRROR_VAR);
+            EngineError::fetch(format!("Debian's {} index", self.release), format!("{error}; {hint}"))
+        })?;
         self.updated.set(true);
         Ok(())
     }
 
-    fn apt_dir(&self) -> PathBuf {
-        self.dir.join("apt")
-    }
-
-    fn apt(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command.env("APT_CONFIG", self.apt_dir().join("apt.conf")).env("LC_ALL", "C");
-        command
-    }
-
-    /// Everything apt would otherwise look up under `/etc/apt`, `/var/lib` and `/var/cache`.
-    fn configure(&self, mirror: &str) -> Result<(), EngineError> {
-        let dir = self.apt_dir();
-        for sub in ["lists/partial", "archives/partial", "empty"] {
-            let sub = dir.join(sub);
-            fs::create_dir_all(&sub).io(|| format!("create {}", sub.display()))?;
+    /// What processes left that were killed while they downloaded; the lock says that there are no others.
+    fn sweep(&self) {
+        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        for entry in entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(NEW.as_bytes()))
+        {
+            let _ = fs::remove_dir_all(entry.path());
         }
-        let write = |name: &str, text: String| {
-            let path = dir.join(name);
-            fs::write(&path, text).io(|| format!("write {}", path.display()))
-        };
-        write(
-            "sources.list",
-            format!("deb [arch=amd64 signed-by={KEYRING}] {mirror} {} main\n", self.release),
-        )?;
-        write("status", String::new())?;
-        write("apt.conf", private_conf(&dir.display().to_string(), &machine_network()?))
     }
 
     /// What the index says about a package; nothing if it does not know the name.
     fn offered(&self, name: &str) -> Result<Vec<Offer>, EngineError> {
-        let known = run(self.apt("apt-cache").args(["pkgnames", name]))
+        let known = self
+            .apt
+            .run("apt-cache", &["pkgnames", name])
             .map_err(|why| EngineError::fetch(format!("Debian's {name}"), why))?;
         if !known.lines().any(|line| line == name) {
             return Ok(Vec::new());
         }
-        let shown = run(self.apt("apt-cache").args(["show", name]))
+        let shown = self
+            .apt
+            .run("apt-cache", &["show", name])
             .map_err(|why| EngineError::fetch(format!("Debian's {name}"), why))?;
         Ok(offers(&shown))
     }
@@ -185,11 +169,11 @@ impl<'a> Debian<'a> {
     fn download(&self, name: &str, offer: &Offer) -> Result<Package, EngineError> {
         let what = || format!("Debian's {name} {}", offer.version);
         (self.progress)(&format!("downloading {}", what()));
-        let temp = tempfile::Builder::new().prefix(".new-").tempdir_in(&self.dir);
+        let temp = tempfile::Builder::new().prefix(NEW).tempdir_in(&self.dir);
         let temp = temp.io(|| format!("create a directory in {}", self.dir.display()))?;
-        let mut get = self.apt("apt-get");
-        get.current_dir(temp.path()).args(["-q", "download", &format!("{name}={}", offer.version)]);
-        run(&mut get).map_err(|why| EngineError::fetch(what(), why))?;
+        let exactly = format!("{name}={}", offer.version);
+        let downloaded = self.apt.run_in(temp.path(), "apt-get", &["-q", "download", &exactly]);
+        downloaded.map_err(|why| EngineError::fetch(what(), why))?;
         let deb = only_deb(temp.path()).ok_or_else(|| EngineError::fetch(what(), "apt-get left no .deb"))?;
         let bytes = fs::read(&deb).io(|| format!("read {}", deb.display()))?;
         let sha256 = hex::encode(Sha256::digest(&bytes));
@@ -221,63 +205,6 @@ impl<'a> Debian<'a> {
         package.root = home.join("root");
         Ok(package)
     }
-}
-
-/// The settings by which this machine's apt reaches the network, as lines of apt.conf.
-fn machine_network() -> Result<Vec<String>, EngineError> {
-    const TAKEN: [&str; 8] = [
-        "Acquire::http",
-        "Acquire::https",
-        "Acquire::Retries",
-        "Acquire::ForceIPv4",
-        "Acquire::ForceIPv6",
-        "Acquire::Check-Valid-Until",
-        "Acquire::Check-Date",
-        "Acquire::Max-FutureTime",
-    ];
-    let dump = run(Command::new("apt-config").arg("dump").env("LC_ALL", "C"))
-        .map_err(|why| EngineError::fetch("apt's settings", why))?;
-    let taken = |line: &&str| {
-        let key = line.split_once(' ').map_or(*line, |(key, _)| key);
-        TAKEN
-            .iter()
-            .any(|t| key.strip_prefix(t).is_some_and(|rest| rest.is_empty() || rest.starts_with("::")))
-    };
-    Ok(dump.lines().filter(taken).map(str::to_owned).collect())
-}
-
-fn private_conf(dir: &str, network: &[String]) -> String {
-    let mut conf = network.join("\n");
-    conf.push_str(&format!(
-        r#"
-Dir::Etc::main "/dev/null";
-Dir::Etc::parts "{dir}/empty";
-Dir::Etc::sourcelist "{dir}/sources.list";
-Dir::Etc::sourceparts "{dir}/empty";
-Dir::Etc::preferences "/dev/null";
-Dir::Etc::preferencesparts "{dir}/empty";
-Dir::Etc::trusted "/dev/null";
-Dir::Etc::trustedparts "{dir}/empty";
-Dir::State "{dir}";
-Dir::State::lists "{dir}/lists";
-Dir::State::status "{dir}/status";
-Dir::State::extended_states "{dir}/extended_states";
-Dir::Cache "{dir}";
-Dir::Cache::archives "{dir}/archives";
-Dir::Cache::pkgcache "";
-Dir::Cache::srcpkgcache "";
-Dir::Log "{dir}";
-APT::Architecture "amd64";
-APT::Architectures {{ "amd64"; }};
-APT::Sandbox::User "root";
-Acquire::AllowInsecureRepositories "false";
-Acquire::AllowWeakRepositories "false";
-Acquire::AllowDowngradeToInsecureRepositories "false";
-Acquire::Languages "none";
-Acquire::GzipIndexes "true";
-"#
-    ));
-    conf
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -321,24 +248,6 @@ fn is_upstream(version: &str, pin: &str) -> bool {
 fn only_deb(dir: &Path) -> Option<PathBuf> {
     let entries = fs::read_dir(dir).ok()?;
     entries.filter_map(|e| Some(e.ok()?.path())).find(|path| path.extension().is_some_and(|x| x == "deb"))
-}
-
-/// Its standard output; else why not, with the end of what it said.
-fn run(command: &mut Command) -> Result<String, String> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.stdin(std::process::Stdio::null()).output().map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            format!("`{program}` is not on PATH; Debian packages need apt and dpkg: run on Debian, or install both")
-        }
-        _ => format!("`{program}` did not start: {error}"),
-    })?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let mut lines: Vec<_> = said.lines().rev().filter(|line| !line.trim().is_empty()).take(4).collect();
-    lines.reverse();
-    Err(format!("`{program}` ended with {}: {}", output.status, lines.join(" / ")))
 }
 
 #[cfg(test)]
@@ -394,18 +303,5 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         assert!(Debian::new(cache.path(), "../x", &|_| {}).is_err());
         assert!(Debian::new(cache.path(), "", &|_| {}).is_err());
-    }
-
-    #[test]
-    fn the_private_configuration_names_no_place_of_the_machines_apt() {
-        let conf = private_conf("/c", &["Acquire::http::Proxy \"http://p.example\";".to_owned()]);
-        assert!(!conf.contains("/var/") && !conf.contains("/etc/"), "{conf}");
-        assert!(conf.starts_with("Acquire::http::Proxy"));
-    }
-
-    #[test]
-    fn a_missing_program_is_named() {
-        let error = run(&mut Command::new("samebuild-no-such-program")).unwrap_err();
-        assert!(error.contains("`samebuild-no-such-program` is not on PATH"), "{error}");
     }
 }

@@ -79,15 +79,24 @@ impl Engine {
     /// # Errors
     /// `DOCKER_HOST` is not a `unix://` address, or nothing answers there.
     pub fn host() -> Result<Self, EngineError> {
-        let socket = host_socket(std::env::var("DOCKER_HOST").ok().as_deref())?;
-        let runtime = runtime()?;
-        let docker = runtime.block_on(connect(&socket)).map_err(|error| EngineError::Start {
+        Self::host_at(std::env::var("DOCKER_HOST").ok().as_deref())
+    }
+
+    /// The same with the value of `DOCKER_HOST` given.
+    ///
+    /// # Errors
+    /// As [`Engine::host`].
+    pub fn host_at(docker_host: Option<&str>) -> Result<Self, EngineError> {
+        let socket = host_socket(docker_host)?;
+        let cannot = |why: String| EngineError::Start {
             name: "host".into(),
             why: format!(
-                "nothing answers at {}: {error}; start Docker, set DOCKER_HOST, or use an engine of ci/engines.toml",
+                "nothing answers at {}: {why}; start Docker, set DOCKER_HOST, or use an engine of ci/engines.toml",
                 socket.display()
             ),
-        })?;
+        };
+        let runtime = runtime()?;
+        let docker = runtime.block_on(connect_within(&socket, Duration::from_secs(10))).map_err(cannot)?;
         let mut engine = Self { name: "host".into(), docker, runtime, private: None, store: None };
         engine.store = match engine.info()?.driver.as_str() {
             "overlay2" => Some(Store::Overlay2),
@@ -236,6 +245,13 @@ async fn connect(socket: &Path) -> Result<Docker, ApiError> {
     Docker::connect_with_unix(&path, NEVER_S, bollard::API_DEFAULT_VERSION)?.negotiate_version().await
 }
 
+async fn connect_within(socket: &Path, deadline: Duration) -> Result<Docker, String> {
+    match tokio::time::timeout(deadline, connect(socket)).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no answer within {} s", deadline.as_secs())),
+    }
+}
+
 fn wait_until_ready(runtime: &Runtime, private: &Private) -> Result<Docker, String> {
     let started = Instant::now();
     let socket = private.socket();
@@ -244,11 +260,9 @@ fn wait_until_ready(runtime: &Runtime, private: &Private) -> Result<Docker, Stri
             return Err(how);
         }
         // A refused or missing socket is an answer at once; a hanging one must not take the whole deadline.
-        let attempt = async { tokio::time::timeout(Duration::from_secs(5), connect(&socket)).await };
-        let error = match runtime.block_on(attempt) {
-            Ok(Ok(docker)) => return Ok(docker),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "no answer within 5 s".to_owned(),
+        let error = match runtime.block_on(connect_within(&socket, Duration::from_secs(5))) {
+            Ok(docker) => return Ok(docker),
+            Err(error) => error,
         };
         if started.elapsed() > READY_DEADLINE {
             return Err(format!("no answer within {} s: {error}", READY_DEADLINE.as_secs()));

@@ -1,7 +1,7 @@
 //! Images in and out of an engine.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use bollard::query_parameters::{
@@ -26,6 +26,11 @@ impl Engine {
     pub fn load_base(&self, name: &str, docker_archive: &Path) -> Result<String, EngineError> {
         let what = format!("load {} as {name}", docker_archive.display());
         self.only_our_name(&what, name)?;
+        if !self.is_private() {
+            // Loading would move whatever names the archive has.
+            let names = names_in(docker_archive).io(|| format!("{what}: read its manifest.json"))?;
+            names.iter().try_for_each(|name| self.only_our_name(&what, name))?;
+        }
         let options = ImportImageOptionsBuilder::new().quiet(true).build();
         let archive = chunks(&Context::File(docker_archive.to_owned()))?;
         let archive = bollard::body_try_stream(archive.map_ok(Into::into));
@@ -141,9 +146,28 @@ impl Engine {
         if self.is_private() || name.starts_with(OUR_NAMES) {
             return Ok(());
         }
-        let why = format!("only names under `{OUR_NAMES}` are touched there");
+        let why = format!("only names under `{OUR_NAMES}` are touched there, not `{name}`");
         Err(EngineError::NotOurs { what: what.to_owned(), why })
     }
+}
+
+/// The names that a docker-archive gives its images.
+fn names_in(docker_archive: &Path) -> std::io::Result<Vec<String>> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Image {
+        repo_tags: Option<Vec<String>>,
+    }
+    const MANIFEST_BYTES: u64 = 1 << 20;
+    let mut archive = tar::Archive::new(fs::File::open(docker_archive)?);
+    for entry in archive.entries()? {
+        let entry = entry?;
+        if entry.path()?.components().next_back().is_some_and(|last| last.as_os_str() == "manifest.json") {
+            let images: Vec<Image> = serde_json::from_reader(entry.take(MANIFEST_BYTES))?;
+            return Ok(images.into_iter().filter_map(|image| image.repo_tags).flatten().collect());
+        }
+    }
+    Err(std::io::Error::other("it has none; a docker-archive is what `docker save` writes"))
 }
 
 fn hex_digest(id: &str) -> Option<&str> {

@@ -6,6 +6,7 @@
 //!
 //! Every `main` that may start a private engine calls [`child::run_if_asked`] before anything else.
 
+mod apt;
 mod apt_sources;
 mod build;
 mod cache;
@@ -44,6 +45,7 @@ pub fn open(name: &str, policy: &Policy, progress: Progress) -> Result<Engine, E
         return Engine::host();
     }
     let spec = policy.engine(name)?;
+    private::needs_root(name)?; // before anything is downloaded
     let fetched = fetch(spec, &cache_dir()?, progress)?;
     Engine::start(spec, &fetched, progress)
 }

@@ -40,9 +40,7 @@ impl Private {
         progress: Progress,
     ) -> Result<Self, EngineError> {
         let cannot = |why: String| EngineError::Start { name: spec.name.clone(), why };
-        if !nix::unistd::geteuid().is_root() {
-            return Err(cannot("a private engine needs root: run as root, or use `--engine host`".into()));
-        }
+        needs_root(&spec.name)?;
         let dockerd =
             fetched.program("dockerd").ok_or_else(|| cannot("its packages have no `dockerd`".into()))?;
         run_dir::sweep(progress);
@@ -130,6 +128,15 @@ impl Supervised {
             let _ = run_dir::remove(self.dir.path());
         }
     }
+}
+
+/// Namespaces, mounts, control groups and devices: none of it goes without.
+pub(super) fn needs_root(name: &str) -> Result<(), EngineError> {
+    if nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    let why = "a private engine needs root: run as root, or use `--engine host`".to_owned();
+    Err(EngineError::Start { name: name.to_owned(), why })
 }
 
 fn socket(dir: &Path) -> PathBuf {
