@@ -81,7 +81,8 @@ fn temporary(dir: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(dir)
 }
 
-fn publish(file: tempfile::NamedTempFile, path: &Path) -> std::io::Result<()> {
+/// Gives a finished temporary file its place.
+pub(crate) fn publish(file: tempfile::NamedTempFile, path: &Path) -> std::io::Result<()> {
     open_up(file.path(), 0o644)?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())

@@ -2,9 +2,14 @@
 //! Effects on the world (disk, processes, sockets, clock) live in this crate and nowhere below it.
 
 pub mod bases;
+pub mod builders;
 pub mod cases;
+pub mod checkout;
 pub mod cli;
 pub mod conform;
 pub mod engines;
+pub mod faults;
 pub mod files;
 pub mod gate;
+pub mod report;
+pub mod stored;

@@ -109,19 +109,28 @@ pub(crate) struct Which {
 
 #[derive(Debug, Args)]
 pub(crate) struct Race {
-    /// Which race; all are listed if left out.
+    /// Which race. If left out, every race is run with every strategy and held against what is known of it.
     pub(crate) name: Option<String>,
     /// How the tool under test cleans up.
-    #[arg(long)]
-    pub(crate) strategy: Option<String>,
-    /// Where the search starts.
-    #[arg(long)]
-    pub(crate) seed: Option<u64>,
-    /// How many schedules to try.
+    #[arg(long, default_value = "async-by-id")]
+    pub(crate) strategy: String,
+    /// How the engine in memory keeps its images: graph or containerd.
+    #[arg(long, default_value = "graph")]
+    pub(crate) engine: String,
+    /// How many older images there are at the start.
+    #[arg(long, default_value_t = 2)]
+    pub(crate) old: u8,
+    /// Who chooses the next turn: random, pct1, pct2 or pct3.
+    #[arg(long, default_value = "random")]
+    pub(crate) chooser: String,
+    /// Where the search starts; printed with every failure.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How many orders of turns to try, at most.
     #[arg(long, default_value_t = 10_000)]
-    pub(crate) tries: u64,
-    /// Replay the schedule in this file instead of searching.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "strategy"])]
+    pub(crate) schedules: u64,
+    /// Play the schedule in this file again instead of searching.
+    #[arg(long, value_name = "FILE")]
     pub(crate) replay: Option<PathBuf>,
 }
 

@@ -72,13 +72,30 @@ impl Goldens {
         Ok(goldens)
     }
 
+    /// The dialects that a real builder was seen speaking, in any case.
+    ///
+    /// # Errors
+    /// As [`Goldens::of`].
+    pub fn observed_dialects<'a>(
+        &self,
+        cases: impl IntoIterator<Item = &'a CaseId>,
+    ) -> Result<BTreeSet<String>> {
+        let mut dialects = BTreeSet::new();
+        for case in cases {
+            let observed = self.of(case)?.into_iter().filter(|golden| golden.origin == Origin::Observed);
+            dialects.extend(observed.flat_map(|golden| golden.observation.seen_by));
+        }
+        Ok(dialects)
+    }
+
     /// What `dialect` is held against in a case: its observation, else its blessed reference.
     ///
     /// # Errors
     /// As [`Goldens::of`].
     pub fn find(&self, case: &CaseId, dialect: &str) -> Result<Option<Golden>> {
         let mut goldens = self.of(case)?;
-        let found = goldens.iter().position(|golden| golden.observation.seen_by.iter().any(|id| id == dialect));
+        let found =
+            goldens.iter().position(|golden| golden.observation.seen_by.iter().any(|id| id == dialect));
         Ok(found.map(|index| goldens.swap_remove(index)))
     }
 

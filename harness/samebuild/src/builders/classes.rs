@@ -1,0 +1,131 @@
+//! What a failing builder's words mean: one table of patterns, in the order in which they are tried. Text that no row
+//! knows is unclassified, and then only equal words are equal failures.
+
+use samebuild_image::golden::UNCLASSIFIED;
+
+/// A class and the texts that all stand in a message of it.
+struct Row {
+    class: &'static str,
+    all: &'static [&'static str],
+}
+
+/// As the engines of ci/engines.toml say it; classic's words first where they differ from BuildKit's.
+const TABLE: &[Row] = &[
+    Row { class: "unknown-flag", all: &["nknown flag:"] },
+    Row { class: "unknown-instruction", all: &["nknown instruction:"] },
+    Row { class: "bad-onbuild", all: &["Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed"] },
+    Row { class: "bad-onbuild", all: &["isn't allowed as an ONBUILD trigger"] },
+    Row { class: "no-instructions", all: &["file with no instructions"] },
+    Row { class: "empty-dockerfile", all: &["cannot be empty"] },
+    Row { class: "no-stage", all: &["no build stage in current context"] },
+    Row {
+        class: "bad-json",
+        all: &["when using JSON array syntax, arrays must be comprised of strings only"],
+    },
+    Row { class: "missing-equals", all: &["Syntax error - can't find = in"] },
+    Row { class: "missing-argument", all: &["requires at least", "argument"] },
+    Row { class: "bad-arguments", all: &["requires exactly", "argument"] },
+    Row { class: "duplicate-flag", all: &["Duplicate flag specified:"] },
+    Row { class: "duplicate-stage", all: &["stage name already used"] },
+    Row { class: "duplicate-stage", all: &["duplicate name"] },
+    Row { class: "unsupported-flag", all: &["option requires BuildKit"] },
+    Row { class: "required-variable", all: &["parameter not set"] },
+    Row { class: "bad-substitution", all: &["failed to process", "in substitution"] },
+    Row { class: "bad-substitution", all: &["failed to process", "in modifier"] },
+    Row { class: "bad-port", all: &["Invalid containerPort:"] },
+    Row { class: "bad-signal", all: &["nvalid signal:"] },
+    Row { class: "bad-stage-index", all: &["invalid from flag value", "index out of bounds"] },
+    Row { class: "bad-stage-index", all: &["invalid stage index"] },
+    Row { class: "unknown-target", all: &["failed to reach build target"] },
+    Row { class: "unknown-target", all: &["target stage", "could not be found"] },
+    Row { class: "unknown-user", all: &["unable to find user"] },
+    Row { class: "unknown-owner", all: &["unable to convert uid/gid chown string"] },
+    Row { class: "unknown-owner", all: &["invalid user index"] },
+    Row { class: "copy-no-match", all: &["no source files were specified"] },
+    Row { class: "copy-not-found", all: &["file not found in build context"] },
+    Row { class: "copy-not-found", all: &["COPY failed: stat ", "no such file or directory"] },
+    Row { class: "copy-not-found", all: &["failed to calculate checksum of ref", "not found"] },
+    Row { class: "copy-not-found", all: &["failed to compute cache key", "not found"] },
+    Row { class: "copy-not-found", all: &["failed to walk", "no such file or directory"] },
+    Row { class: "copy-outside-context", all: &["Forbidden path outside the build context"] },
+    Row { class: "copy-not-a-directory", all: &["failed to copy directory", "not a directory"] },
+    Row { class: "copy-not-a-directory", all: &["cannot copy to non-directory"] },
+    Row { class: "copy-file-over-directory", all: &["cannot replace to directory", "with file"] },
+    Row { class: "copy-file-over-directory", all: &["cannot overwrite directory", "with non-directory"] },
+    Row { class: "copy-several-to-file", all: &["destination must be a directory and end with a /"] },
+    Row { class: "image-not-found", all: &["pull access denied"] },
+    Row { class: "image-not-found", all: &["failed to resolve source metadata"] },
+    Row { class: "image-not-found", all: &["manifest unknown"] },
+    Row { class: "exec-not-found", all: &["executable file not found"] },
+    Row { class: "exec-not-found", all: &["starting container process caused", "no such file or directory"] },
+    Row { class: "workdir-not-a-directory", all: &["Cannot mkdir:", "is not a directory"] },
+    Row { class: "run-exit", all: &["returned a non-zero code:"] },
+    Row { class: "run-exit", all: &["executor failed running", "exit code:"] },
+    Row { class: "run-exit", all: &["did not complete successfully: exit code:"] },
+];
+
+/// The class of a message, or [`UNCLASSIFIED`].
+pub fn class_of(message: &str) -> &'static str {
+    let row = TABLE.iter().find(|row| row.all.iter().all(|text| message.contains(text)));
+    row.map_or(UNCLASSIFIED, |row| row.class)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_real_engines_said_is_understood() {
+        // As Docker Engine 20.10.24 (classic) and 26.1.5 (BuildKit) print it.
+        for (message, class) in [
+            ("dockerfile parse error line 2: Unknown flag: exclude", "unknown-flag"),
+            ("failed to solve: dockerfile parse error on line 2: unknown flag: nope", "unknown-flag"),
+            ("dockerfile parse error line 4: unknown instruction: X", "unknown-instruction"),
+            ("COPY failed: no source files were specified", "copy-no-match"),
+            (
+                "COPY failed: file not found in build context or excluded by .dockerignore: stat nope: file does not exist",
+                "copy-not-found",
+            ),
+            (
+                "failed to solve: failed to compute cache key: failed to calculate checksum of ref a::b: \"/nope\": not found",
+                "copy-not-found",
+            ),
+            (
+                "failed to copy files: failed to copy directory: mkdir /x/merged/real/basefile: not a directory",
+                "copy-not-a-directory",
+            ),
+            ("failed to solve: cannot copy to non-directory: /x/real/basefile", "copy-not-a-directory"),
+            ("failed to solve: cannot replace to directory /x/real with file", "copy-file-over-directory"),
+            ("invalid from flag value 5: index out of bounds", "bad-stage-index"),
+            ("failed to solve: invalid stage index 5", "bad-stage-index"),
+            ("failed to process \"${U-d}\": missing ':' in substitution", "bad-substitution"),
+            ("The command '/bin/sh -c exit 7' returned a non-zero code: 7", "run-exit"),
+            ("process \"/bin/sh -c exit 7\" did not complete successfully: exit code: 7", "run-exit"),
+            ("executor failed running [/bin/sh -c exit 7]: exit code: 7", "run-exit"),
+            (
+                "process \"/bin/sh -c id\" did not complete successfully: unable to find user nosuch: no matching entries in passwd file",
+                "unknown-user",
+            ),
+            (
+                "unable to convert uid/gid chown string to host mapping: can't find uid for user nosuch: no such user: nosuch",
+                "unknown-owner",
+            ),
+            ("the --mount option requires BuildKit. Refer to …", "unsupported-flag"),
+            ("something nobody has seen", UNCLASSIFIED),
+        ] {
+            assert_eq!(class_of(message), class, "{message}");
+        }
+    }
+
+    #[test]
+    fn no_row_is_hidden_by_an_earlier_one_of_another_class() {
+        for (index, row) in TABLE.iter().enumerate() {
+            let message = row.all.join(" … ");
+            let first = TABLE.iter().position(|row| row.all.iter().all(|text| message.contains(text)));
+            assert!(
+                first.is_some_and(|first| first == index || TABLE[first].class == row.class),
+                "{message}"
+            );
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The two builders of a Docker engine, live. The engine is `engines`' affair; here a case becomes a request, and what
+//! comes back a record.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use samebuild_builder::dialect;
+use samebuild_image::golden::{self, Observation, Outcome, mask_message};
+use samebuild_image::{Image, Tree};
+
+use super::locate::{locate, sent_context};
+use super::{Answer, Builder, Ended, Means, Order, class_of, now, platform};
+use crate::cases::{self, context_tar};
+use crate::engines::{self, BuildOutcome, BuildRequest, Context, Engine, EngineError};
+
+/// No build of a case takes this long, unless it hangs.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+struct Docker<'a> {
+    engine: &'a Engine,
+    builder: engines::Builder,
+    /// The product in words, for goldens.
+    words: String,
+    work: &'a std::path::Path,
+    /// Bases that are loaded already, by name.
+    loaded: Mutex<Vec<String>>,
+}
+
+/// Opens the builder on the engine there is.
+pub(super) fn open<'a>(
+    means: &'a Means<'a>,
+    builder: engines::Builder,
+) -> Result<Box<dyn Builder + 'a>, String> {
+    let Some(engine) = means.engine else {
+        return Err(format!("{} needs an engine: --engine NAME, a row of ci/engines.toml", builder.name()));
+    };
+    let info = engine.info().map_err(|error| error.to_string())?;
+    // The Debian revision is not what made the image.
+    let version = info.version.split(['+', '~', '-']).next().unwrap_or(&info.version).to_owned();
+    let product = match builder {
+        engines::Builder::Classic => "classic builder",
+        engines::Builder::BuildKit => "BuildKit",
+    };
+    let words = format!("Docker Engine {version}, {product}, {}", info.driver);
+    Ok(Box::new(Docker { engine, builder, words, work: &means.work, loaded: Mutex::default() }))
+}
+
+impl Builder for Docker<'_> {
+    fn build(&self, order: &Order<'_>) -> Answer {
+        let context = match sent_context(order.case, order.dialect, self.builder) {
+            Ok(context) => context,
+            Err(why) => return Answer::Unmet(why),
+        };
+        match self.try_build(order, &context) {
+            Ok(ended) => Answer::Ended(Box::new(ended)),
+            Err(why) => Answer::Broken(why),
+        }
+    }
+}
+
+impl Docker<'_> {
+    fn try_build(&self, order: &Order<'_>, context: &Tree) -> Result<Ended, String> {
+        let say = |error: EngineError| error.to_string();
+        self.load(order)?;
+        let request = self.request(order, context)?;
+        let (started, _) = now();
+        let outcome = self.engine.build(&request).map_err(say)?;
+        let built_between = (started - 1, now().0 + 1);
+        match outcome {
+            BuildOutcome::Built { image_id, log } => {
+                let record = self.fetch(order, &request.tag, &image_id, built_between)?;
+                self.engine.remove(&request.tag).map_err(say)?;
+                Ok(self.ended(order, Outcome::Built(record), log))
+            }
+            BuildOutcome::Failed { message, line, step, log } => {
+                let failure = self.failure(order, &message, line, step.as_ref());
+                Ok(self.ended(order, Outcome::Failed(failure), log))
+            }
+        }
+    }
+
+    /// Loads the base once, whoever asks first.
+    fn load(&self, order: &Order<'_>) -> Result<(), String> {
+        let base = &order.base.base;
+        let mut loaded = self.loaded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !loaded.contains(&base.reference) {
+            self.engine.load_base(&base.reference, &base.archive).map_err(|error| error.to_string())?;
+            loaded.push(base.reference.clone());
+        }
+        Ok(())
+    }
+
+    fn request(&self, order: &Order<'_>, context: &Tree) -> Result<BuildRequest, String> {
+        let case = order.case;
+        let tar =
+            context_tar(context).map_err(|error| format!("pack the context of {}: {error}", case.id))?;
+        let name: String = case.id.as_str().replace('/', "-").to_ascii_lowercase();
+        Ok(BuildRequest {
+            context: Context::Bytes(tar),
+            dockerfile: "Dockerfile".to_owned(),
+            build_args: case.build.args.clone(),
+            target: case.build.target.clone(),
+            builder: self.builder,
+            network: match case.build.network {
+                cases::Network::None => engines::Network::None,
+                cases::Network::Host => engines::Network::Host,
+            },
+            no_cache: true,
+            tag: format!("samebuild.test/{name}:{}", self.builder.name()),
+            labels: Default::default(),
+            platform: case.build.platform.clone(),
+            deadline: DEADLINE,
+        })
+    }
+
+    /// The record of the image called `tag`, through a file that goes when it is read.
+    fn fetch(
+        &self,
+        order: &Order<'_>,
+        tag: &str,
+        image_id: &str,
+        now: (i64, i64),
+    ) -> Result<golden::Record, String> {
+        let dir = tempfile::Builder::new().prefix("export-").tempdir_in(self.work);
+        let dir =
+            dir.map_err(|error| format!("make room for an image in {}: {error}", self.work.display()))?;
+        let file = dir.path().join("image.tar");
+        let image = match self.engine.export(tag, &file) {
+            Ok(()) => crate::stored::read_image(&file).map_err(|error| format!("{error:#}"))?.image,
+            // An image of nothing but metadata cannot be saved; its configuration can be read.
+            Err(EngineError::EmptyExport { .. }) => {
+                let bytes = self.engine.inspect_config(image_id).map_err(|error| error.to_string())?;
+                let config = serde_json::from_slice(&bytes)
+                    .map_err(|error| format!("read the configuration of {tag}: {error}"))?;
+                Image { config, ..Image::default() }
+            }
+            Err(error) => return Err(error.to_string()),
+        };
+        order.base.record(order.case, &image, Some(now)).map_err(|error| error.to_string())
+    }
+
+    fn failure(
+        &self,
+        order: &Order<'_>,
+        message: &str,
+        line: Option<u32>,
+        step: Option<&engines::FailedStep>,
+    ) -> golden::Failure {
+        let counts_all = self.builder == engines::Builder::Classic;
+        let syntax = dialect::find(order.dialect).ok().map(|dialect| &dialect.syntax);
+        let place = step
+            .zip(syntax)
+            .and_then(|(step, syntax)| locate(&order.case.dockerfile, syntax, counts_all, step));
+        let class = class_of(message);
+        // Classic refuses a stage's name before it announces the step that gives it.
+        let place = place.filter(|_| class != "duplicate-stage");
+        golden::Failure {
+            step: place.map(|(step, _)| step),
+            line: line.or(place.map(|(_, line)| line)),
+            class: class.to_owned(),
+            message: mask_message(message, &[]),
+        }
+    }
+
+    fn ended(&self, order: &Order<'_>, outcome: Outcome, log: Vec<String>) -> Ended {
+        let observation = Observation {
+            seen_by: vec![order.dialect.to_owned()],
+            builder: self.words.clone(),
+            platform: platform(),
+            outcome,
+        };
+        Ended { observation, steps: Vec::new(), log }
+    }
+}

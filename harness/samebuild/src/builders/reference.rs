@@ -1,0 +1,112 @@
+//! Our builder, speaking a dialect. It takes its base image from memory and reaches no network but where the case says so.
+
+use std::path::PathBuf;
+
+use samebuild_builder::{BuildError, Built, Images, NotFound, Request, dialect};
+use samebuild_image::Image;
+use samebuild_image::golden::{self, Observation, Outcome};
+
+use super::{Answer, Builder, Ended, Ground, Means, Order, Step, now, platform};
+use crate::cases;
+
+pub(super) struct Reference {
+    work: PathBuf,
+    unpacked: PathBuf,
+}
+
+impl Reference {
+    pub(super) fn new(means: &Means<'_>) -> Self {
+        Self { work: means.work.clone(), unpacked: means.unpacked.clone() }
+    }
+}
+
+impl Builder for Reference {
+    fn build(&self, order: &Order<'_>) -> Answer {
+        let dialect = match dialect::find(order.dialect) {
+            Ok(dialect) => dialect,
+            Err(error) => return Answer::Unmet(error.to_string()),
+        };
+        let context = order.case.context_tree();
+        let images = OneBase(order.base);
+        let build = &order.case.build;
+        let request = Request {
+            dockerfile: &order.case.dockerfile,
+            dockerfile_name: "Dockerfile",
+            context: &context,
+            dialect,
+            build_args: build.args.clone(),
+            target: build.target.clone(),
+            secrets: build
+                .secrets
+                .iter()
+                .map(|secret| (secret.id.clone(), secret.text.clone().into_bytes()))
+                .collect(),
+            images: &images,
+            work: &self.work,
+            unpacked: &self.unpacked,
+            network: match build.network {
+                cases::Network::None => samebuild_builder::Network::None,
+                cases::Network::Host => samebuild_builder::Network::Host,
+            },
+            now: now(),
+            child: PathBuf::from("/proc/self/exe"),
+            snapshotter: order.snapshotter,
+            lens: order.lens,
+            progress: &|_| {},
+        };
+        match samebuild_builder::build(&request) {
+            Ok(built) => match observed(order, &built) {
+                Ok(ended) => Answer::Ended(Box::new(ended)),
+                Err(error) => Answer::Broken(error.to_string()),
+            },
+            Err(BuildError::Failed(failure)) => Answer::Ended(Box::new(failed(order, *failure))),
+            Err(BuildError::Unmet(need)) => Answer::Unmet(need),
+            Err(broken @ BuildError::Broken { .. }) => Answer::Broken(broken.to_string()),
+        }
+    }
+}
+
+/// The only image there is.
+struct OneBase<'a>(&'a Ground);
+
+impl Images for OneBase<'_> {
+    fn find(&self, name: &str) -> Result<Image, NotFound> {
+        if name == self.0.base.reference {
+            return Ok(self.0.base.image.clone());
+        }
+        let tried = vec![format!("the case's base is {}", self.0.base.reference)];
+        Err(NotFound { name: name.to_owned(), tried })
+    }
+}
+
+fn observed(order: &Order<'_>, built: &Built) -> std::io::Result<Ended> {
+    let record = order.base.record(order.case, &built.image, built.epochs.now)?;
+    // Layers are counted within their stage; those of other stages are not in the image, or its parents' and as good as.
+    let stage = built.steps.last().map(|step| step.stage);
+    let layer = |step: &samebuild_builder::Step| {
+        let index = step.layer.filter(|_| Some(step.stage) == stage)?;
+        (index + 1).checked_sub(built.base_layers).filter(|number| *number > 0)
+    };
+    let steps = built.steps.iter().map(|step| Step { line: step.line, layer: layer(step) }).collect();
+    Ok(Ended { observation: observation(order, Outcome::Built(record)), steps, log: built.log.clone() })
+}
+
+fn failed(order: &Order<'_>, failure: samebuild_builder::Failure) -> Ended {
+    let number = |n: Option<usize>| n.and_then(|n| u32::try_from(n).ok());
+    let told = golden::Failure {
+        step: number(failure.step),
+        line: number(failure.line),
+        class: failure.class.to_owned(),
+        message: failure.builder_message.unwrap_or(failure.message),
+    };
+    Ended { observation: observation(order, Outcome::Failed(told)), steps: Vec::new(), log: failure.log }
+}
+
+fn observation(order: &Order<'_>, outcome: Outcome) -> Observation {
+    Observation {
+        seen_by: vec![order.dialect.to_owned()],
+        builder: "the reference builder".to_owned(),
+        platform: platform(),
+        outcome,
+    }
+}

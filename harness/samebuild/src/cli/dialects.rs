@@ -1,0 +1,14 @@
+//! `samebuild dialects`: whom the reference builder can stand in for.
+
+use anyhow::Result;
+use samebuild_builder::dialect::DIALECTS;
+
+use crate::conform::Exit;
+
+pub(crate) fn run() -> Result<Exit> {
+    let width = DIALECTS.iter().map(|dialect| dialect.id.len()).max().unwrap_or(0);
+    for dialect in DIALECTS {
+        println!("{:<width$}  {}", dialect.id, dialect.about);
+    }
+    Ok(Exit::Same)
+}

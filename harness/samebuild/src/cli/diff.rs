@@ -1,0 +1,51 @@
+//! `samebuild diff A B`: what two stored images differ in, a row a difference.
+
+use anyhow::Result;
+use comfy_table::{ContentArrangement, Table, presets};
+use samebuild_compare::{Difference, Options, compare};
+use serde_json::json;
+
+use super::verbs::{Diff, Format};
+use crate::conform::Exit;
+use crate::stored::read_image;
+
+pub(crate) fn run(args: &Diff) -> Result<Exit> {
+    let (left, right) = (read_image(&args.left)?, read_image(&args.right)?);
+    for (path, loaded) in [(&args.left, &left), (&args.right, &right)] {
+        for warning in &loaded.warnings {
+            eprintln!("warning: {}: {warning}", path.display());
+        }
+    }
+    let differences = compare(&left.image, &right.image, &Options::strict())?;
+    match args.format {
+        Format::Json => println!("{}", serde_json::to_string_pretty(&data(&differences))?),
+        Format::Text if differences.is_empty() => println!("same"),
+        Format::Text => println!("{}", table(&differences)),
+    }
+    Ok(if differences.is_empty() { Exit::Same } else { Exit::Different })
+}
+
+fn table(differences: &[Difference]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(["where", "rule", "left", "right"]);
+    for difference in differences {
+        table.add_row([&difference.at.to_string(), difference.rule, &difference.left, &difference.right]);
+    }
+    table
+}
+
+fn data(differences: &[Difference]) -> serde_json::Value {
+    let rows: Vec<_> = differences
+        .iter()
+        .map(|difference| {
+            json!({
+                "rule": difference.rule,
+                "at": difference.at.to_string(),
+                "left": difference.left,
+                "right": difference.right,
+            })
+        })
+        .collect();
+    json!({ "schema": 1, "differences": rows })
+}

@@ -1,0 +1,90 @@
+//! `gate`: runs what CI asks for and prints why it is shut, if it is.
+
+use anyhow::{Context as _, Result};
+
+use super::conform::{go, spoken};
+use super::terminal::Usage;
+use super::verbs::{Format, Gate, Profile};
+use crate::builders::{self, Answer, Ended, Order};
+use crate::cases::{Case, DIALECTS};
+use crate::checkout::Checkout;
+use crate::conform::goldens::Goldens;
+use crate::conform::{Exit, Party, Verdict, Workshop, check, orphans};
+use crate::gate::{Canary, Evidence, complaints};
+
+pub(crate) fn run(args: &Gate) -> Result<Exit> {
+    let profile = profile(args)?;
+    let checkout = Checkout::find()?;
+    let policy = checkout.gate()?;
+    let minimums =
+        policy.profiles.get(name(profile)).with_context(|| format!("find [profile.{}]", name(profile)))?;
+    let (cases, goldens) = (checkout.cases()?, checkout.goldens());
+    let canary = canary(&policy.canary, &cases, &goldens)?;
+    let all: Vec<&Case> = cases.iter().collect();
+    let dialects = spoken(&[], Some(&goldens), &cases)?;
+    let results = go(&all, &dialects, Some(&goldens), args.engine.as_deref(), Format::Text)?;
+    let orphans = orphans(&goldens, &cases, DIALECTS)?;
+    let report = std::fs::read_to_string(checkout.report()).unwrap_or_default();
+    let report_is_current = report == crate::report::render(&checkout)?;
+    let evidence = Evidence { results: &results, orphans: &orphans, canary, report_is_current };
+    let complaints = complaints(minimums, &policy.canary, &evidence);
+    for complaint in &complaints {
+        eprintln!("gate: {complaint}");
+    }
+    let verdicts = results.iter().flat_map(|result| &result.checks).map(|check| check.verdict);
+    let exit = Exit::of(verdicts);
+    if complaints.is_empty() {
+        let green =
+            results.iter().flat_map(|r| &r.checks).filter(|c| c.verdict.is_exercised_and_green()).count();
+        println!(
+            "gate {}: open; {green} checks exercised, {} demanded, the canary died",
+            name(profile),
+            minimums.conform
+        );
+        return Ok(exit);
+    }
+    println!("gate {}: shut, {} complaints", name(profile), complaints.len());
+    Ok(if exit == Exit::Same { Exit::Different } else { exit })
+}
+
+/// Builds the planted case wrongly on purpose.
+fn canary(canary: &Canary, cases: &[Case], goldens: &Goldens) -> Result<Verdict> {
+    let case = cases.iter().find(|case| case.id.as_str() == canary.case);
+    let case =
+        case.with_context(|| format!("find the canary's case {}; ci/gate.toml names it", canary.case))?;
+    let golden = goldens.find(&case.id, &canary.against)?;
+    let golden =
+        golden.with_context(|| format!("find what {} did with the canary {}", canary.against, case.id))?;
+    let workshop = Workshop::open(&[case], None, &|_| {})?;
+    let means = workshop.means(None);
+    let reference = builders::open("reference", &means).map_err(anyhow::Error::msg)?;
+    let ground = workshop.grounds.get(&case.base).context("find the canary's base")?;
+    let built = reference.build(&Order::new(case, &canary.dialect, ground));
+    let recorded = Answer::Ended(Box::new(Ended::of(golden.observation)));
+    let parties = [
+        &Party { name: "the canary", answer: &built },
+        &Party { name: "the other dialect's golden", answer: &recorded },
+    ];
+    Ok(check(case, &canary.dialect, "the canary", ground, parties, false).verdict)
+}
+
+fn profile(args: &Gate) -> Result<Profile> {
+    match (args.profile, &args.engine) {
+        (None, Some(_)) | (Some(Profile::Live), Some(_)) => Ok(Profile::Live),
+        (Some(Profile::Live), None) => Err(Usage("run profile live: name an --engine".to_owned()).into()),
+        (Some(_), Some(_)) => {
+            Err(Usage("run an offline profile with an engine: leave one out".to_owned()).into())
+        }
+        (Some(profile), None) => Ok(profile),
+        (None, None) if nix::unistd::geteuid().is_root() => Ok(Profile::Root),
+        (None, None) => Ok(Profile::Rootless),
+    }
+}
+
+fn name(profile: Profile) -> &'static str {
+    match profile {
+        Profile::Root => "root",
+        Profile::Rootless => "rootless",
+        Profile::Live => "live",
+    }
+}

@@ -1,0 +1,44 @@
+//! The command line: from words to calls, from results to text and an exit code. What a verb does is in a file of its own;
+//! what it calls knows nothing of terminals.
+
+mod bless;
+mod build;
+mod conform;
+mod dialects;
+mod diff;
+mod gate;
+mod list;
+mod observe;
+mod race;
+mod report;
+mod terminal;
+mod verbs;
+
+use clap::Parser as _;
+
+use crate::conform::Exit;
+use verbs::{Cli, Verb};
+
+/// Parses the command line and does what it says.
+pub fn main() -> std::process::ExitCode {
+    let cli = Cli::parse();
+    match run(&cli.verb) {
+        Ok(exit) => exit.code(),
+        Err(error) => terminal::complain(&error).code(),
+    }
+}
+
+fn run(verb: &Verb) -> anyhow::Result<Exit> {
+    match verb {
+        Verb::List(args) => list::run(args),
+        Verb::Build(args) => build::run(args),
+        Verb::Diff(args) => diff::run(args),
+        Verb::Conform(args) => conform::run(args),
+        Verb::Dialects => dialects::run(),
+        Verb::Race(args) => race::run(args),
+        Verb::Observe(args) => observe::run(args),
+        Verb::Bless(args) => bless::run(args),
+        Verb::Report(args) => report::run(args),
+        Verb::Gate(args) => gate::run(args),
+    }
+}

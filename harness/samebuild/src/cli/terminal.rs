@@ -1,0 +1,83 @@
+//! What a person sees while something runs and when it fails: a progress bar on a terminal, plain lines elsewhere, one
+//! paragraph an error.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use owo_colors::OwoColorize as _;
+
+use crate::cases::CaseError;
+use crate::conform::{Exit, Verdict};
+
+/// An input or command line that makes no sense, as opposed to something that could not be found out.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// Prints the error as one paragraph; usage errors have an exit code of their own.
+pub(crate) fn complain(error: &anyhow::Error) -> Exit {
+    if let Some(case) = error.downcast_ref::<CaseError>() {
+        eprint!("{}", case.render());
+        return Exit::Usage;
+    }
+    anstream::eprintln!("{} failed to {error:#}", "error:".red().bold());
+    let is_usage = error
+        .chain()
+        .any(|cause| cause.is::<Usage>() || cause.is::<samebuild_builder::dialect::UnknownDialect>());
+    if is_usage { Exit::Usage } else { Exit::Broken }
+}
+
+/// Colours a word by what its verdict means; the terminal's stream drops colours where none are shown.
+pub(crate) fn paint(verdict: Verdict, word: &str) -> String {
+    match verdict {
+        Verdict::Same => word.green().to_string(),
+        Verdict::Known | Verdict::Skipped => word.yellow().to_string(),
+        Verdict::Stale | Verdict::Different | Verdict::Failed => word.red().to_string(),
+        Verdict::Broken => word.red().bold().to_string(),
+    }
+}
+
+/// A bar on a terminal, nothing elsewhere.
+pub(crate) struct Bar(ProgressBar);
+
+impl Bar {
+    pub(crate) fn new(total: usize, what: &str) -> Self {
+        if !std::io::stderr().is_terminal() {
+            return Self(ProgressBar::hidden());
+        }
+        let bar = ProgressBar::new(total as u64);
+        let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {elapsed}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_message(what.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self(bar)
+    }
+
+    pub(crate) fn at(&self, done: usize) {
+        self.0.set_position(done as u64);
+    }
+
+    /// A line above the bar.
+    pub(crate) fn line(&self, line: &str) {
+        self.0.suspend(|| anstream::println!("{line}"));
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// Tells of long preparations: fetching, starting an engine.
+pub(crate) fn say(line: &str) {
+    eprintln!("{line}");
+}

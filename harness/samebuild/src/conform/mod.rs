@@ -1,0 +1,15 @@
+//! Is it the same? The matrix case × dialect, each held against what a real builder did: building, comparing, judging.
+//! Who builds is `builders`', what two images differ in `samebuild-compare`'s, what is demanded of a whole run `gate`'s.
+
+mod check;
+pub mod goldens;
+pub mod judge;
+pub mod show;
+mod suite;
+mod verdict;
+mod workshop;
+
+pub use check::{Check, Found, Party, check, differences};
+pub use suite::{CaseResult, Suite, origin, orphans};
+pub use verdict::{Exit, Verdict};
+pub use workshop::{Workshop, dialects, scratch};

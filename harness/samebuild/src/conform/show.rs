@@ -1,0 +1,192 @@
+//! A run as text and as JSON: a line a case, the differences of what is red with the Dockerfile's line underlined, the
+//! command that does it again, a table at the end. Where it is printed, and in which colours, is the command line's affair.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde_json::{Value, json};
+
+use super::check::{Check, Found};
+use super::suite::CaseResult;
+use super::verdict::Verdict;
+
+/// More differences of one check than this are counted, not shown.
+const SHOWN: usize = 40;
+
+/// One line: the case, and what each check came to. `paint` colours a word by its verdict.
+pub fn line(result: &CaseResult, width: usize, paint: &dyn Fn(Verdict, &str) -> String) -> String {
+    let mut line = format!("{:<width$}", result.case);
+    for check in &result.checks {
+        let word = paint(check.verdict, check.verdict.word());
+        let _ = match check.against.as_str() {
+            "golden" => write!(line, "  {} {word}", check.dialect),
+            against => write!(line, "  {} ({against}) {word}", check.dialect),
+        };
+    }
+    line
+}
+
+/// What is red, or was skipped, in full: why, the differences, the instruction, and how to see it again. Empty where all is
+/// green and nothing was left out.
+pub fn detail(check: &Check, dockerfile: &str) -> String {
+    if matches!(check.verdict, Verdict::Same | Verdict::Known) {
+        return String::new();
+    }
+    let mut text = format!("{} {} {}", check.verdict, check.case, check.dialect);
+    if check.against != "golden" {
+        let _ = write!(text, " ({})", check.against);
+    }
+    let _ = writeln!(text, ": {}", check.why);
+    if check.verdict == Verdict::Skipped {
+        return text;
+    }
+    let mut line = None;
+    for found in check.differences.iter().take(SHOWN) {
+        if found.line.is_some() && found.line != line {
+            line = found.line;
+            text.push_str(&underlined(dockerfile, line.unwrap_or_default()));
+        }
+        let _ = write!(text, "    {}", found.difference);
+        let _ = match &found.known {
+            Some(why) => writeln!(text, "   (known: {why})"),
+            None => writeln!(text),
+        };
+    }
+    if check.differences.len() > SHOWN {
+        let _ = writeln!(text, "    … and {} more", check.differences.len() - SHOWN);
+    }
+    let _ = writeln!(text, "  again: {}", replay(check));
+    text
+}
+
+/// The command that makes this check again.
+pub fn replay(check: &Check) -> String {
+    let engine = check.against.strip_prefix("live ").and_then(|rest| rest.split(',').next());
+    let engine = engine.map_or(String::new(), |engine| format!(" --engine {engine}"));
+    format!("cargo xtask conformance --filter {} --dialect {}{engine}", check.case, check.dialect)
+}
+
+/// Verdicts by dialect and counterpart, as a table.
+pub fn table(results: &[CaseResult]) -> String {
+    let mut rows: BTreeMap<(&str, &str), BTreeMap<Verdict, usize>> = BTreeMap::new();
+    for check in results.iter().flat_map(|result| &result.checks) {
+        *rows.entry((&check.dialect, &check.against)).or_default().entry(check.verdict).or_default() += 1;
+    }
+    let columns: Vec<(Verdict, &str)> = Verdict::ALL
+        .into_iter()
+        .filter(|(verdict, _)| {
+            *verdict == Verdict::Same || rows.values().any(|row| row.contains_key(verdict))
+        })
+        .collect();
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    let words = columns.iter().map(|(_, word)| (*word).to_owned());
+    table.set_header(["dialect".to_owned(), "held against".to_owned()].into_iter().chain(words));
+    for ((dialect, against), counts) in &rows {
+        let counts = columns.iter().map(|(verdict, _)| counts.get(verdict).copied().unwrap_or(0).to_string());
+        table.add_row([(*dialect).to_owned(), (*against).to_owned()].into_iter().chain(counts));
+    }
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.to_string()
+}
+
+/// The run as data; the schema is this function.
+pub fn json(results: &[CaseResult]) -> Value {
+    let difference = |found: &Found| {
+        json!({
+            "rule": found.difference.rule,
+            "at": found.difference.at.to_string(),
+            "left": found.difference.left,
+            "right": found.difference.right,
+            "known": found.known,
+            "line": found.line,
+        })
+    };
+    let check = |check: &Check| {
+        json!({
+            "case": check.case,
+            "dialect": check.dialect,
+            "against": check.against,
+            "verdict": check.verdict.word(),
+            "why": check.why,
+            "differences": check.differences.iter().map(difference).collect::<Vec<_>>(),
+            "again": replay(check),
+        })
+    };
+    let checks: Vec<Value> = results.iter().flat_map(|result| &result.checks).map(check).collect();
+    json!({ "schema": 1, "checks": checks })
+}
+
+/// The instruction that begins in this line, all its lines, underlined.
+fn underlined(dockerfile: &str, line: usize) -> String {
+    let lines: Vec<&str> = dockerfile.lines().collect();
+    let Some(first) = line.checked_sub(1).filter(|first| *first < lines.len()) else { return String::new() };
+    let mut last = first;
+    while last + 1 < lines.len() && lines[last].trim_end().ends_with('\\') {
+        last += 1;
+    }
+    let mut text = String::new();
+    for (number, content) in lines.iter().enumerate().take(last + 1).skip(first) {
+        let width = content.trim_end().chars().count().max(1);
+        let _ = writeln!(text, "  Dockerfile:{} │ {content}", number + 1);
+        let pad = format!("  Dockerfile:{} ", number + 1).chars().count();
+        let _ = writeln!(text, "{:pad$}│ {}", "", "─".repeat(width));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use samebuild_compare::{Difference, LayerNumber, Where};
+    use samebuild_image::At;
+
+    fn different() -> Check {
+        let difference = Difference {
+            rule: "owner",
+            at: Where::Entry(LayerNumber { left: 1, right: 1 }, At::from("srv/a")),
+            left: "0:0".to_owned(),
+            right: "1000:1000".to_owned(),
+            seen: None,
+        };
+        Check {
+            case: "copy/x".to_owned(),
+            dialect: "classic@20.10".to_owned(),
+            against: "live docker-20.10, its golden".to_owned(),
+            verdict: Verdict::Different,
+            why: "1 difference between a and b".to_owned(),
+            differences: vec![Found { difference, known: None, line: Some(2) }],
+        }
+    }
+
+    #[test]
+    fn a_difference_is_shown_under_its_instruction_with_the_command_that_shows_it_again() {
+        let text = detail(&different(), "FROM base\nCOPY a \\\n  /srv/\nRUN x\n");
+        let expected = "\
+different copy/x classic@20.10 (live docker-20.10, its golden): 1 difference between a and b
+  Dockerfile:2 │ COPY a \\
+               │ ────────
+  Dockerfile:3 │   /srv/
+               │ ───────
+    layer 1 · /srv/a · owner: 0:0 → 1000:1000
+  again: cargo xtask conformance --filter copy/x --dialect classic@20.10 --engine docker-20.10
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn the_table_counts_every_check_once() {
+        let result = CaseResult {
+            case: "copy/x".to_owned(),
+            checks: vec![different(), Check { verdict: Verdict::Same, ..different() }],
+            elapsed: std::time::Duration::ZERO,
+        };
+        let table = table(&[result]);
+        let row: Vec<&str> =
+            table.lines().find(|line| line.contains("classic")).unwrap().split_whitespace().collect();
+        assert_eq!(row, ["classic@20.10", "live", "docker-20.10,", "its", "golden", "1", "1"], "{table}");
+    }
+}

@@ -1,0 +1,282 @@
+//! The matrix: every case in every dialect, built and checked on all cores, told of in the order of the cases whatever
+//! finishes first. A builder that panics, hangs or cannot be read breaks its own check and no other.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use samebuild_builder::snapshot::walk;
+
+use super::check::{Check, Party, check, differences, hangs, unmade};
+use super::goldens::{Goldens, Origin};
+use super::verdict::Verdict;
+use crate::builders::{Answer, Builder, Ended, Ground, Order, platform};
+use crate::cases::{Case, Expect, Need, Under};
+use crate::faults::mtime_lag::MtimeLag;
+
+/// What is built, by whom, and what it is held against.
+pub struct Suite<'a> {
+    pub cases: &'a [&'a Case],
+    pub dialects: &'a [&'static str],
+    /// Base images by the name cases call them.
+    pub grounds: &'a BTreeMap<String, Ground>,
+    pub reference: &'a dyn Builder,
+    /// What was recorded; without it (somebody else's directories) the dialects are held against one another.
+    pub goldens: Option<&'a Goldens>,
+    /// Real builders by the dialect they speak, and what to call their engine.
+    pub live: BTreeMap<&'a str, Box<dyn Builder + 'a>>,
+    pub engine: &'a str,
+}
+
+/// What came of one case.
+#[derive(Clone, Debug)]
+pub struct CaseResult {
+    pub case: String,
+    pub checks: Vec<Check>,
+    pub elapsed: Duration,
+}
+
+impl Suite<'_> {
+    /// Runs everything. `told` hears of each case in order, and `begun` how many cases are done whenever one is.
+    pub fn run(&self, mut told: impl FnMut(&CaseResult), mut done: impl FnMut(usize)) -> Vec<CaseResult> {
+        let next = AtomicUsize::new(0);
+        let (sender, receiver) = mpsc::channel();
+        let threads =
+            std::thread::available_parallelism().map_or(1, usize::from).min(self.cases.len().max(1));
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                let (sender, next) = (sender.clone(), &next);
+                scope.spawn(move || {
+                    while let Some((index, case)) = take(self.cases, next) {
+                        if sender.send((index, self.case(case))).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+            drop(sender);
+            let mut waiting: BTreeMap<usize, CaseResult> = BTreeMap::new();
+            let mut results = Vec::with_capacity(self.cases.len());
+            for (count, (index, result)) in receiver.iter().enumerate() {
+                waiting.insert(index, result);
+                while let Some(result) = waiting.remove(&results.len()) {
+                    told(&result);
+                    results.push(result);
+                }
+                done(count + 1);
+            }
+            results
+        })
+    }
+
+    fn case(&self, case: &Case) -> CaseResult {
+        let started = Instant::now();
+        let checks = match self.grounds.get(&case.base) {
+            Some(ground) if self.goldens.is_some() => self
+                .dialects
+                .iter()
+                .flat_map(|dialect| self.against_builders(case, dialect, ground))
+                .collect(),
+            Some(ground) => self.against_one_another(case, ground),
+            None => vec![unmade(
+                case,
+                "every dialect",
+                "anything",
+                Verdict::Broken,
+                format!("there is no base `{}`", case.base),
+            )],
+        };
+        CaseResult { case: case.id.to_string(), checks, elapsed: started.elapsed() }
+    }
+
+    /// Fidelity: the prediction against what was recorded, and against a live builder where there is one.
+    fn against_builders(&self, case: &Case, dialect: &'static str, ground: &Ground) -> Vec<Check> {
+        let skip = |why: String| vec![unmade(case, dialect, "golden", Verdict::Skipped, why)];
+        if hangs(case, dialect) {
+            return skip(format!("{dialect} never ends here, and nobody waits for it"));
+        }
+        if let Some(need) = unmet(case) {
+            return skip(need);
+        }
+        let order = Order::new(case, dialect, ground);
+        let predicted = guarded(self.reference, &order);
+        let prediction = Party { name: "the reference", answer: &predicted };
+        let recorded = self.recorded(case, dialect);
+        let golden = Party { name: "the golden", answer: &recorded };
+        let mut checks = vec![check(case, dialect, "golden", ground, [&prediction, &golden], true)];
+        if let Some(builder) = self.live.get(dialect) {
+            let built = guarded(builder.as_ref(), &order);
+            let live = Party { name: self.engine, answer: &built };
+            let name = format!("live {}", self.engine);
+            checks.push(check(case, dialect, &name, ground, [&prediction, &live], true));
+            let again = format!("{name}, its golden");
+            checks.push(check(case, dialect, again, ground, [&golden, &live], false));
+        }
+        checks.extend(case.under.iter().map(|under| self.under(case, dialect, ground, under, &predicted)));
+        checks
+    }
+
+    /// What was recorded of a dialect: seen, or else blessed.
+    fn recorded(&self, case: &Case, dialect: &str) -> Answer {
+        let goldens = match self.goldens {
+            Some(goldens) => goldens,
+            None => return Answer::Unmet("there are no goldens here".to_owned()),
+        };
+        match goldens.find(&case.id, dialect) {
+            Ok(Some(golden)) if golden.observation.platform != platform() => {
+                let seen_on = &golden.observation.platform;
+                Answer::Unmet(format!("its golden is of {seen_on}, and this machine is {}", platform()))
+            }
+            Ok(Some(golden)) => Answer::Ended(Box::new(Ended::of(golden.observation))),
+            Ok(None) => Answer::Broken(missing(case, dialect)),
+            Err(error) => Answer::Broken(format!("{error:#}")),
+        }
+    }
+
+    /// The same case with a fault installed, against itself without.
+    fn under(&self, case: &Case, dialect: &str, ground: &Ground, under: &Under, without: &Answer) -> Check {
+        let against = format!("itself under {}", under.fault);
+        let unmade = |verdict, why| unmade(case, dialect, against.clone(), verdict, why);
+        let named = under.with.get("snapshotter").and_then(toml::Value::as_str);
+        let snapshotter = match named.map(|name| (name, walk::find(name))) {
+            Some((name, None)) => {
+                return unmade(Verdict::Broken, format!("there is no snapshotter `{name}`"));
+            }
+            Some((_, found)) => found,
+            None => None,
+        };
+        let lens = match MtimeLag::from_table(&under.with) {
+            Ok(lens) => lens,
+            Err(why) => return unmade(Verdict::Broken, why),
+        };
+        let honest = Order { snapshotter, ..Order::new(case, dialect, ground) };
+        let without = match snapshotter {
+            Some(_) => &guarded(self.reference, &honest),
+            None => without,
+        };
+        let with = guarded(self.reference, &Order { lens: &lens, ..honest });
+        let (Answer::Ended(without), Answer::Ended(with)) = (without, &with) else {
+            let sides = [
+                Party { name: "without the fault", answer: without },
+                Party { name: "with it", answer: &with },
+            ];
+            return check(case, dialect, against.clone(), ground, [&sides[0], &sides[1]], false);
+        };
+        match differences(&without.observation, &with.observation, ground) {
+            Err(error) => unmade(Verdict::Broken, error.to_string()),
+            Ok(found) => {
+                let expected = under.expect == Expect::Different;
+                let why = match (found.is_empty(), expected) {
+                    (true, false) | (false, true) => return unmade(Verdict::Same, String::new()),
+                    (true, true) => "case.toml says the fault shows, and it does not",
+                    (false, false) => "case.toml says the fault does not show, and it does",
+                };
+                let mut check = unmade(Verdict::Different, why.to_owned());
+                check.differences = found.into_iter().map(super::check::Found::from).collect();
+                check
+            }
+        }
+    }
+
+    /// Divergence: every dialect against the first one that could be built.
+    fn against_one_another(&self, case: &Case, ground: &Ground) -> Vec<Check> {
+        if let Some(need) = unmet(case) {
+            return vec![unmade(case, "every dialect", "one another", Verdict::Skipped, need)];
+        }
+        let answers: Vec<(&str, Answer)> = self
+            .dialects
+            .iter()
+            .map(|dialect| (*dialect, guarded(self.reference, &Order::new(case, dialect, ground))))
+            .collect();
+        let mut checks = Vec::new();
+        for (dialect, answer) in &answers {
+            if let Some(builder) = self.live.get(dialect) {
+                let built = guarded(builder.as_ref(), &Order::new(case, dialect, ground));
+                let sides =
+                    [Party { name: "the reference", answer }, Party { name: self.engine, answer: &built }];
+                checks.push(free(case, dialect, format!("live {}", self.engine), ground, &sides));
+            }
+        }
+        let Some(((first, left), rest)) = answers.split_first() else { return checks };
+        for (dialect, right) in rest {
+            let sides = [Party { name: first, answer: left }, Party { name: dialect, answer: right }];
+            checks.push(free(case, dialect, (*first).to_owned(), ground, &sides));
+        }
+        checks
+    }
+}
+
+/// A check without an expectation: both may build, or both fail.
+fn free(case: &Case, dialect: &str, against: String, ground: &Ground, sides: &[Party<'_>; 2]) -> Check {
+    let [left, right] = sides;
+    match (left.answer, right.answer) {
+        (Answer::Ended(one), Answer::Ended(other)) => {
+            match differences(&one.observation, &other.observation, ground) {
+                Ok(found) if found.is_empty() => unmade(case, dialect, against, Verdict::Same, String::new()),
+                Ok(found) => {
+                    let why = format!("{} differences between {} and {}", found.len(), left.name, right.name);
+                    let mut check = unmade(case, dialect, against, Verdict::Different, why);
+                    check.differences = found.into_iter().map(super::check::Found::from).collect();
+                    check
+                }
+                Err(error) => unmade(case, dialect, against, Verdict::Broken, error.to_string()),
+            }
+        }
+        _ => check(case, dialect, against, ground, [left, right], false),
+    }
+}
+
+fn take<'a>(cases: &[&'a Case], next: &AtomicUsize) -> Option<(usize, &'a Case)> {
+    let index = next.fetch_add(1, Ordering::Relaxed);
+    cases.get(index).map(|case| (index, *case))
+}
+
+/// Builds; a panic is an answer too.
+fn guarded(builder: &dyn Builder, order: &Order<'_>) -> Answer {
+    catch_unwind(AssertUnwindSafe(|| builder.build(order))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        Answer::Broken(format!("it panicked: {text}"))
+    })
+}
+
+/// The sentence about what this machine lacks for a case.
+fn unmet(case: &Case) -> Option<String> {
+    if case.needs.contains(&Need::Root) && !nix::unistd::geteuid().is_root() {
+        return Some("it needs root".to_owned());
+    }
+    let wanted = case.build.platform.as_ref().filter(|wanted| **wanted != platform())?;
+    Some(format!("it is about {wanted}, and this machine is {}", platform()))
+}
+
+fn missing(case: &Case, dialect: &str) -> String {
+    format!(
+        "{dialect} has no golden here: `cargo xtask observe --engine E {case}` records a real builder, `cargo xtask bless {case}` the reference",
+        case = case.id
+    )
+}
+
+/// Which goldens stand for something: every file that is neither of a case nor of a dialect, as checks that are red.
+///
+/// # Errors
+/// The goldens cannot be listed.
+pub fn orphans(goldens: &Goldens, cases: &[Case], dialects: &[&str]) -> anyhow::Result<Vec<String>> {
+    let names = cases.iter().map(|case| case.id.as_str()).collect();
+    let dialects = dialects.iter().copied().collect();
+    let orphans = goldens.orphans(&names, &dialects)?;
+    let sentence = |file: &std::path::PathBuf| {
+        let file = file.display();
+        format!("golden/{file} belongs to no case or dialect: `git rm golden/{file}`, or bring the case back")
+    };
+    Ok(orphans.iter().map(sentence).collect())
+}
+
+/// Which kind of golden a case has in a dialect, for lists and reports.
+///
+/// # Errors
+/// A golden cannot be understood.
+pub fn origin(goldens: &Goldens, case: &Case, dialect: &str) -> anyhow::Result<Option<Origin>> {
+    Ok(goldens.find(&case.id, dialect)?.map(|golden| golden.origin))
+}

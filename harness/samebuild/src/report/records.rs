@@ -1,0 +1,69 @@
+//! What was measured: each `records/**/*.json`, as its own table. Written only by `--record`; here they are only read.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+
+use super::table::table;
+use crate::files;
+
+/// A committed measurement.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record {
+    /// What was measured, in a sentence.
+    about: String,
+    /// Day, engine and machine, in words.
+    when: String,
+    #[serde(rename = "where")]
+    place: String,
+    columns: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+pub(super) fn section(dir: &Path) -> Result<String> {
+    let mut text = String::new();
+    for path in files::below(dir)? {
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let json = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+        let record: Record =
+            serde_json::from_str(&json).with_context(|| format!("read the record {}", path.display()))?;
+        let rows: Vec<Vec<String>> = std::iter::once(record.columns).chain(record.rows).collect();
+        text.push_str(&format!(
+            "### {}\n\n{}, {}\n\n{}\n",
+            record.about,
+            record.when,
+            record.place,
+            table(&rows)
+        ));
+    }
+    if text.is_empty() {
+        text.push_str("Nothing yet.\n");
+    }
+    Ok(format!("## What was measured\n\n{text}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_a_table_and_one_that_lacks_a_field_is_an_error_with_its_path() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(section(dir.path()).unwrap().contains("Nothing yet."));
+        let record =
+            r#"{"about":"speed","when":"2026-01-01","where":"a machine","columns":["a"],"rows":[["1"]]}"#;
+        std::fs::write(dir.path().join("speed.json"), record).unwrap();
+        assert!(
+            section(dir.path())
+                .unwrap()
+                .contains("### speed\n\n2026-01-01, a machine\n\n| a |\n| --- |\n| 1 |")
+        );
+        std::fs::write(dir.path().join("bad.json"), "{}").unwrap();
+        let error = format!("{:#}", section(dir.path()).unwrap_err());
+        assert!(error.contains("bad.json") && error.contains("about"), "{error}");
+    }
+}

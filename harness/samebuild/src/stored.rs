@@ -1,0 +1,132 @@
+//! Images on disk: an OCI layout in a directory, or a file that is a docker-archive or a tar of a layout. The formats
+//! are `samebuild-image`'s; here are only paths.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use samebuild_builder::disk::FileSource;
+use samebuild_image::archive::{self, ArchiveOptions};
+use samebuild_image::files::{Files, NewFiles};
+use samebuild_image::layout::{self, LayoutOptions};
+use samebuild_image::manifest::Media;
+use samebuild_image::read::{self, Loaded, ReadOptions};
+use samebuild_image::{Compression, Image, Source, TarStyle};
+
+/// Reads the image at `path`. Contents stay where they are: the files must not go before the image does.
+///
+/// # Errors
+/// There is nothing, or it is not an image, is damaged or truncated; each names the path and what is accepted.
+pub fn read_image(path: &Path) -> Result<Loaded> {
+    let place = || format!("read the image {}", path.display());
+    let stat = std::fs::metadata(path).with_context(place)?;
+    let loaded = if stat.is_dir() {
+        read::layout(&Dir::new(path), &ReadOptions::default())
+    } else if stat.is_file() {
+        read::image(Arc::new(FileSource::new(path, stat.len())), &ReadOptions::default())
+    } else {
+        bail!("{}: it is neither a directory (an OCI layout) nor a file (a docker-archive)", place())
+    };
+    loaded.with_context(place)
+}
+
+/// Writes `image` as an OCI layout at `dir`, which appears whole or not at all.
+///
+/// # Errors
+/// `dir` is there and not empty, the disk is full, a content cannot be read.
+pub fn write_layout(image: &Image, dir: &Path, style: TarStyle) -> Result<()> {
+    let options = LayoutOptions { name: None, style, compression: Compression::Gzip, media: Media::Oci };
+    crate::files::fill_dir(dir, |at| {
+        layout::write(image, &Dir::new(at), &options).with_context(|| format!("write {}", dir.display()))?;
+        Ok(())
+    })
+}
+
+/// Writes `image` as a docker-archive at `file`, which appears whole or not at all.
+///
+/// # Errors
+/// The disk is full, a content cannot be read.
+pub fn write_archive(image: &Image, file: &Path, style: TarStyle) -> Result<()> {
+    let options = ArchiveOptions { names: Vec::new(), style };
+    crate::files::fill_file(file, |at| {
+        let place = || format!("write {}", file.display());
+        let mut out = io::BufWriter::new(std::fs::File::create(at).with_context(place)?);
+        archive::write(image, &mut out, &options).with_context(place)?;
+        out.flush().with_context(place)
+    })
+}
+
+/// The files of a directory; no name leaves it.
+struct Dir {
+    root: PathBuf,
+}
+
+impl Dir {
+    fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+}
+
+impl Dir {
+    fn place(&self, name: &str) -> io::Result<PathBuf> {
+        if name.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
+            let why = format!("`{name}` is no name of a file in a layout");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        Ok(self.root.join(name))
+    }
+}
+
+impl NewFiles for Dir {
+    fn put(&self, fill: &mut dyn FnMut(&mut (dyn io::Write + Send)) -> io::Result<String>) -> io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(&self.root)?;
+        let name = {
+            let mut out = io::BufWriter::new(file.as_file_mut());
+            let name = fill(&mut out)?;
+            out.flush()?;
+            name
+        };
+        let path = self.place(&name)?;
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        crate::files::publish(file, &path)
+    }
+}
+
+impl Files for Dir {
+    fn source(&self, name: &str) -> io::Result<Arc<dyn Source>> {
+        let path = self.place(name)?;
+        let stat = std::fs::metadata(&path)?;
+        if !stat.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{} is no file", path.display())));
+        }
+        Ok(Arc::new(FileSource::new(path, stat.len())))
+    }
+
+    fn name(&self) -> String {
+        self.root.display().to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_is_no_layout_is_an_error_with_its_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = format!("{:#}", read_image(dir.path()).unwrap_err());
+        assert!(error.contains("index.json is missing in"), "{error}");
+    }
+
+    #[test]
+    fn a_name_never_leaves_the_layout() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["../x", "a/../../x", "/etc/passwd", "", "a//b"] {
+            let error = Dir::new(dir.path()).source(name).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{name}");
+        }
+    }
+}
