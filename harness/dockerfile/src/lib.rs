@@ -11,6 +11,7 @@
 mod ast;
 pub mod chmod;
 mod csv;
+pub mod decide;
 mod directive;
 pub mod duration;
 mod error;
@@ -52,6 +53,7 @@ mod typed;
 mod words;
 
 pub use ast::*;
+pub use decide::{Decision, UnknownDecision, Variant};
 pub use directive::detect_frontend;
 pub use error::{Class, SyntaxError};
 pub use heredoc::Heredoc;
@@ -59,5 +61,5 @@ pub use keyword::Keyword;
 pub use parse::trigger as parse_trigger;
 pub use quote::go_quote;
 pub use span::{Position, Span, position};
-pub use syntax::{DECISIONS, Syntax};
+pub use syntax::Syntax;
 pub use words::Word;

@@ -3,119 +3,7 @@
 //! Variants name behaviour, never a builder. Which builder has which value is said once, in
 //! [`crate::known`]. What a builder then *does* with an instruction is decided elsewhere.
 
-/// One value a decision can take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Variant {
-    /// Kebab-case name, as `--set DECISION=VARIANT` takes it.
-    pub name: &'static str,
-    doc: &'static str,
-}
-
-impl Variant {
-    /// What happens under it, in a sentence.
-    pub fn doc(&self) -> &'static str {
-        self.doc.trim_ascii_start()
-    }
-}
-
-/// One decision: its name, its variants and what it is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// The field of [`Syntax`].
-    pub name: &'static str,
-    /// What it can be.
-    pub variants: &'static [Variant],
-    doc: &'static str,
-}
-
-impl Decision {
-    /// The question, in a sentence.
-    pub fn doc(&self) -> &'static str {
-        self.doc.trim_ascii_start()
-    }
-}
-
-/// `set` was given a name it does not have.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UnknownDecision {
-    /// No such decision.
-    #[error("find a syntax decision named {name:?}; there are {known}")]
-    Name {
-        /// What was asked for.
-        name: String,
-        /// All names, comma separated.
-        known: String,
-    },
-    /// The decision has no such variant.
-    #[error("set {name} to {variant:?}; it takes {known}")]
-    Variant {
-        /// The decision.
-        name: String,
-        /// What was asked for.
-        variant: String,
-        /// All variants, comma separated.
-        known: String,
-    },
-}
-
-macro_rules! variants {
-    ($($(#[doc = $doc:literal])+ $name:ident { $($(#[doc = $vdoc:literal])+ $variant:ident = $slug:literal),+ $(,)? })+) => {
-        $(
-            $(#[doc = $doc])+
-            #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-            pub enum $name { $($(#[doc = $vdoc])+ $variant),+ }
-
-            impl $name {
-                /// Every variant with its name and meaning.
-                pub const VARIANTS: &'static [Variant] =
-                    &[$(Variant { name: $slug, doc: concat!($($vdoc),+) }),+];
-
-                /// Its kebab-case name.
-                pub fn name(self) -> &'static str {
-                    match self { $(Self::$variant => $slug),+ }
-                }
-
-                fn from_name(name: &str) -> Option<Self> {
-                    match name { $($slug => Some(Self::$variant),)+ _ => None }
-                }
-            }
-        )+
-    };
-}
-
-macro_rules! decisions {
-    ($($(#[doc = $doc:literal])+ $field:ident: $kind:ident),+ $(,)?) => {
-        /// How a Dockerfile is read: a value for every decision.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub struct Syntax { $($(#[doc = $doc])+ pub $field: $kind),+ }
-
-        /// Every decision, in the order in which the language meets them.
-        pub const DECISIONS: &[Decision] = &[$(Decision {
-            name: stringify!($field),
-            variants: $kind::VARIANTS,
-            doc: concat!($($doc),+),
-        }),+];
-
-        impl Syntax {
-            /// The variant chosen for the decision `name`.
-            pub fn get(&self, name: &str) -> Option<&'static str> {
-                match name { $(stringify!($field) => Some(self.$field.name()),)+ _ => None }
-            }
-
-            /// Chooses `variant` for the decision `name`; an error lists what there is.
-            pub fn set(&mut self, name: &str, variant: &str) -> Result<(), UnknownDecision> {
-                match name {
-                    $(stringify!($field) => {
-                        self.$field = $kind::from_name(variant)
-                            .ok_or_else(|| unknown_variant(name, variant, $kind::VARIANTS))?;
-                    })+
-                    _ => return Err(unknown_name(name)),
-                }
-                Ok(())
-            }
-        }
-    };
-}
+use crate::{decisions, variants};
 
 variants! {
     /// What becomes of a flag.
@@ -244,6 +132,8 @@ variants! {
 }
 
 decisions! {
+    /// How a Dockerfile is read: a value for every decision.
+    Syntax {
     /// Whether `# check=` is a parser directive; if not, it ends them.
     check_directive: Support,
     /// Whether `//syntax=`, a JSON object and a `#!` line count when the frontend is looked for.
@@ -311,22 +201,6 @@ decisions! {
     /// What goes before messages about words and JSON; decides nothing else.
     lexical_prefix: LexicalPrefix,
 }
-
-fn unknown_name(name: &str) -> UnknownDecision {
-    let known = join(DECISIONS.iter().map(|decision| decision.name));
-    UnknownDecision::Name { name: name.to_owned(), known }
-}
-
-fn unknown_variant(name: &str, variant: &str, variants: &[Variant]) -> UnknownDecision {
-    UnknownDecision::Variant {
-        name: name.to_owned(),
-        variant: variant.to_owned(),
-        known: join(variants.iter().map(|variant| variant.name)),
-    }
-}
-
-fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -336,7 +210,7 @@ mod tests {
     #[test]
     fn every_variant_of_every_decision_can_be_set_and_read_back() {
         let mut syntax = Syntax::CLASSIC_20_10;
-        for decision in DECISIONS {
+        for decision in Syntax::DECISIONS {
             assert!(!decision.doc().is_empty() && !decision.doc().starts_with(' '), "{}", decision.name);
             for variant in decision.variants {
                 assert_eq!(syntax.set(decision.name, variant.name), Ok(()));
