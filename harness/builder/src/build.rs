@@ -14,7 +14,8 @@ use samebuild_image::{Digest, Epochs, Image, Mtime, Tree};
 
 use crate::config::{self, Config};
 use crate::context;
-use crate::dialect::{Dialect, PlatformArgs, ScratchWorkdir, StageArgs};
+use crate::dialect::Dialect;
+use crate::dialect::rules::{PlatformArgs, ScratchWorkdir, StageArgs};
 use crate::failure::{StepFailure, UNSUPPORTED};
 use crate::finish;
 use crate::request::{BuildError, Built, Event, Failure, Request, Step};
@@ -80,7 +81,7 @@ impl Session<'_> {
     }
 
     fn platform_arg(&self, name: &str) -> Option<String> {
-        if self.dialect.platform_args == PlatformArgs::Absent {
+        if self.dialect.image.platform_args == PlatformArgs::Absent {
             return None;
         }
         let arch = context::architecture();
@@ -404,7 +405,7 @@ fn from(image: &str, session: &Session<'_>) -> Result<Stage, StepError> {
         Some(index) => on_stage(session, index)?,
         None if name == "scratch" => {
             let mut stage = Stage::scratch();
-            if session.dialect.scratch_workdir == ScratchWorkdir::Root {
+            if session.dialect.image.scratch_workdir == ScratchWorkdir::Root {
                 stage.config.working_dir = "/".into();
             }
             stage
@@ -422,7 +423,7 @@ fn on_stage(session: &Session<'_>, index: usize) -> Result<Stage, StepError> {
         .done
         .get(&index)
         .ok_or_else(|| StepFailure::new("later-stage", "start from a stage that is not built"))?;
-    let inherited = match session.dialect.stage_args {
+    let inherited = match session.dialect.image.stage_args {
         StageArgs::Fresh => Vec::new(),
         StageArgs::Inherited => parent.args.for_run(&parent.config),
     };

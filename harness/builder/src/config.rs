@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use samebuild_dockerfile::variants;
 use serde_json::{Map, Value, json};
 
 /// What images get when they have no PATH.
@@ -41,15 +42,16 @@ pub struct Healthcheck {
     pub retries: i64,
 }
 
-/// How a configuration is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Schema {
-    /// Every field of Docker's own schema, null where there is nothing, `container_config` beside `config`.
-    DockerEngine { version: &'static str },
-    /// Only fields that have a value, as the OCI schema with Docker's additions.
-    OnlyPresent,
-    /// The same, but `OnBuild` is there even when it is null.
-    OnlyPresentAndOnBuild,
+variants! {
+    /// How a configuration is written.
+    Schema {
+        /// Every field of Docker's own schema, null where there is nothing, `container_config` beside `config`.
+        EveryField = "every-field",
+        /// Only fields that have a value, as the OCI schema with Docker's additions.
+        OnlyPresent = "only-present",
+        /// The same, but `OnBuild` is there even when it is null.
+        OnlyPresentAndOnBuild = "only-present-and-on-build",
+    }
 }
 
 impl Config {
@@ -112,7 +114,7 @@ impl Config {
     /// The `config` object as `schema` writes it.
     pub fn write(&self, schema: Schema) -> Map<String, Value> {
         match schema {
-            Schema::DockerEngine { .. } => self.docker(),
+            Schema::EveryField => self.docker(),
             Schema::OnlyPresent => self.only_present(),
             Schema::OnlyPresentAndOnBuild => {
                 let mut out = self.only_present();
@@ -270,9 +272,7 @@ mod tests {
             }),
             ..Config::default()
         };
-        for schema in
-            [Schema::DockerEngine { version: "x" }, Schema::OnlyPresent, Schema::OnlyPresentAndOnBuild]
-        {
+        for schema in [Schema::EveryField, Schema::OnlyPresent, Schema::OnlyPresentAndOnBuild] {
             let mut image = Map::new();
             image.insert("config".into(), Value::Object(config.write(schema)));
             assert_eq!(Config::of_image(&image), config);

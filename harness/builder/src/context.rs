@@ -4,7 +4,7 @@
 use samebuild_dockerfile::ignore::IgnoreFile;
 use samebuild_image::{At, Content, Kind, Meta, Mtime, Tree};
 
-use crate::dialect::{IgnoreFileName, IgnoredParents};
+use crate::dialect::rules::{IgnoreFileName, IgnoredParents};
 use crate::failure::StepFailure;
 use crate::request::Request;
 
@@ -26,7 +26,7 @@ pub fn without_ignored(request: &Request<'_>) -> Result<Tree, StepFailure> {
         for parent in at.parents() {
             if kept.get(&parent).is_none() {
                 let anew = Meta::new(0o755, Mtime::At { secs, nanos });
-                let meta = match (request.dialect.ignored_parents, request.context.get(&parent)) {
+                let meta = match (request.dialect.image.ignored_parents, request.context.get(&parent)) {
                     (IgnoredParents::AsInContext, Some(inode)) => inode.meta.clone(),
                     _ => anew,
                 };
@@ -54,7 +54,7 @@ fn leaves_out(ignore: &IgnoreFile, at: &At) -> bool {
 
 fn ignore_text(request: &Request<'_>) -> Result<Option<Vec<u8>>, StepFailure> {
     let own = format!("{}.dockerignore", request.dockerfile_name);
-    let names: &[&str] = match request.dialect.ignore_file {
+    let names: &[&str] = match request.dialect.image.ignore_file {
         IgnoreFileName::Root => &[".dockerignore"],
         IgnoreFileName::BesideDockerfile => &[&own, ".dockerignore"],
     };

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use samebuild_dockerfile::variants;
 use samebuild_image::tree::{Ino, ResolveError};
 use samebuild_image::{At, Content, Entry, Kind, Layer, Meta, Mtime, Tree};
 
@@ -19,15 +20,16 @@ pub struct Delta {
     now: Mtime,
 }
 
-/// How the difference between two trees is written down as a layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LayerForm {
-    /// What lies in an overlay's upper directory: everything touched and the directories above it, opaque markers,
-    /// whiteouts with mode 0600 and the time of the removal.
-    UpperDirectory,
-    /// What a walk over both trees finds different in content or metadata; a directory of which only the time changed
-    /// only above something that did; a whiteout with mode 0 and time 0 for each child that is gone, no opaque markers.
-    DoubleWalk,
+variants! {
+    /// How the difference between two trees is written down as a layer.
+    LayerForm {
+        /// What lies in an overlay's upper directory: everything touched and the directories above it, opaque markers,
+        /// whiteouts with mode 0600 and the time of the removal.
+        UpperDirectory = "upper-directory",
+        /// What a walk over both trees finds different in content or metadata; a directory of which only the time changed
+        /// only above something that did; a whiteout with mode 0 and time 0 for each child that is gone, no opaque markers.
+        DoubleWalk = "double-walk",
+    }
 }
 
 impl Delta {

@@ -18,15 +18,18 @@ pub fn config(stage: &Stage, dialect: &Dialect, now: (i64, u32)) -> Map<String, 
     if let Some(author) = &stage.config.author {
         out.insert("author".into(), author.clone().into());
     }
-    let mut runtime = stage.config.write(dialect.schema);
-    if let Schema::DockerEngine { version } = dialect.schema {
+    let mut runtime = stage.config.write(dialect.image.schema);
+    if dialect.image.schema == Schema::EveryField {
         let last = stage.last.as_ref();
         let parent = last.map_or(stage.base_name.is_some(), |last| last.had_parent);
         runtime.insert("Image".into(), parent_id(parent, &runtime).into());
         if let Some(last) = last {
-            out.insert("container_config".into(), Value::Object(container_config(last, dialect.schema)));
+            out.insert(
+                "container_config".into(),
+                Value::Object(container_config(last, dialect.image.schema)),
+            );
         }
-        out.insert("docker_version".into(), version.into());
+        out.insert("docker_version".into(), dialect.engine_version.into());
     }
     out.insert("config".into(), Value::Object(runtime));
     out.insert("created".into(), created.clone().into());

@@ -1,60 +1,71 @@
 //! How instructions are told in an image's history.
 
+use samebuild_dockerfile::{decisions, variants};
 use serde_json::{Map, Value};
 
 use crate::config::{Config, Healthcheck};
 
-/// How a builder writes `created_by`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HistoryText {
-    /// The command that a container would have run: `/bin/sh -c #(nop)  ENV A=1`.
-    NopComment,
-    /// The instruction, with a comment that names BuildKit.
-    Source(SourceText),
+decisions! {
+    /// How instructions are told in the history.
+    HistoryRules {
+        /// How a builder writes `created_by`.
+        text: HistoryText,
+        /// Flags of COPY and ADD, where the instruction is told as written.
+        copy_flags: CopyFlags,
+        /// How lists and structs are printed there.
+        values: GoValues,
+        /// The arguments before a RUN's command there.
+        run_args: RunArgs,
+        /// What ARG shows as the value.
+        arg: ArgText,
+        /// Whether ONBUILD has a line in the history.
+        onbuild: OnbuildHistory,
+    }
 }
 
-/// The points at which versions of BuildKit word the history differently.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SourceText {
-    pub copy_flags: CopyFlags,
-    pub values: GoValues,
-    pub run_args: RunArgs,
-    pub arg: ArgText,
-}
-
-/// How lists and structs are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GoValues {
-    /// EXPOSE as a map of what is exposed, HEALTHCHECK as a quoted pointer.
-    MapAndPointer,
-    /// EXPOSE as the list of what was written, HEALTHCHECK with its fields named.
-    ListAndFields,
-}
-
-/// The arguments before a RUN's command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RunArgs {
-    /// As often as they were declared in this stage.
-    AsDeclared,
-    /// Each once, those of the stage it starts from too.
-    EachOnce,
-}
-
-/// What ARG shows as the value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ArgText {
-    /// The default as written.
-    Default,
-    /// The value it takes.
-    Effective,
-}
-
-/// Flags of COPY and ADD in the history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CopyFlags {
-    Omitted,
-    /// `--chown`, `--chmod`.
-    OwnerAndMode,
+variants! {
+    /// How a builder writes `created_by`.
+    HistoryText {
+        /// The command that a container would have run: `/bin/sh -c #(nop)  ENV A=1`.
+        NopComment = "nop-comment",
+        /// The instruction, with a comment that names BuildKit.
+        Source = "source",
+    }
+    /// Flags of COPY and ADD in the history.
+    CopyFlags {
+        /// They are left out.
+        Omitted = "omitted",
+        /// `--chown`, `--chmod`.
+        OwnerAndMode = "owner-and-mode",
+    }
+    /// How lists and structs are printed.
+    GoValues {
+        /// EXPOSE as a map of what is exposed, HEALTHCHECK as a quoted pointer.
+        MapAndPointer = "map-and-pointer",
+        /// EXPOSE as the list of what was written, HEALTHCHECK with its fields named.
+        ListAndFields = "list-and-fields",
+    }
+    /// The arguments before a RUN's command.
+    RunArgs {
+        /// As often as they were declared in this stage.
+        AsDeclared = "as-declared",
+        /// Each once, those of the stage it starts from too.
+        EachOnce = "each-once",
+    }
+    /// What ARG shows as the value.
+    ArgText {
+        /// The default as written.
+        Default = "default",
+        /// The value it takes.
+        Effective = "effective",
+    }
+    /// ONBUILD in the history.
+    OnbuildHistory {
+        /// It has a line of its own.
+        Recorded = "recorded",
+        /// It has none.
+        Absent = "absent",
+    }
 }
 
 /// One line of the history.
@@ -95,22 +106,20 @@ pub struct CopyLine {
 /// The comment BuildKit's Dockerfile frontend leaves.
 const BUILDKIT: &str = "buildkit.dockerfile.v0";
 
-impl HistoryText {
+impl HistoryRules {
     /// The line, and the command as `container_config` would hold it.
     pub fn write(self, line: &Line, config: &Config, empty_layer: bool) -> (Entry, Vec<String>) {
-        let command = match self {
-            Self::NopComment => nop_command(line, config),
-            Self::Source(_) => Vec::new(),
-        };
-        let created_by = match self {
-            Self::NopComment => command.join(" "),
-            Self::Source(text) => source(line, text.copy_flags),
-        };
-        let (comment, author) = match self {
-            Self::NopComment => (None, config.author.clone()),
-            Self::Source(_) => (Some(BUILDKIT), None),
-        };
-        (Entry { created_by, comment, author, empty_layer }, command)
+        match self.text {
+            HistoryText::NopComment => {
+                let command = nop_command(line, config);
+                let (created_by, author) = (command.join(" "), config.author.clone());
+                (Entry { created_by, comment: None, author, empty_layer }, command)
+            }
+            HistoryText::Source => {
+                let created_by = source(line, self.copy_flags);
+                (Entry { created_by, comment: Some(BUILDKIT), author: None, empty_layer }, Vec::new())
+            }
+        }
     }
 }
 
@@ -288,7 +297,7 @@ mod tests {
             chown: Some("app:appg".into()),
             chmod: None,
         });
-        let (entry, command) = HistoryText::NopComment.write(&line, &Config::default(), false);
+        let (entry, command) = crate::dialect::CLASSIC_20_10.history.write(&line, &Config::default(), false);
         assert_eq!(entry.created_by, "/bin/sh -c #(nop) COPY --chown=app:appgdir:cf98 in /n/ ");
         assert_eq!(command.len(), 3);
     }

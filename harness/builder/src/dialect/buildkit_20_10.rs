@@ -2,40 +2,43 @@
 
 use samebuild_dockerfile::Syntax;
 
-use super::{
-    ArgsEscaped, CLASSIC_20_10, Dialect, EmptyStep, HealthcheckNone, IgnoreFileName, OnbuildHistory,
-    PlatformArgs, ScratchWorkdir, StageArgs, UnknownOwner, WorkdirOwner,
+use super::rules::{
+    ArgsEscaped, EmptyStep, HealthcheckNone, IgnoreFileName, ImageRules, PlatformArgs, ScratchWorkdir,
+    StageArgs, UnknownOwner, WorkdirOwner,
 };
+use super::{CLASSIC_20_10, Dialect};
 use crate::config::Schema;
-use crate::history::{ArgText, CopyFlags, GoValues, HistoryText, RunArgs, SourceText};
+use crate::history::{CopyFlags, HistoryRules, HistoryText, OnbuildHistory};
 use crate::steps::copy::{
     ArchiveOwner, CopyRules, DirectoryOverOther, DirectoryParents, Fifos, FileOverDirectory,
     GlobWithoutMatch, OutsideContext, Setuid, SeveralToAFile,
 };
-use crate::steps::run::{Groups, Hostname, MountPoints, MountTargets, RunRules, Volumes};
+use crate::steps::run::{Groups, Hostname, MountPoints, RunRules, Volumes};
 
 /// See the top of this file.
 pub const BUILDKIT_20_10: Dialect = Dialect {
     id: "buildkit@20.10",
     about: "Docker Engine 20.10, its BuildKit (v0.8), overlay2",
     syntax: Syntax::BUILDKIT_20_10,
-    schema: Schema::OnlyPresentAndOnBuild,
-    history: HistoryText::Source(SourceText {
+    image: ImageRules {
+        schema: Schema::OnlyPresentAndOnBuild,
+        empty_step: EmptyStep::EmptyLayer,
+        stage_args: StageArgs::Inherited,
+        workdir_owner: WorkdirOwner::CurrentUser,
+        unknown_owner: UnknownOwner::IsRoot,
+        scratch_workdir: ScratchWorkdir::Root,
+        healthcheck_none: HealthcheckNone::Replaces,
+        args_escaped: ArgsEscaped::SetWithCmd,
+        ignore_file: IgnoreFileName::BesideDockerfile,
+        platform_args: PlatformArgs::Predefined,
+        ..CLASSIC_20_10.image
+    },
+    history: HistoryRules {
+        text: HistoryText::Source,
         copy_flags: CopyFlags::Omitted,
-        values: GoValues::MapAndPointer,
-        run_args: RunArgs::AsDeclared,
-        arg: ArgText::Default,
-    }),
-    empty_step: EmptyStep::EmptyLayer,
-    stage_args: StageArgs::Inherited,
-    workdir_owner: WorkdirOwner::CurrentUser,
-    unknown_owner: UnknownOwner::IsRoot,
-    scratch_workdir: ScratchWorkdir::Root,
-    healthcheck_none: HealthcheckNone::Replaces,
-    args_escaped: ArgsEscaped::SetWithCmd,
-    onbuild_history: OnbuildHistory::Absent,
-    ignore_file: IgnoreFileName::BesideDockerfile,
-    platform_args: PlatformArgs::Predefined,
+        onbuild: OnbuildHistory::Absent,
+        ..CLASSIC_20_10.history
+    },
     copy: CopyRules {
         glob_without_match: GlobWithoutMatch::CopiesNothing,
         several_to_a_file: SeveralToAFile::EachInTurn,
@@ -51,9 +54,9 @@ pub const BUILDKIT_20_10: Dialect = Dialect {
     run: RunRules {
         mount_points: MountPoints::MadeAndRemoved,
         volumes: Volumes::Ignored,
-        hostname: Hostname::Fixed("buildkitsandbox"),
+        hostname: Hostname::BuildkitSandbox,
         groups: Groups::Listed,
-        mount_targets: MountTargets::Left,
+        ..CLASSIC_20_10.run
     },
     ..CLASSIC_20_10
 };

@@ -2,9 +2,10 @@
 
 use samebuild_dockerfile::Syntax;
 
-use super::{BUILDKIT_20_10, Dialect, IgnoredParents, Link};
+use super::rules::{IgnoredParents, ImageRules, TarHeader};
+use super::{BUILDKIT_20_10, Dialect};
 use crate::config::Schema;
-use crate::history::{ArgText, CopyFlags, GoValues, HistoryText, RunArgs, SourceText};
+use crate::history::{CopyFlags, HistoryRules};
 use crate::steps::copy::{CopyRules, DirectoryTime, Fifos};
 use crate::steps::run::{Groups, MountTargets, RunRules};
 
@@ -13,15 +14,13 @@ pub const BUILDKIT_26_1: Dialect = Dialect {
     id: "buildkit@26.1",
     about: "Docker Engine 26.1, its BuildKit (v0.13), overlay2",
     syntax: Syntax::BUILDKIT_26_1,
-    schema: Schema::OnlyPresent,
-    history: HistoryText::Source(SourceText {
-        copy_flags: CopyFlags::OwnerAndMode,
-        values: GoValues::MapAndPointer,
-        run_args: RunArgs::AsDeclared,
-        arg: ArgText::Default,
-    }),
-    link: Link::AsWithout,
-    ignored_parents: IgnoredParents::AsInContext,
+    image: ImageRules {
+        schema: Schema::OnlyPresent,
+        tar_header: TarHeader::Permissions,
+        ignored_parents: IgnoredParents::AsInContext,
+        ..BUILDKIT_20_10.image
+    },
+    history: HistoryRules { copy_flags: CopyFlags::OwnerAndMode, ..BUILDKIT_20_10.history },
     copy: CopyRules { directory_time: DirectoryTime::Source, fifos: Fifos::Copied, ..BUILDKIT_20_10.copy },
     run: RunRules { groups: Groups::WithOwn, mount_targets: MountTargets::Removed, ..BUILDKIT_20_10.run },
     ..BUILDKIT_20_10

@@ -3,18 +3,18 @@
 use samebuild_dockerfile::Syntax;
 
 use super::{BUILDKIT_26_1_CONTAINERD, Dialect};
-use crate::history::{ArgText, CopyFlags, GoValues, HistoryText, RunArgs, SourceText};
+use crate::history::{ArgText, GoValues, HistoryRules, RunArgs};
 
 /// See the top of this file.
 pub const BUILDKIT_HEAD: Dialect = Dialect {
     id: "buildkit@head",
     about: "BuildKit of August 2026 by itself, runc worker, overlayfs snapshotter",
     syntax: Syntax::BUILDKIT_HEAD,
-    history: HistoryText::Source(SourceText {
-        copy_flags: CopyFlags::OwnerAndMode,
+    history: HistoryRules {
         values: GoValues::ListAndFields,
         run_args: RunArgs::EachOnce,
         arg: ArgText::Effective,
-    }),
+        ..BUILDKIT_26_1_CONTAINERD.history
+    },
     ..BUILDKIT_26_1_CONTAINERD
 };

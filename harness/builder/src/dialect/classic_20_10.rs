@@ -2,15 +2,15 @@
 //! 20.10.24+dfsg1, which also names itself in every configuration.
 
 use samebuild_dockerfile::Syntax;
-use samebuild_image::layer_write::TarStyle;
 
-use super::{
-    ArgsEscaped, Dialect, EmptyStep, HealthcheckNone, IgnoreFileName, IgnoredParents, Link, OnbuildHistory,
-    PlatformArgs, ScratchWorkdir, StageArgs, UnknownOwner, WorkdirOwner,
+use super::Dialect;
+use super::rules::{
+    ArgsEscaped, EmptyStep, HealthcheckNone, IgnoreFileName, IgnoredParents, ImageRules, Link, PlatformArgs,
+    ScratchWorkdir, StageArgs, TarHeader, UnknownOwner, WorkdirOwner,
 };
 use crate::config::Schema;
 use crate::delta::LayerForm;
-use crate::history::HistoryText;
+use crate::history::{ArgText, CopyFlags, GoValues, HistoryRules, HistoryText, OnbuildHistory, RunArgs};
 use crate::steps::copy::{
     ArchiveOwner, CopyRules, DirectoryOverOther, DirectoryParents, DirectoryTime, Fifos, FileOverDirectory,
     GlobWithoutMatch, OutsideContext, Setuid, SeveralToAFile,
@@ -21,23 +21,33 @@ use crate::steps::run::{Groups, Hostname, MountPoints, MountTargets, RunRules, V
 pub const CLASSIC_20_10: Dialect = Dialect {
     id: "classic@20.10",
     about: "Docker Engine 20.10, classic builder, overlay2",
+    engine_version: "20.10.24+dfsg1",
     syntax: Syntax::CLASSIC_20_10,
-    schema: Schema::DockerEngine { version: "20.10.24+dfsg1" },
-    history: HistoryText::NopComment,
-    layer_form: LayerForm::UpperDirectory,
-    tar: TarStyle::TYPED,
-    empty_step: EmptyStep::NoLayer,
-    stage_args: StageArgs::Fresh,
-    workdir_owner: WorkdirOwner::Root,
-    unknown_owner: UnknownOwner::Fails,
-    scratch_workdir: ScratchWorkdir::Unset,
-    healthcheck_none: HealthcheckNone::KeepsOptions,
-    args_escaped: ArgsEscaped::Absent,
-    onbuild_history: OnbuildHistory::Recorded,
-    ignore_file: IgnoreFileName::Root,
-    platform_args: PlatformArgs::Absent,
-    link: Link::AsWithout,
-    ignored_parents: IgnoredParents::MadeNow,
+    image: ImageRules {
+        schema: Schema::EveryField,
+        layer_form: LayerForm::UpperDirectory,
+        tar_header: TarHeader::TypeAndPermissions,
+        empty_step: EmptyStep::NoLayer,
+        stage_args: StageArgs::Fresh,
+        workdir_owner: WorkdirOwner::Root,
+        unknown_owner: UnknownOwner::Fails,
+        scratch_workdir: ScratchWorkdir::Unset,
+        healthcheck_none: HealthcheckNone::KeepsOptions,
+        args_escaped: ArgsEscaped::Absent,
+        ignore_file: IgnoreFileName::Root,
+        ignored_parents: IgnoredParents::MadeNow,
+        platform_args: PlatformArgs::Absent,
+        link: Link::AsWithout,
+    },
+    history: HistoryRules {
+        text: HistoryText::NopComment,
+        // Of no effect while instructions are told as commands.
+        copy_flags: CopyFlags::OwnerAndMode,
+        values: GoValues::MapAndPointer,
+        run_args: RunArgs::AsDeclared,
+        arg: ArgText::Default,
+        onbuild: OnbuildHistory::Recorded,
+    },
     copy: CopyRules {
         glob_without_match: GlobWithoutMatch::Fails,
         several_to_a_file: SeveralToAFile::Fails,

@@ -6,8 +6,9 @@ mod buildkit_26_1;
 mod buildkit_26_1_containerd;
 mod buildkit_head;
 mod classic_20_10;
+pub mod rules;
 
-use samebuild_dockerfile::Syntax;
+use samebuild_dockerfile::{Decision, Syntax, UnknownDecision};
 use samebuild_image::layer_write::TarStyle;
 
 pub use buildkit_20_10::BUILDKIT_20_10;
@@ -15,12 +16,12 @@ pub use buildkit_26_1::BUILDKIT_26_1;
 pub use buildkit_26_1_containerd::BUILDKIT_26_1_CONTAINERD;
 pub use buildkit_head::BUILDKIT_HEAD;
 pub use classic_20_10::CLASSIC_20_10;
+pub use rules::ImageRules;
 
-use crate::config::Schema;
-use crate::delta::LayerForm;
-use crate::history::HistoryText;
+use crate::history::HistoryRules;
 use crate::steps::copy::CopyRules;
 use crate::steps::run::RunRules;
+use rules::TarHeader;
 
 /// A builder at a version.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,141 +30,75 @@ pub struct Dialect {
     pub id: &'static str,
     /// What the builder is, in words.
     pub about: &'static str,
+    /// What it calls itself in every configuration, if it does.
+    pub engine_version: &'static str,
     /// How the Dockerfile is read.
     pub syntax: Syntax,
-    /// Which configuration fields are written.
-    pub schema: Schema,
-    /// How instructions are told in the history.
-    pub history: HistoryText,
-    /// How a layer is found and written down.
-    pub layer_form: LayerForm,
-    /// How its tar is written.
-    pub tar: TarStyle,
-    /// A RUN or WORKDIR that changes nothing.
-    pub empty_step: EmptyStep,
-    /// Whether `FROM stage` takes the stage's ARG values along.
-    pub stage_args: StageArgs,
-    /// Who owns directories WORKDIR makes.
-    pub workdir_owner: WorkdirOwner,
-    /// `--chown` with a name that the image's /etc/passwd does not have.
-    pub unknown_owner: UnknownOwner,
-    /// The working directory of an image from scratch.
-    pub scratch_workdir: ScratchWorkdir,
-    /// What a HEALTHCHECK keeps of an earlier one.
-    pub healthcheck_none: HealthcheckNone,
-    /// Whether `ArgsEscaped` is set with CMD.
-    pub args_escaped: ArgsEscaped,
-    /// Whether ONBUILD has a line in the history.
-    pub onbuild_history: OnbuildHistory,
-    /// Which file says what of the context is left out.
-    pub ignore_file: IgnoreFileName,
-    /// Arguments every stage can declare without a value of their own.
-    pub platform_args: PlatformArgs,
-    /// What `COPY --link` does, where there is such a flag.
-    pub link: Link,
-    /// Directories that are left out of the context but hold something that is not.
-    pub ignored_parents: IgnoredParents,
+    pub image: ImageRules,
+    pub history: HistoryRules,
     pub copy: CopyRules,
     pub run: RunRules,
-}
-
-/// A RUN or WORKDIR that changes nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EmptyStep {
-    /// No layer; the history entry says `empty_layer`.
-    NoLayer,
-    /// A layer with nothing in it.
-    EmptyLayer,
-}
-
-/// ARG values across `FROM stage`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StageArgs {
-    Fresh,
-    Inherited,
-}
-
-/// Owner of directories WORKDIR makes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WorkdirOwner {
-    Root,
-    CurrentUser,
-}
-
-/// `--chown` with an unknown name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UnknownOwner {
-    Fails,
-    /// Root's, without a word.
-    IsRoot,
-}
-
-/// Working directory of an image from scratch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ScratchWorkdir {
-    Unset,
-    Root,
-}
-
-/// A HEALTHCHECK after another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HealthcheckNone {
-    /// Interval, timeout and retries that are not given stay as they were, even with NONE.
-    KeepsOptions,
-    Replaces,
-}
-
-/// `ArgsEscaped` in the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ArgsEscaped {
-    Absent,
-    SetWithCmd,
-}
-
-/// ONBUILD in the history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnbuildHistory {
-    Recorded,
-    Absent,
-}
-
-/// Where the list of ignored files is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IgnoreFileName {
-    /// `.dockerignore` at the context's root.
-    Root,
-    /// `<Dockerfile>.dockerignore` if there is one, else that at the root.
-    BesideDockerfile,
-}
-
-/// `TARGETARCH` and its like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PlatformArgs {
-    Absent,
-    Predefined,
-}
-
-/// `COPY --link`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Link {
-    /// The same as without: nothing is merged on this store.
-    AsWithout,
-    /// A layer of its own that knows nothing of what lies below: symbolic links there are not followed.
-    OwnLayer,
-}
-
-/// Directories above something that `!` brings back into the context.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IgnoredParents {
-    /// Made anew.
-    MadeNow,
-    /// As they are in the context.
-    AsInContext,
 }
 
 /// Every dialect, parents before children.
 pub const DIALECTS: [&Dialect; 5] =
     [&CLASSIC_20_10, &BUILDKIT_20_10, &BUILDKIT_26_1, &BUILDKIT_26_1_CONTAINERD, &BUILDKIT_HEAD];
+
+/// One decision of a dialect and the variant it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Choice {
+    /// `syntax`, `image`, `history`, `copy` or `run`.
+    pub room: &'static str,
+    pub decision: &'static Decision,
+    pub variant: &'static str,
+}
+
+impl Choice {
+    /// `copy.setuid`, as `--set` takes it.
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.room, self.decision.name)
+    }
+}
+
+macro_rules! rooms {
+    ($($room:ident: $kind:ty),+ $(,)?) => {
+        impl Dialect {
+            /// Every decision with its variant, room by room.
+            pub fn choices(&self) -> Vec<Choice> {
+                let mut out = Vec::new();
+                $(for decision in <$kind>::DECISIONS {
+                    if let Some(variant) = self.$room.get(decision.name) {
+                        out.push(Choice { room: stringify!($room), decision, variant });
+                    }
+                })+
+                out
+            }
+
+            /// Chooses `variant` for the decision `name` (`copy.setuid`); an error lists what there is.
+            pub fn set(&mut self, name: &str, variant: &str) -> Result<(), UnknownDecision> {
+                match name.split_once('.') {
+                    $(Some((stringify!($room), decision)) => self.$room.set(decision, variant),)+
+                    _ => {
+                        let known: Vec<String> = self.choices().iter().map(Choice::name).collect();
+                        Err(UnknownDecision::Name { name: name.to_owned(), known: known.join(", ") })
+                    }
+                }
+            }
+        }
+    };
+}
+
+rooms! { syntax: Syntax, image: ImageRules, history: HistoryRules, copy: CopyRules, run: RunRules }
+
+impl Dialect {
+    /// How this builder writes the tar of a layer.
+    pub fn tar_style(&self) -> TarStyle {
+        match self.image.tar_header {
+            TarHeader::TypeAndPermissions => TarStyle::TYPED,
+            TarHeader::Permissions => TarStyle::PLAIN,
+        }
+    }
+}
 
 /// There is no such dialect.
 #[derive(Debug, thiserror::Error)]
@@ -177,4 +112,39 @@ pub fn find(id: &str) -> Result<&'static Dialect, UnknownDialect> {
 
 fn ids() -> String {
     DIALECTS.map(|dialect| dialect.id).join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_choice_of_every_dialect_can_be_set_to_every_variant_and_back() {
+        for dialect in DIALECTS {
+            let mut changed = dialect.clone();
+            for choice in dialect.choices() {
+                for variant in choice.decision.variants {
+                    assert_eq!(changed.set(&choice.name(), variant.name), Ok(()), "{}", choice.name());
+                }
+                assert_eq!(changed.set(&choice.name(), choice.variant), Ok(()));
+            }
+            assert_eq!(&changed, dialect);
+        }
+    }
+
+    #[test]
+    fn ids_are_unique_and_found() {
+        for dialect in DIALECTS {
+            assert_eq!(find(dialect.id).map(|found| found.about).ok(), Some(dialect.about));
+        }
+        assert!(find("classic@1.0").unwrap_err().to_string().contains("buildkit@head"));
+    }
+
+    #[test]
+    fn an_unknown_decision_is_answered_with_all_there_are() {
+        let error = CLASSIC_20_10.clone().set("copy.setsuid", "kept").unwrap_err().to_string();
+        assert!(error.contains("setuid"), "{error}");
+        let error = CLASSIC_20_10.clone().set("setuid", "kept").unwrap_err().to_string();
+        assert!(error.contains("copy.setuid"), "{error}");
+    }
 }

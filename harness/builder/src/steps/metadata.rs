@@ -8,10 +8,10 @@ use samebuild_dockerfile::{Word, ports, signal};
 
 use crate::build::Session;
 use crate::config::Healthcheck;
-use crate::dialect::{ArgsEscaped, HealthcheckNone, OnbuildHistory};
+use crate::dialect::rules::{ArgsEscaped, HealthcheckNone};
 use crate::failure::StepFailure;
 use crate::history::{
-    ArgText, GoValues, HistoryText, Line, SourceText, go_healthcheck, go_healthcheck_fields, go_quoted,
+    ArgText, GoValues, HistoryText, Line, OnbuildHistory, go_healthcheck, go_healthcheck_fields, go_quoted,
 };
 use crate::stage::Stage;
 
@@ -54,8 +54,8 @@ pub fn arg(stage: &mut Stage, session: &Session<'_>, arg: &ArgInstruction) -> Re
             definition.value.as_ref().map(|value| stage.word(&session.expander, &value.text)).transpose()?;
         let value =
             session.build_arg(&name).or_else(|| default.clone()).or_else(|| session.global_arg(&name));
-        let shown = match session.dialect.history {
-            HistoryText::Source(SourceText { arg: ArgText::Effective, .. }) => &value,
+        let shown = match session.dialect.history.text {
+            HistoryText::Source if session.dialect.history.arg == ArgText::Effective => &value,
             _ => &default,
         };
         text.push(shown.as_ref().map_or_else(|| name.clone(), |value| format!("{name}={value}")));
@@ -70,7 +70,7 @@ pub fn cmd(stage: &mut Stage, session: &Session<'_>, command: &CommandLine) {
     let words = command_words(stage, command);
     let text = format!("CMD {}", go_quoted(&words));
     stage.config.cmd = (!words.is_empty()).then_some(words);
-    stage.config.args_escaped |= session.dialect.args_escaped == ArgsEscaped::SetWithCmd;
+    stage.config.args_escaped |= session.dialect.image.args_escaped == ArgsEscaped::SetWithCmd;
     stage.cmd_set = true;
     record(stage, session, text);
 }
@@ -120,12 +120,12 @@ pub fn expose(
             builder_message: Some(error.builder_message),
         })?);
     }
-    let text = match session.dialect.history {
+    let text = match session.dialect.history.text {
         HistoryText::NopComment => words.join(" "),
-        HistoryText::Source(SourceText { values: GoValues::ListAndFields, .. }) => {
+        HistoryText::Source if session.dialect.history.values == GoValues::ListAndFields => {
             format!("[{}]", ports.join(" "))
         }
-        HistoryText::Source(_) => {
+        HistoryText::Source => {
             let ports: std::collections::BTreeSet<String> =
                 ports.iter().map(|port| format!("{port}:{{}}")).collect();
             format!("map[{}]", ports.into_iter().collect::<Vec<_>>().join(" "))
@@ -182,7 +182,7 @@ pub fn maintainer(stage: &mut Stage, session: &Session<'_>, name: &Word) {
 /// ONBUILD.
 pub fn onbuild(stage: &mut Stage, session: &Session<'_>, expression: &str) {
     stage.config.on_build.push(expression.to_owned());
-    if session.dialect.onbuild_history == OnbuildHistory::Recorded {
+    if session.dialect.history.onbuild == OnbuildHistory::Recorded {
         record(stage, session, format!("ONBUILD {expression}"));
     }
 }
@@ -205,15 +205,15 @@ pub fn healthcheck(stage: &mut Stage, session: &Session<'_>, check: &Check) {
             retries: options.retries.into(),
         },
     };
-    let text = match session.dialect.history {
-        HistoryText::Source(SourceText { values: GoValues::ListAndFields, .. }) => {
+    let text = match session.dialect.history.text {
+        HistoryText::Source if session.dialect.history.values == GoValues::ListAndFields => {
             go_healthcheck_fields(&new)
         }
         _ => go_healthcheck(&new, session.dialect.syntax.flag_start_interval == FlagSupport::Known),
     };
     let text = format!("HEALTHCHECK {text}");
     if let (Some(old), HealthcheckNone::KeepsOptions) =
-        (&stage.config.healthcheck, session.dialect.healthcheck_none)
+        (&stage.config.healthcheck, session.dialect.image.healthcheck_none)
     {
         new.fill_from(old);
     }

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use samebuild_dockerfile::{CommandLine, RunInstruction, Script};
+use samebuild_dockerfile::{CommandLine, RunInstruction, Script, decisions, variants};
 use samebuild_image::{At, Content, Kind, Layer, Meta, Tree};
 
 use crate::build::{Session, StepError};
 use crate::delta::{self, Delta, LayerForm};
-use crate::dialect::EmptyStep;
+use crate::dialect::rules::EmptyStep;
 use crate::failure::StepFailure;
 use crate::history::{HistoryText, Line, RunArgs};
 use crate::request::{Event, Network};
@@ -19,60 +19,60 @@ use crate::snapshot::{self, Snapshotter, walk};
 use crate::stage::Stage;
 use crate::users::Users;
 
-/// Everything at which builders' RUN differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RunRules {
-    pub mount_points: MountPoints,
-    pub volumes: Volumes,
-    pub hostname: Hostname,
-    pub groups: Groups,
-    pub mount_targets: MountTargets,
+decisions! {
+    /// Everything at which builders' RUN differ.
+    RunRules {
+        /// Where mount points come from that the image does not have.
+        mount_points: MountPoints,
+        /// Volumes of the image during RUN.
+        volumes: Volumes,
+        /// The host name RUN sees.
+        hostname: Hostname,
+        /// Supplementary groups of the command.
+        groups: Groups,
+        /// Mount points of `--mount` that the image does not have.
+        mount_targets: MountTargets,
+    }
 }
 
-/// Mount points of `--mount` that the image does not have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MountTargets {
-    /// They stay, empty.
-    Left,
-    /// Those still empty are removed.
-    Removed,
-}
-
-/// Supplementary groups of the command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Groups {
-    /// The group itself and those that list the user, so that giving it up takes more than setgid (CVE-2022-36109).
-    WithOwn,
-    /// Those that list the user.
-    Listed,
-}
-
-/// Where the mount points of /etc/hosts, /proc and their like come from when the image has none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MountPoints {
-    /// From a layer of their own right below the container's, which never gets into the image.
-    LayerBelow,
-    /// Made in the container and removed afterwards; the directory around them keeps the time of that.
-    MadeAndRemoved,
-    /// Made in the container and left.
-    MadeAndLeft,
-}
-
-/// Volumes of the image during RUN.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Volumes {
-    /// Something is mounted over each; what RUN writes there is lost, the mount point stays.
-    MountedAside,
-    /// A VOLUME has no effect on RUN.
-    Ignored,
-}
-
-/// The host name RUN sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hostname {
-    /// Twelve hexadecimal digits, also in HOSTNAME.
-    ContainerId,
-    Fixed(&'static str),
+variants! {
+    /// Where the mount points of /etc/hosts, /proc and their like come from when the image has none.
+    MountPoints {
+        /// From a layer of their own right below the container's, which never gets into the image.
+        LayerBelow = "layer-below",
+        /// Made in the container and removed afterwards; the directory around them keeps the time of that.
+        MadeAndRemoved = "made-and-removed",
+        /// Made in the container and left.
+        MadeAndLeft = "made-and-left",
+    }
+    /// Volumes of the image during RUN.
+    Volumes {
+        /// Something is mounted over each; what RUN writes there is lost, the mount point stays.
+        MountedAside = "mounted-aside",
+        /// A VOLUME has no effect on RUN.
+        Ignored = "ignored",
+    }
+    /// The host name RUN sees.
+    Hostname {
+        /// Twelve hexadecimal digits, also in HOSTNAME.
+        ContainerId = "container-id",
+        /// Always `buildkitsandbox`.
+        BuildkitSandbox = "buildkit-sandbox",
+    }
+    /// Supplementary groups of the command.
+    Groups {
+        /// The group itself and those that list the user, so that giving it up takes more than setgid (CVE-2022-36109).
+        WithOwn = "with-own",
+        /// Those that list the user.
+        Listed = "listed",
+    }
+    /// Mount points of `--mount` that the image does not have.
+    MountTargets {
+        /// They stay, empty.
+        Left = "left",
+        /// Those still empty are removed.
+        Removed = "removed",
+    }
 }
 
 /// Longer than any step of a case may take.
@@ -86,7 +86,7 @@ pub fn run(stage: &mut Stage, session: &Session<'_>, run: &RunInstruction) -> Re
     let line = Line::Run { args, command: command.clone() };
     let layer = execute(stage, session, run, &command, script)?;
     let is_empty = layer.entries.is_empty();
-    if is_empty && session.dialect.empty_step == EmptyStep::NoLayer {
+    if is_empty && session.dialect.image.empty_step == EmptyStep::NoLayer {
         stage.record(session.dialect, &line, true);
         return Ok(());
     }
@@ -122,7 +122,7 @@ fn command(
 
 /// The arguments shown before the command in the history.
 fn history_args(stage: &Stage, session: &Session<'_>) -> Option<Vec<String>> {
-    match session.dialect.history {
+    match session.dialect.history.text {
         // Sorted, those that ENV hides left out; there even when all of them go unmentioned.
         HistoryText::NopComment => {
             let visible = stage.args.for_run(&stage.config);
@@ -133,12 +133,12 @@ fn history_args(stage: &Stage, session: &Session<'_>) -> Option<Vec<String>> {
                 .map(|(name, value)| format!("{name}={value}"));
             (!visible.is_empty()).then(|| shown.collect())
         }
-        HistoryText::Source(text) => {
+        HistoryText::Source => {
             let seen = |name: &str| {
                 stage.config.get_env(name).or_else(|| stage.args.value(name)).unwrap_or_default().to_owned()
             };
             let declared = stage.args.declared.iter().map(|(name, _)| name);
-            let names: Vec<&String> = match text.run_args {
+            let names: Vec<&String> = match session.dialect.history.run_args {
                 RunArgs::AsDeclared => declared.collect(),
                 RunArgs::EachOnce => {
                     let mut once = std::collections::BTreeSet::new();
@@ -208,7 +208,7 @@ fn execute(
     let below = stage.tree.clone();
     stage.tree.apply(&layer).map_err(StepError::broken("apply what RUN changed"))?;
     stage.rootfs.push_upper(mounted.upper);
-    match (session.request.snapshotter, session.dialect.layer_form) {
+    match (session.request.snapshotter, session.dialect.image.layer_form) {
         (Some(snapshotter), _) => walked(snapshotter, session, &below, stage),
         (None, LayerForm::UpperDirectory) => Ok(layer),
         (None, LayerForm::DoubleWalk) => {
@@ -327,7 +327,7 @@ fn environment(
 fn hostname(session: &Session<'_>, stage: &Stage) -> String {
     match session.dialect.run.hostname {
         Hostname::ContainerId => session.container_id(stage.history.len()),
-        Hostname::Fixed(name) => name.to_owned(),
+        Hostname::BuildkitSandbox => "buildkitsandbox".to_owned(),
     }
 }
 

@@ -10,7 +10,7 @@ use samebuild_image::{At, Content, Digest, Kind, Meta, Tree};
 use super::copy::{self, Copy, Owner};
 use crate::build::Session;
 use crate::delta::Delta;
-use crate::dialect::{Link, UnknownOwner};
+use crate::dialect::rules::{Link, UnknownOwner};
 use crate::failure::StepFailure;
 use crate::history::{CopyLine, HistoryText, Line};
 use crate::stage::{Stage, Variables};
@@ -71,7 +71,7 @@ fn transfer(
             .scratch()
             .map_err(|error| StepFailure::new("no-scratch", format!("make a scratch directory: {error:?}")))
     };
-    let own_layer = transfer.link && session.dialect.link == Link::OwnLayer;
+    let own_layer = transfer.link && session.dialect.image.link == Link::OwnLayer;
     let nothing = Tree::new();
     let mut delta = Delta::new(if own_layer { &nothing } else { &stage.tree }, session.now());
     let mut content = Default::default();
@@ -91,11 +91,11 @@ fn transfer(
             rules: &session.dialect.copy,
         };
         copy::copy(&request, &mut delta)?;
-        if session.dialect.history == HistoryText::NopComment {
+        if session.dialect.history.text == HistoryText::NopComment {
             content = content_kind(&request)?;
         }
     }
-    let (mut tree, layer) = delta.finish(session.dialect.layer_form);
+    let (mut tree, layer) = delta.finish(session.dialect.image.layer_form);
     if own_layer {
         tree = stage.tree.clone();
         tree.apply(&layer).map_err(|error| StepFailure::new("copy-link", error.to_string()))?;
@@ -201,7 +201,7 @@ fn owner(stage: &Stage, session: &Session<'_>, text: &str) -> Result<Owner, Step
         Some(group) => users.group(group).map(|group| group.gid.into()).or_else(|| group.parse().ok()),
         None => by_name.map(|user| user.gid.into()).or(uid),
     };
-    match (uid, gid, session.dialect.unknown_owner) {
+    match (uid, gid, session.dialect.image.unknown_owner) {
         (Some(uid), Some(gid), _) => Ok(Owner { uid, gid }),
         (uid, gid, UnknownOwner::IsRoot) => Ok(Owner { uid: uid.unwrap_or(0), gid: gid.unwrap_or(0) }),
         (None, _, UnknownOwner::Fails) => Err(unknown("user", user)),

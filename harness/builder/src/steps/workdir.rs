@@ -5,7 +5,7 @@ use samebuild_image::Meta;
 use super::copy::Owner;
 use crate::build::Session;
 use crate::delta::Delta;
-use crate::dialect::{EmptyStep, WorkdirOwner};
+use crate::dialect::rules::{EmptyStep, WorkdirOwner};
 use crate::failure::StepFailure;
 use crate::history::Line;
 use crate::stage::Stage;
@@ -23,7 +23,7 @@ pub fn workdir(stage: &mut Stage, session: &Session<'_>, path: &str) -> Result<(
         stage.record(session.dialect, &line, true);
         return Ok(());
     }
-    let owner = match session.dialect.workdir_owner {
+    let owner = match session.dialect.image.workdir_owner {
         WorkdirOwner::Root => Owner::default(),
         WorkdirOwner::CurrentUser => current_user(stage),
     };
@@ -34,11 +34,11 @@ pub fn workdir(stage: &mut Stage, session: &Session<'_>, path: &str) -> Result<(
             format!("make the working directory {path}: {in_the_way} is not a directory"),
         )
     })?;
-    if made.is_empty() && session.dialect.empty_step == EmptyStep::NoLayer {
+    if made.is_empty() && session.dialect.image.empty_step == EmptyStep::NoLayer {
         stage.record(session.dialect, &line, true);
         return Ok(());
     }
-    let (tree, layer) = delta.finish(session.dialect.layer_form);
+    let (tree, layer) = delta.finish(session.dialect.image.layer_form);
     stage.push_computed(layer, tree);
     stage.record(session.dialect, &line, false);
     Ok(())

@@ -87,8 +87,8 @@ impl Output {
 
     fn write(&self, image: &Image, dialect: &Dialect) -> Result<()> {
         match self {
-            Self::Layout(dir) => stored::write_layout(image, dir, dialect.tar),
-            Self::Archive(file) => stored::write_archive(image, file, dialect.tar),
+            Self::Layout(dir) => stored::write_layout(image, dir, dialect.tar_style()),
+            Self::Archive(file) => stored::write_archive(image, file, dialect.tar_style()),
         }
     }
 }

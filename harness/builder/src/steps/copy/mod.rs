@@ -9,6 +9,7 @@ pub mod sources;
 
 use samebuild_dockerfile::chmod::Chmod;
 use samebuild_dockerfile::ignore::IgnoreFile;
+use samebuild_dockerfile::{decisions, variants};
 use samebuild_image::{At, Tree};
 
 use crate::delta::Delta;
@@ -49,104 +50,103 @@ pub struct Owner {
     pub gid: u64,
 }
 
-/// Everything at which builders' COPY and ADD differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CopyRules {
-    pub glob_without_match: GlobWithoutMatch,
-    pub several_to_a_file: SeveralToAFile,
-    pub outside_context: OutsideContext,
-    pub file_over_directory: FileOverDirectory,
-    pub directory_over_other: DirectoryOverOther,
-    pub directory_time: DirectoryTime,
-    pub directory_parents: DirectoryParents,
-    pub setuid: Setuid,
-    pub archive_owner: ArchiveOwner,
-    pub fifos: Fifos,
+decisions! {
+    /// Everything at which builders' COPY and ADD differ.
+    CopyRules {
+        /// A wildcard that matches nothing.
+        glob_without_match: GlobWithoutMatch,
+        /// Several sources and a destination that does not end in `/`.
+        several_to_a_file: SeveralToAFile,
+        /// A source with `..` that leads out of the context.
+        outside_context: OutsideContext,
+        /// A file where a directory is.
+        file_over_directory: FileOverDirectory,
+        /// A directory below the source where something else is at the destination.
+        directory_over_other: DirectoryOverOther,
+        /// The time of the directory that a source directory's contents are copied into.
+        directory_time: DirectoryTime,
+        /// `--chown` with a directory as source: the directories made above the destination.
+        directory_parents: DirectoryParents,
+        /// setuid and setgid of files.
+        setuid: Setuid,
+        /// `ADD --chown` of an archive.
+        archive_owner: ArchiveOwner,
+        /// FIFOs among what is copied.
+        fifos: Fifos,
+    }
 }
 
-/// A wildcard that matches nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GlobWithoutMatch {
-    /// The build fails.
-    Fails,
-    /// Nothing is copied.
-    CopiesNothing,
-}
-
-/// Several sources and a destination that does not end in `/`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SeveralToAFile {
-    /// The build fails.
-    Fails,
-    /// Each is copied to that name, one over the other.
-    EachInTurn,
-}
-
-/// A source with `..` that leads out of the context.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OutsideContext {
-    /// The build fails.
-    Fails,
-    /// `..` stops at the context's root.
-    StopsAtRoot,
-}
-
-/// A file where a directory is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileOverDirectory {
-    /// The directory goes, with all in it.
-    Replaces,
-    /// The build fails.
-    Fails,
-}
-
-/// A directory below the source where something else is at the destination, a symbolic link to a directory included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DirectoryOverOther {
-    Replaces,
-    Fails,
-}
-
-/// The time of the directory that a source directory's contents are copied into.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DirectoryTime {
-    /// When something was put into it.
-    WhenChanged,
-    /// The source directory's.
-    Source,
-}
-
-/// `--chown` with a directory as source: the directories made above the destination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DirectoryParents {
-    /// Belong to root.
-    Root,
-    /// Belong to the new owner, as with a file as source.
-    Owner,
-}
-
-/// setuid and setgid of files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Setuid {
-    /// Lost, because the owner is set after the mode.
-    Lost,
-    Kept,
-}
-
-/// `ADD --chown` of an archive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ArchiveOwner {
-    /// Entries keep their owners; the destination is root's.
-    FromArchive,
-    /// Everything belongs to the new owner.
-    Chown,
-}
-
-/// FIFOs among what is copied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fifos {
-    Copied,
-    LeftOut,
+variants! {
+    /// A wildcard that matches nothing.
+    GlobWithoutMatch {
+        /// The build fails.
+        Fails = "fails",
+        /// Nothing is copied.
+        CopiesNothing = "copies-nothing",
+    }
+    /// Several sources and a destination that does not end in `/`.
+    SeveralToAFile {
+        /// The build fails.
+        Fails = "fails",
+        /// Each is copied to that name, one over the other.
+        EachInTurn = "each-in-turn",
+    }
+    /// A source with `..` that leads out of the context.
+    OutsideContext {
+        /// The build fails.
+        Fails = "fails",
+        /// `..` stops at the context's root.
+        StopsAtRoot = "stops-at-root",
+    }
+    /// A file where a directory is.
+    FileOverDirectory {
+        /// The directory goes, with all in it.
+        Replaces = "replaces",
+        /// The build fails.
+        Fails = "fails",
+    }
+    /// A directory below the source where something else is at the destination, a symbolic link to a directory included.
+    DirectoryOverOther {
+        /// It replaces what is there.
+        Replaces = "replaces",
+        /// The build fails.
+        Fails = "fails",
+    }
+    /// The time of the directory that a source directory's contents are copied into.
+    DirectoryTime {
+        /// When something was put into it.
+        WhenChanged = "when-changed",
+        /// The source directory's.
+        Source = "source",
+    }
+    /// `--chown` with a directory as source: the directories made above the destination.
+    DirectoryParents {
+        /// Belong to root.
+        Root = "root",
+        /// Belong to the new owner, as with a file as source.
+        Owner = "owner",
+    }
+    /// setuid and setgid of files.
+    Setuid {
+        /// Lost, because the owner is set after the mode.
+        Lost = "lost",
+        /// They stay.
+        Kept = "kept",
+    }
+    /// `ADD --chown` of an archive.
+    ArchiveOwner {
+        /// Entries keep their owners; the destination is root's.
+        FromArchive = "from-archive",
+        /// Everything belongs to the new owner.
+        Chown = "chown",
+    }
+    /// FIFOs among what is copied.
+    Fifos {
+        /// They are copied like files.
+        Copied = "copied",
+        /// They are passed over without a word.
+        LeftOut = "left-out",
+    }
 }
 
 /// Carries the copy out on `delta`.

@@ -1,0 +1,127 @@
+//! Decisions about an image as a whole, each where no single step owns it.
+
+use samebuild_dockerfile::{decisions, variants};
+
+use crate::config::Schema;
+use crate::delta::LayerForm;
+
+decisions! {
+    /// What does not belong to one instruction alone.
+    ImageRules {
+        /// Which configuration fields are written.
+        schema: Schema,
+        /// How a layer is found and written down.
+        layer_form: LayerForm,
+        /// What the mode field and the owners' names of a layer's tar hold.
+        tar_header: TarHeader,
+        /// A RUN or WORKDIR that changes nothing.
+        empty_step: EmptyStep,
+        /// ARG values across `FROM stage`.
+        stage_args: StageArgs,
+        /// Owner of directories WORKDIR makes.
+        workdir_owner: WorkdirOwner,
+        /// `--chown` with a name the image does not know.
+        unknown_owner: UnknownOwner,
+        /// The working directory of an image from scratch.
+        scratch_workdir: ScratchWorkdir,
+        /// What a HEALTHCHECK keeps of an earlier one.
+        healthcheck_none: HealthcheckNone,
+        /// `ArgsEscaped` in the configuration.
+        args_escaped: ArgsEscaped,
+        /// Which file says what of the context is left out.
+        ignore_file: IgnoreFileName,
+        /// Directories left out of the context that hold something that is not.
+        ignored_parents: IgnoredParents,
+        /// `TARGETARCH` and its like.
+        platform_args: PlatformArgs,
+        /// What `COPY --link` does, where there is such a flag.
+        link: Link,
+    }
+}
+
+variants! {
+    /// A RUN or WORKDIR that changes nothing.
+    EmptyStep {
+        /// No layer; the history entry says `empty_layer`.
+        NoLayer = "no-layer",
+        /// A layer with nothing in it.
+        EmptyLayer = "empty-layer",
+    }
+    /// ARG values across `FROM stage`.
+    StageArgs {
+        /// They are gone.
+        Fresh = "fresh",
+        /// The new stage sees them.
+        Inherited = "inherited",
+    }
+    /// Owner of directories WORKDIR makes.
+    WorkdirOwner {
+        /// They belong to root.
+        Root = "root",
+        /// They belong to whom USER names.
+        CurrentUser = "current-user",
+    }
+    /// `--chown` with an unknown name.
+    UnknownOwner {
+        /// The build fails.
+        Fails = "fails",
+        /// Root's, without a word.
+        IsRoot = "is-root",
+    }
+    /// Working directory of an image from scratch.
+    ScratchWorkdir {
+        /// There is none.
+        Unset = "unset",
+        /// It is the root directory.
+        Root = "root",
+    }
+    /// A HEALTHCHECK after another.
+    HealthcheckNone {
+        /// Interval, timeout and retries that are not given stay as they were, even with NONE.
+        KeepsOptions = "keeps-options",
+        /// The new one replaces all of the old.
+        Replaces = "replaces",
+    }
+    /// `ArgsEscaped` in the configuration.
+    ArgsEscaped {
+        /// It is never set.
+        Absent = "absent",
+        /// It is set with every CMD.
+        SetWithCmd = "set-with-cmd",
+    }
+    /// Where the list of ignored files is.
+    IgnoreFileName {
+        /// `.dockerignore` at the context's root.
+        Root = "root",
+        /// `<Dockerfile>.dockerignore` if there is one, else that at the root.
+        BesideDockerfile = "beside-dockerfile",
+    }
+    /// `TARGETARCH` and its like.
+    PlatformArgs {
+        /// There are none.
+        Absent = "absent",
+        /// ARG declares them, and they have the values of the platform.
+        Predefined = "predefined",
+    }
+    /// `COPY --link`.
+    Link {
+        /// The same as without: nothing is merged on this store.
+        AsWithout = "as-without",
+        /// A layer of its own that knows nothing of what lies below: symbolic links there are not followed.
+        OwnLayer = "own-layer",
+    }
+    /// Directories above something that `!` brings back into the context.
+    IgnoredParents {
+        /// Made anew.
+        MadeNow = "made-now",
+        /// As they are in the context.
+        AsInContext = "as-in-context",
+    }
+    /// The header of a tar entry.
+    TarHeader {
+        /// The file's type beside its permissions; root by name.
+        TypeAndPermissions = "type-and-permissions",
+        /// Permissions alone; no names.
+        Permissions = "permissions",
+    }
+}
