@@ -11,5 +11,6 @@ pub mod engines;
 pub mod faults;
 pub mod files;
 pub mod gate;
+pub mod proxy;
 pub mod report;
 pub mod stored;

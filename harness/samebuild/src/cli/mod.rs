@@ -9,6 +9,7 @@ mod diff;
 mod gate;
 mod list;
 mod observe;
+mod proxy;
 mod race;
 mod report;
 mod terminal;
@@ -35,6 +36,7 @@ fn run(verb: &Verb) -> anyhow::Result<Exit> {
         Verb::Diff(args) => diff::run(args),
         Verb::Conform(args) => conform::run(args),
         Verb::Dialects => dialects::run(),
+        Verb::Proxy(args) => proxy::run(args),
         Verb::Race(args) => race::run(args),
         Verb::Observe(args) => observe::run(args),
         Verb::Bless(args) => bless::run(args),

@@ -30,6 +30,8 @@ pub(crate) enum Verb {
     Dialects,
     /// Search for an order of turns in which cleaning up deletes the image just built.
     Race(Race),
+    /// Stand between a client and an engine, and hold, delay, drop or refuse what passes.
+    Proxy(super::proxy::Proxy),
     /// Record what the builders of an engine make of the cases (in a checkout): writes golden/**/observed/.
     Observe(Observe),
     /// Accept what the reference builder makes where nothing was observed (in a checkout): writes golden/**/reference/.
