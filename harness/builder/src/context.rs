@@ -11,7 +11,7 @@ use crate::request::Request;
 /// No ignore file is larger.
 const LIMIT: u64 = 16 << 20;
 
-/// The context without ignored entries. Directories that are ignored but hold something that is not stay, made anew.
+/// The context without ignored entries. Directories that are ignored but hold something that is not stay.
 pub fn without_ignored(request: &Request<'_>) -> Result<Tree, StepFailure> {
     let Some(text) = ignore_text(request)? else { return Ok(request.context.clone()) };
     let ignore = IgnoreFile::parse(&text, &request.dialect.syntax)
@@ -38,6 +38,15 @@ pub fn without_ignored(request: &Request<'_>) -> Result<Tree, StepFailure> {
             _ => {
                 kept.insert(at, inode.kind.clone(), inode.meta.clone());
                 names.insert(ino, at.clone());
+            }
+        }
+    }
+    if request.dialect.image.ignored_parents == IgnoredParents::FilledNow {
+        let filled: std::collections::BTreeSet<At> =
+            kept.iter().filter_map(|(at, _, _)| at.parent()).collect();
+        for dir in filled {
+            if let Some(meta) = kept.meta_mut(&dir) {
+                meta.mtime = Mtime::At { secs, nanos };
             }
         }
     }

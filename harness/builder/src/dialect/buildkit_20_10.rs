@@ -3,8 +3,8 @@
 use samebuild_dockerfile::Syntax;
 
 use super::rules::{
-    ArgsEscaped, EmptyStep, HealthcheckNone, IgnoreFileName, ImageRules, PlatformArgs, ScratchWorkdir,
-    StageArgs, UnknownOwner, WorkdirOwner,
+    ArgsEscaped, EmptyStep, HealthcheckNone, IgnoreFileName, IgnoredParents, ImageRules, PlatformArgs,
+    ScratchWorkdir, StageArgs, UnknownOwner, WorkdirOwner,
 };
 use super::{CLASSIC_20_10, Dialect};
 use crate::config::Schema;
@@ -30,6 +30,7 @@ pub const BUILDKIT_20_10: Dialect = Dialect {
         healthcheck_none: HealthcheckNone::Replaces,
         args_escaped: ArgsEscaped::SetWithCmd,
         ignore_file: IgnoreFileName::BesideDockerfile,
+        ignored_parents: IgnoredParents::FilledNow,
         platform_args: PlatformArgs::Predefined,
         ..CLASSIC_20_10.image
     },

@@ -30,7 +30,7 @@ decisions! {
         args_escaped: ArgsEscaped,
         /// Which file says what of the context is left out.
         ignore_file: IgnoreFileName,
-        /// Directories left out of the context that hold something that is not.
+        /// Directories of a context from which something is left out.
         ignored_parents: IgnoredParents,
         /// `TARGETARCH` and its like.
         platform_args: PlatformArgs,
@@ -110,11 +110,13 @@ variants! {
         /// A layer of its own that knows nothing of what lies below: symbolic links there are not followed.
         OwnLayer = "own-layer",
     }
-    /// Directories above something that `!` brings back into the context.
+    /// Directories of a context from which something is left out.
     IgnoredParents {
-        /// Made anew.
+        /// Those that are left out themselves but hold something that is not are made anew.
         MadeNow = "made-now",
-        /// As they are in the context.
+        /// All are made before what is in them, so only empty ones keep their time.
+        FilledNow = "filled-now",
+        /// All are as they are in the context.
         AsInContext = "as-in-context",
     }
     /// The header of a tar entry.

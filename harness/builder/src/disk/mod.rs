@@ -5,3 +5,5 @@ pub mod source;
 
 pub use scan::{ScanError, scan, scan_without};
 pub use source::FileSource;
+
+pub use crate::materialise::{MaterialiseError, tree as write_tree};

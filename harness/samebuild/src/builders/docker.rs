@@ -4,14 +4,14 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use samebuild_builder::dialect;
+use samebuild_builder::{dialect, disk};
 use samebuild_image::golden::{self, Observation, Outcome, mask_message};
-use samebuild_image::{Image, Tree};
+use samebuild_image::{At, Image, Meta, Tree};
 
-use super::locate::{locate, sent_context};
+use super::locate::locate;
 use super::{Answer, Builder, Ended, Means, Order, class_of, now, platform};
-use crate::cases::{self, context_tar};
-use crate::engines::{self, BuildOutcome, BuildRequest, Context, Engine, EngineError};
+use crate::cases::{self, Case, context_tar};
+use crate::engines::{self, BuildOutcome, BuildRequest, ClientBuild, Context, Engine, EngineError};
 
 /// No build of a case takes this long, unless it hangs.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -47,11 +47,13 @@ pub(super) fn open<'a>(
 
 impl Builder for Docker<'_> {
     fn build(&self, order: &Order<'_>) -> Answer {
-        let context = match sent_context(order.case, order.dialect, self.builder) {
-            Ok(context) => context,
-            Err(why) => return Answer::Unmet(why),
-        };
-        match self.try_build(order, &context) {
+        if ignores(order.case) && !self.engine.has_client() {
+            return Answer::Unmet(format!(
+                "{} has no docker client, and only a client reads .dockerignore",
+                self.words
+            ));
+        }
+        match self.try_build(order) {
             Ok(ended) => Answer::Ended(Box::new(ended)),
             Err(why) => Answer::Broken(why),
         }
@@ -59,17 +61,18 @@ impl Builder for Docker<'_> {
 }
 
 impl Docker<'_> {
-    fn try_build(&self, order: &Order<'_>, context: &Tree) -> Result<Ended, String> {
+    fn try_build(&self, order: &Order<'_>) -> Result<Ended, String> {
         let say = |error: EngineError| error.to_string();
         self.load(order)?;
-        let request = self.request(order, context)?;
+        let tag = self.tag(order);
         let (started, _) = now();
-        let outcome = self.engine.build(&request).map_err(say)?;
+        let outcome =
+            if ignores(order.case) { self.by_client(order, &tag)? } else { self.by_upload(order, &tag)? };
         let built_between = (started - 1, now().0 + 1);
         match outcome {
             BuildOutcome::Built { image_id, log } => {
-                let record = self.fetch(order, &request.tag, &image_id, built_between)?;
-                self.engine.remove(&request.tag).map_err(say)?;
+                let record = self.fetch(order, &tag, &image_id, built_between)?;
+                self.engine.remove(&tag).map_err(say)?;
                 Ok(self.ended(order, Outcome::Built(record), log))
             }
             BuildOutcome::Failed { message, line, step, log } => {
@@ -90,27 +93,50 @@ impl Docker<'_> {
         Ok(())
     }
 
-    fn request(&self, order: &Order<'_>, context: &Tree) -> Result<BuildRequest, String> {
+    fn tag(&self, order: &Order<'_>) -> String {
+        let name = order.case.id.as_str().replace('/', "-").to_ascii_lowercase();
+        format!("samebuild.test/{name}:{}", self.builder.name())
+    }
+
+    /// The context as a tar, through the API.
+    fn by_upload(&self, order: &Order<'_>, tag: &str) -> Result<BuildOutcome, String> {
         let case = order.case;
-        let tar =
-            context_tar(context).map_err(|error| format!("pack the context of {}: {error}", case.id))?;
-        let name: String = case.id.as_str().replace('/', "-").to_ascii_lowercase();
-        Ok(BuildRequest {
+        let tar = context_tar(&owned_by_root(&case.context_tree()));
+        let tar = tar.map_err(|error| format!("pack the context of {}: {error}", case.id))?;
+        let request = BuildRequest {
             context: Context::Bytes(tar),
             dockerfile: "Dockerfile".to_owned(),
             build_args: case.build.args.clone(),
             target: case.build.target.clone(),
             builder: self.builder,
-            network: match case.build.network {
-                cases::Network::None => engines::Network::None,
-                cases::Network::Host => engines::Network::Host,
-            },
+            network: network(case),
             no_cache: true,
-            tag: format!("samebuild.test/{name}:{}", self.builder.name()),
+            tag: tag.to_owned(),
             labels: Default::default(),
             platform: case.build.platform.clone(),
             deadline: DEADLINE,
-        })
+        };
+        self.engine.build(&request).map_err(|error| error.to_string())
+    }
+
+    /// The context as a directory, by Docker's own client: only it reads `.dockerignore`.
+    fn by_client(&self, order: &Order<'_>, tag: &str) -> Result<BuildOutcome, String> {
+        let case = order.case;
+        let room = tempfile::Builder::new().prefix("context-").tempdir_in(self.work);
+        let room =
+            room.map_err(|error| format!("make room for a context in {}: {error}", self.work.display()))?;
+        let context = room.path().join("context");
+        disk::write_tree(&case.context_tree(), &context).map_err(|error| error.to_string())?;
+        let build = ClientBuild {
+            context: &context,
+            builder: self.builder,
+            build_args: &case.build.args,
+            target: case.build.target.as_deref(),
+            network: network(case),
+            tag,
+            deadline: DEADLINE,
+        };
+        self.engine.build_with_client(&build).map_err(|error| error.to_string())
     }
 
     /// The record of the image called `tag`, through a file that goes when it is read.
@@ -171,4 +197,28 @@ impl Docker<'_> {
         };
         Ended { observation, steps: Vec::new(), log }
     }
+}
+
+fn network(case: &Case) -> engines::Network {
+    match case.build.network {
+        cases::Network::None => engines::Network::None,
+        cases::Network::Host => engines::Network::Host,
+    }
+}
+
+/// Whether something of the context may be left out, which a client decides.
+fn ignores(case: &Case) -> bool {
+    let tree = case.context_tree();
+    [".dockerignore", "Dockerfile.dockerignore"].iter().any(|name| tree.get(&At::from(*name)).is_some())
+}
+
+/// As a client sends it: everything root's.
+fn owned_by_root(tree: &Tree) -> Tree {
+    let mut owned = tree.clone();
+    for (at, _, inode) in tree.iter() {
+        if let (true, Some(meta)) = (inode.meta.uid != 0 || inode.meta.gid != 0, owned.meta_mut(at)) {
+            *meta = Meta { uid: 0, gid: 0, ..inode.meta.clone() };
+        }
+    }
+    owned
 }

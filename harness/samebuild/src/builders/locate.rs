@@ -1,15 +1,8 @@
-//! Which instruction of a Dockerfile a live builder speaks of, and what of a context is sent to one. Both need the
-//! Dockerfile's language, none of a builder's own.
+//! Which instruction of a Dockerfile a live builder speaks of.
 
-use std::collections::BTreeMap;
-
-use samebuild_builder::dialect;
-use samebuild_dockerfile::ignore::IgnoreFile;
 use samebuild_dockerfile::{Dockerfile, Syntax};
-use samebuild_image::{At, Kind, Meta, Tree};
 
-use crate::cases::Case;
-use crate::engines::{self, FailedStep};
+use crate::engines::FailedStep;
 
 /// Number (from 1 over all stages, as cases count) and line of the instruction that `step` speaks of. The builder's own
 /// count is taken where it counts as we do (`counts_all`); else its text must single out one instruction.
@@ -51,64 +44,6 @@ fn instructions(dockerfile: &[u8], syntax: &Syntax) -> Option<Vec<(usize, String
         places.extend(stage.instructions.iter().map(|node| (node.line, node.original.clone())));
     }
     Some(places)
-}
-
-/// The context as Docker's client sends it: everything root's, without what `.dockerignore` names, but with the Dockerfile
-/// and `.dockerignore` themselves.
-///
-/// Classic's client leaves out an ignored directory even where something in it is not ignored, and the daemon makes it
-/// anew; it also drops an ignored Dockerfile once it has read it. BuildKit's keeps such a directory, and reads its
-/// Dockerfile from elsewhere.
-///
-/// # Errors
-/// In a sentence: the ignore file cannot be read, or BuildKit's Dockerfile is itself ignored, which only a real client can
-/// say.
-pub(super) fn sent_context(case: &Case, dialect: &str, builder: engines::Builder) -> Result<Tree, String> {
-    let tree = case.context_tree();
-    let ignore_at = At::from(".dockerignore");
-    let text = match tree.get(&ignore_at).map(|inode| &inode.kind) {
-        Some(Kind::File(content)) => content.read_up_to(1 << 20),
-        _ => return Ok(sent(&tree, |_| true)),
-    };
-    let text = text.map_err(|error| format!("read .dockerignore: {error}"))?;
-    let text = text.ok_or("read .dockerignore: it has more than a megabyte")?;
-    let dialect = dialect::find(dialect).map_err(|error| error.to_string())?;
-    let ignore = IgnoreFile::parse(&text, &dialect.syntax).map_err(|error| error.to_string())?;
-    let read_apart = [At::from("Dockerfile"), ignore_at];
-    let is_kept = |at: &At| read_apart.contains(at) || !excluded(&ignore, at);
-    if builder == engines::Builder::Classic {
-        return Ok(sent(&tree, is_kept));
-    }
-    if read_apart.iter().any(|at| excluded(&ignore, at)) {
-        return Err(
-            "it ignores its own Dockerfile or .dockerignore, which only a real client can send".to_owned()
-        );
-    }
-    let holds = |at: &At| tree.within(at).any(|(below, _, _)| is_kept(below));
-    Ok(sent(&tree, |at| is_kept(at) || holds(at)))
-}
-
-/// What is kept, as root's.
-fn sent(tree: &Tree, is_kept: impl Fn(&At) -> bool) -> Tree {
-    let mut sent = Tree::new();
-    let mut first_names = BTreeMap::new();
-    for (at, ino, inode) in tree.iter().filter(|(at, _, _)| at.is_root() || is_kept(at)) {
-        match first_names.get(&ino) {
-            Some(first) => {
-                sent.link(at, first);
-            }
-            None => {
-                let meta = Meta { uid: 0, gid: 0, ..inode.meta.clone() };
-                sent.insert(at, inode.kind.clone(), meta);
-                first_names.insert(ino, at.clone());
-            }
-        }
-    }
-    sent
-}
-
-fn excluded(ignore: &IgnoreFile, at: &At) -> bool {
-    ignore.excludes(&String::from_utf8_lossy(at.as_bytes()))
 }
 
 #[cfg(test)]

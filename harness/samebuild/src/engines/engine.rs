@@ -21,6 +21,8 @@ pub struct Engine {
     pub(super) docker: Docker,
     runtime: Runtime,
     pub(super) private: Option<Private>,
+    /// Docker's own client, if the packages of a private engine have it.
+    pub(super) client: Option<PathBuf>,
     /// `None` if it is neither of those we know.
     pub(super) store: Option<Store>,
 }
@@ -63,6 +65,7 @@ impl Engine {
             docker,
             runtime,
             private: Some(private),
+            client: fetched.program("docker").map(Path::to_owned),
             store: Some(spec.store),
         };
         let driver = engine.info()?.driver;
@@ -97,7 +100,8 @@ impl Engine {
         };
         let runtime = runtime()?;
         let docker = runtime.block_on(connect_within(&socket, Duration::from_secs(10))).map_err(cannot)?;
-        let mut engine = Self { name: "host".into(), docker, runtime, private: None, store: None };
+        let mut engine =
+            Self { name: "host".into(), docker, runtime, private: None, client: None, store: None };
         engine.store = match engine.info()?.driver.as_str() {
             "overlay2" => Some(Store::Overlay2),
             "overlayfs" => Some(Store::Containerd),

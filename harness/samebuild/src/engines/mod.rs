@@ -11,6 +11,7 @@ mod apt_sources;
 mod build;
 mod cache;
 pub mod child;
+mod client;
 mod debian;
 mod engine;
 mod error;
@@ -26,6 +27,7 @@ mod signals;
 
 pub use build::{BuildOutcome, BuildRequest, Builder, Context, Network};
 pub use cache::cache_dir;
+pub use client::ClientBuild;
 pub use debian::{Debian, Package, PackagePin};
 pub use engine::{Engine, Info};
 pub use error::EngineError;
