@@ -140,11 +140,19 @@ fn each_golden_is_in_order(cases: &[Case], goldens: &Goldens) -> Result<(), Fail
             let path = goldens.root().join(&golden.file);
             let text = std::fs::read_to_string(&path)?;
             if body(&text) != golden.observation.to_string() {
-                return Err(format!("{} does not print as it was read: edit no golden by hand", golden.file.display()).into());
+                return Err(format!(
+                    "{} does not print as it was read: edit no golden by hand",
+                    golden.file.display()
+                )
+                .into());
             }
             let claims = golden.observation.seen_by.first().map(String::as_str);
             if golden.file.file_stem().and_then(|stem| stem.to_str()) != claims {
-                return Err(format!("{} is not named after the first that it was seen by", golden.file.display()).into());
+                return Err(format!(
+                    "{} is not named after the first that it was seen by",
+                    golden.file.display()
+                )
+                .into());
             }
             if golden.origin == Origin::Reference && golden.observation.builder != "the reference builder" {
                 return Err(format!("{} was not made by the reference builder", golden.file.display()).into());

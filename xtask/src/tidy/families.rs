@@ -18,14 +18,32 @@ struct Family {
 const FAMILIES: &[Family] = &[
     Family {
         dir: "harness/compare/src/rules",
-        table_in: "harness/compare/src/rules/mod.rs",
+        table_in: "harness/compare/src/rules.rs",
         table: "RULES",
-        not_members: &["mod.rs"],
+        not_members: &["fields.rs"],
     },
     Family {
         dir: "harness/samebuild/src/builders",
         table_in: "harness/samebuild/src/builders/mod.rs",
         table: "BUILDERS",
+        not_members: &["mod.rs", "classes.rs", "locate.rs"],
+    },
+    Family {
+        dir: "harness/store/src/races",
+        table_in: "harness/store/src/races/mod.rs",
+        table: "RACES",
+        not_members: &["mod.rs"],
+    },
+    Family {
+        dir: "harness/store/src/strategies",
+        table_in: "harness/store/src/strategies/mod.rs",
+        table: "STRATEGIES",
+        not_members: &["mod.rs", "steps.rs"],
+    },
+    Family {
+        dir: "xtask/src/tidy",
+        table_in: "xtask/src/tidy/mod.rs",
+        table: "CHECKS",
         not_members: &["mod.rs"],
     },
 ];
@@ -47,35 +65,32 @@ pub(super) fn look(ground: &Ground<'_>) -> Result<Vec<String>> {
     Ok(findings)
 }
 
-/// Rules without a pair, pairs without a rule, and pairs that lack a side.
+/// Rules without a pair, pairs without a rule, and pairs that lack a side. `same/` holds pairs that no rule fires on.
 pub(super) fn look_at_pairs(ground: &Ground<'_>) -> Result<Vec<String>> {
     let rules: BTreeSet<&str> = members(ground, &FAMILIES[0]).collect();
-    let pairs = ground.names_in("fixtures/pairs");
+    let pairs: Vec<&str> =
+        ground.names_in(PAIRS).into_iter().filter(|name| !name.contains('.') && *name != "same").collect();
     let mut findings = Vec::new();
-    for pair in pairs.iter().filter(|pair| !pair.contains('.')) {
-        let sides = ground.names_in(&format!("fixtures/pairs/{pair}"));
+    for rule in rules.iter().filter(|rule| !pairs.contains(rule)) {
+        findings.push(format!("rules/{rule}.rs has no {PAIRS}/{rule}/ that it alone fires on"));
+    }
+    for pair in pairs.iter().filter(|pair| !rules.is_empty() && !rules.contains(*pair)) {
+        findings.push(format!("{PAIRS}/{pair} is of no rule"));
+    }
+    let same = ground.names_in(&format!("{PAIRS}/same"));
+    let dirs = pairs.iter().map(|pair| format!("{PAIRS}/{pair}"));
+    for dir in dirs.chain(same.iter().map(|claim| format!("{PAIRS}/same/{claim}"))) {
+        let names = ground.names_in(&dir);
         for side in ["left", "right"] {
-            if !sides.iter().any(|name| *name == side || name.split('.').next() == Some(side)) {
-                findings.push(format!("fixtures/pairs/{pair} has no {side}"));
+            if !names.iter().any(|name| name.split('.').next() == Some(side)) {
+                findings.push(format!("{dir} has no {side}"));
             }
         }
     }
-    Ok(findings.into_iter().chain(unpaired(&rules, &pairs)).collect())
+    Ok(findings)
 }
 
-fn unpaired(rules: &BTreeSet<&str>, pairs: &[&str]) -> Vec<String> {
-    if rules.is_empty() {
-        return Vec::new();
-    }
-    let known = |pair: &str, rule: &str| pair == rule || pair.replace('-', "_") == rule;
-    let mut findings = Vec::new();
-    for rule in rules {
-        if !pairs.iter().any(|pair| known(pair, rule)) {
-            findings.push(format!("rules/{rule}.rs has no fixtures/pairs/{rule}/ that it alone fires on"));
-        }
-    }
-    findings
-}
+const PAIRS: &str = "fixtures/pairs";
 
 fn members<'a>(ground: &'a Ground<'_>, family: &'a Family) -> impl Iterator<Item = &'a str> {
     ground
@@ -109,7 +124,7 @@ mod tests {
     use super::*;
 
     const TABLE: (&str, &str) = (
-        "harness/compare/src/rules/mod.rs",
+        "harness/compare/src/rules.rs",
         "pub const RULES: &[&dyn Rule] = &[&owner::Owner, &Mode];\nconst OTHER: u8 = 1; // mtime\n",
     );
 
@@ -123,7 +138,7 @@ mod tests {
         ];
         assert_eq!(
             findings(&files, look),
-            ["rules/mtime.rs has no row in RULES (harness/compare/src/rules/mod.rs)"]
+            ["rules/mtime.rs has no row in RULES (harness/compare/src/rules.rs)"]
         );
     }
 
@@ -132,14 +147,19 @@ mod tests {
         let files = [
             ("harness/compare/src/rules/owner.rs", ""),
             ("harness/compare/src/rules/layer_count.rs", ""),
-            ("fixtures/pairs/layer-count/left/x", ""),
+            ("fixtures/pairs/layer_count/left.txt", ""),
+            ("fixtures/pairs/mode/left.txt", ""),
+            ("fixtures/pairs/mode/right.txt", ""),
+            ("fixtures/pairs/same/a/left.txt", ""),
             ("fixtures/pairs/README.md", ""),
         ];
         assert_eq!(
             findings(&files, look_at_pairs),
             [
-                "fixtures/pairs/layer-count has no right",
-                "rules/owner.rs has no fixtures/pairs/owner/ that it alone fires on"
+                "rules/owner.rs has no fixtures/pairs/owner/ that it alone fires on",
+                "fixtures/pairs/mode is of no rule",
+                "fixtures/pairs/layer_count has no right",
+                "fixtures/pairs/same/a has no right",
             ]
         );
     }

@@ -4,7 +4,7 @@
 use anyhow::Result;
 
 use super::conform::{choose, spoken};
-use super::terminal::say;
+use super::terminal::{out, say};
 use super::verbs::Bless;
 use crate::builders::{self, Answer, Order};
 use crate::checkout::Checkout;
@@ -31,10 +31,10 @@ pub(crate) fn run(args: &Bless) -> Result<Exit> {
                 Answer::Ended(ended) => {
                     if goldens.bless(&case.id, dialect, &ended.observation)? {
                         blessed += 1;
-                        println!("{} {dialect}: written", case.id);
+                        out!("{} {dialect}: written", case.id);
                     }
                 }
-                Answer::Unmet(why) => println!("{} {dialect}: skipped: {why}", case.id),
+                Answer::Unmet(why) => out!("{} {dialect}: skipped: {why}", case.id),
                 Answer::Broken(why) => {
                     eprintln!("broken: {} {dialect}: {why}", case.id);
                     exit = Exit::Broken;
@@ -42,6 +42,6 @@ pub(crate) fn run(args: &Bless) -> Result<Exit> {
             }
         }
     }
-    println!("{blessed} goldens written; {observed} were observed and stay as they are");
+    out!("{blessed} goldens written; {observed} were observed and stay as they are");
     Ok(exit)
 }

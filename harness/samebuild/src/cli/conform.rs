@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 
-use super::terminal::{Bar, Usage, paint, say};
+use super::terminal::{Bar, Usage, out, paint, say};
 use super::verbs::{Conform, Format};
 use crate::cases::Case;
 use crate::checkout::{Checkout, load};
@@ -92,13 +92,13 @@ pub(crate) fn go(
     let results = workshop.run(cases, dialects, goldens, told, |done| bar.at(done))?;
     drop(bar);
     if text {
-        println!("{}", show::table(&results));
+        out!("{}", show::table(&results));
         skipped(&results);
         if engine.is_none() && goldens.is_some() {
             say("no engine was asked for: nothing was built live (--engine docker-20.10 does)");
         }
     } else {
-        println!("{}", serde_json::to_string_pretty(&show::json(&results))?);
+        out!("{}", serde_json::to_string_pretty(&show::json(&results))?);
     }
     Ok(results)
 }
@@ -112,11 +112,13 @@ pub(crate) fn choose<'a>(cases: &'a [Case], filters: &[String]) -> Result<Vec<&'
         return Ok(cases.iter().collect());
     }
     let mut chosen: BTreeMap<&str, &Case> = BTreeMap::new();
-    for filter in filters {
-        let filter = filter.trim_end_matches('/');
+    for filter in filters.iter().map(String::as_str) {
         let exactly: Vec<&Case> = cases.iter().filter(|case| case.id.as_str() == filter).collect();
-        let containing = || cases.iter().filter(|case| case.id.as_str().contains(filter)).collect();
-        let matching: Vec<&Case> = if exactly.is_empty() { containing() } else { exactly };
+        // `copy/` is a group, not a part of a word.
+        let fits =
+            |id: &str| if filter.ends_with('/') { id.starts_with(filter) } else { id.contains(filter) };
+        let fitting = || cases.iter().filter(|case| fits(case.id.as_str())).collect();
+        let matching: Vec<&Case> = if exactly.is_empty() { fitting() } else { exactly };
         if matching.is_empty() {
             let sentence = format!("find a case with `{filter}` in its name; `samebuild list` lists them");
             return Err(Usage(sentence).into());
@@ -135,7 +137,7 @@ fn skipped(results: &[CaseResult]) {
         }
     }
     for (why, count) in reasons {
-        println!("not exercised, {count} checks: {why}");
+        out!("not exercised, {count} checks: {why}");
     }
 }
 

@@ -3,12 +3,13 @@
 use anyhow::Result;
 use samebuild_builder::dialect::DIALECTS;
 
+use super::terminal::out;
 use crate::conform::Exit;
 
 pub(crate) fn run() -> Result<Exit> {
     let width = DIALECTS.iter().map(|dialect| dialect.id.len()).max().unwrap_or(0);
     for dialect in DIALECTS {
-        println!("{:<width$}  {}", dialect.id, dialect.about);
+        out!("{:<width$}  {}", dialect.id, dialect.about);
     }
     Ok(Exit::Same)
 }

@@ -5,6 +5,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use samebuild_compare::{Difference, Options, compare};
 use serde_json::json;
 
+use super::terminal::out;
 use super::verbs::{Diff, Format};
 use crate::conform::Exit;
 use crate::stored::read_image;
@@ -18,9 +19,9 @@ pub(crate) fn run(args: &Diff) -> Result<Exit> {
     }
     let differences = compare(&left.image, &right.image, &Options::strict())?;
     match args.format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(&data(&differences))?),
-        Format::Text if differences.is_empty() => println!("same"),
-        Format::Text => println!("{}", table(&differences)),
+        Format::Json => out!("{}", serde_json::to_string_pretty(&data(&differences))?),
+        Format::Text if differences.is_empty() => out!("same"),
+        Format::Text => out!("{}", table(&differences)),
     }
     Ok(if differences.is_empty() { Exit::Same } else { Exit::Different })
 }

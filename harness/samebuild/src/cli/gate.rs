@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 
 use super::conform::{go, spoken};
-use super::terminal::Usage;
+use super::terminal::{Usage, out};
 use super::verbs::{Format, Gate, Profile};
 use crate::builders::{self, Answer, Ended, Order};
 use crate::cases::{Case, DIALECTS};
@@ -36,14 +36,14 @@ pub(crate) fn run(args: &Gate) -> Result<Exit> {
     if complaints.is_empty() {
         let green =
             results.iter().flat_map(|r| &r.checks).filter(|c| c.verdict.is_exercised_and_green()).count();
-        println!(
+        out!(
             "gate {}: open; {green} checks exercised, {} demanded, the canary died",
             name(profile),
             minimums.conform
         );
         return Ok(exit);
     }
-    println!("gate {}: shut, {} complaints", name(profile), complaints.len());
+    out!("gate {}: shut, {} complaints", name(profile), complaints.len());
     Ok(if exit == Exit::Same { Exit::Different } else { exit })
 }
 

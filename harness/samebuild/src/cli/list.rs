@@ -3,6 +3,7 @@
 use anyhow::Result;
 use serde_json::json;
 
+use super::terminal::out;
 use super::verbs::{Format, List};
 use crate::checkout::{Checkout, load};
 use crate::conform::Exit;
@@ -17,13 +18,13 @@ pub(crate) fn run(args: &List) -> Result<Exit> {
             .iter()
             .map(|case| json!({ "case": case.id.as_str(), "about": case.about, "origin": case.origin }))
             .collect();
-        println!("{}", serde_json::to_string_pretty(&json!({ "schema": 1, "cases": rows }))?);
+        out!("{}", serde_json::to_string_pretty(&json!({ "schema": 1, "cases": rows }))?);
         return Ok(Exit::Same);
     }
     let width = cases.iter().map(|case| case.id.as_str().len()).max().unwrap_or(0);
     for case in &cases {
         let about = case.about.as_deref().unwrap_or("(no case.toml)");
-        println!("{:<width$}  {about}", case.id.as_str());
+        out!("{:<width$}  {about}", case.id.as_str());
     }
     Ok(Exit::Same)
 }

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::conform::choose;
-use super::terminal::{Bar, say};
+use super::terminal::{Bar, out, say};
 use super::verbs::Observe;
 use crate::builders::{Answer, Order};
 use crate::checkout::Checkout;
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Observe) -> Result<Exit> {
         bar.at(index + 1);
     }
     drop(bar);
-    println!("{seen} builds observed on {}, {changed} goldens written", workshop.engine_name());
+    out!("{seen} builds observed on {}, {changed} goldens written", workshop.engine_name());
     for line in &lost {
         eprintln!("broken: {line}");
     }

@@ -10,6 +10,7 @@ use samebuild_store::stage::Setting;
 use samebuild_store::strategies::{self, Expected, STRATEGIES};
 use samebuild_store::{report, schedule::Schedule};
 
+use super::terminal::out;
 use super::verbs::Race;
 use crate::conform::Exit;
 
@@ -20,11 +21,11 @@ pub(crate) fn run(args: &Race) -> Result<Exit> {
         let schedule: Schedule = text.parse().with_context(|| format!("read {}", path.display()))?;
         return match explore::replay(&schedule)? {
             Some(failure) => {
-                print!("{}", report::failure(&failure));
+                out!("{}", report::failure(&failure).trim_end());
                 Ok(Exit::Different)
             }
             None => {
-                println!("the schedule breaks nothing");
+                out!("the schedule breaks nothing");
                 Ok(Exit::Same)
             }
         };
@@ -37,7 +38,7 @@ pub(crate) fn run(args: &Race) -> Result<Exit> {
 
 fn search(args: &Race, race: &'static Row) -> Result<Exit> {
     let outcome = explored(args, race, strategies::strategy(&args.strategy)?)?;
-    print!("{}", report::text(&outcome));
+    out!("{}", report::text(&outcome).trim_end());
     Ok(if outcome.failures > 0 { Exit::Different } else { Exit::Same })
 }
 
@@ -45,7 +46,7 @@ fn search(args: &Race, race: &'static Row) -> Result<Exit> {
 fn all(args: &Race) -> Result<Exit> {
     let mut exit = Exit::Same;
     for race in RACES {
-        println!("{}: {} ({})", race.id, race.about, race.origin);
+        out!("{}: {} ({})", race.id, race.about, race.origin);
         for strategy in STRATEGIES {
             let outcome = explored(args, race, strategy)?;
             let caught = outcome.failures > 0;
@@ -56,8 +57,8 @@ fn all(args: &Race) -> Result<Exit> {
                 (true, false) => "LOSES AN IMAGE, which was not known",
                 (false, true) => "WAS NOT CAUGHT, although it is known to lose images",
             };
-            println!("\n{}: {}\n{verdict}", strategy.id, strategy.about);
-            print!("{}", report::text(&outcome));
+            out!("\n{}: {}\n{verdict}", strategy.id, strategy.about);
+            out!("{}", report::text(&outcome).trim_end());
             if caught != expected {
                 exit = Exit::Different;
             }

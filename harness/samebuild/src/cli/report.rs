@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::terminal::out;
 use super::verbs::Report;
 use crate::checkout::Checkout;
 use crate::conform::Exit;
@@ -13,7 +14,7 @@ pub(crate) fn run(args: &Report) -> Result<Exit> {
     let path = checkout.report();
     let old = std::fs::read_to_string(&path).unwrap_or_default();
     if old == text {
-        println!("REPORT.md is up to date");
+        out!("REPORT.md is up to date");
         return Ok(Exit::Same);
     }
     if args.check {
@@ -21,6 +22,6 @@ pub(crate) fn run(args: &Report) -> Result<Exit> {
         return Ok(Exit::Different);
     }
     files::write(&path, text.as_bytes())?;
-    println!("REPORT.md written");
+    out!("REPORT.md written");
     Ok(Exit::Same)
 }

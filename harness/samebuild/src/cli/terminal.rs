@@ -1,7 +1,7 @@
 //! What a person sees while something runs and when it fails: a progress bar on a terminal, plain lines elsewhere, one
 //! paragraph an error.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -45,6 +45,24 @@ pub(crate) fn paint(verdict: Verdict, word: &str) -> String {
     }
 }
 
+/// Prints a line of data to stdout, formatted as by `println!`. A reader that has gone away is no error: the exit code
+/// still says what was found.
+macro_rules! out {
+    ($($text:tt)*) => { $crate::cli::terminal::put(&format!($($text)*)) };
+}
+pub(crate) use out;
+
+/// What [`out!`] prints.
+pub(crate) fn put(line: &str) {
+    if let Err(error) = writeln!(anstream::stdout(), "{line}")
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        // A full disk must not pass for an empty result.
+        eprintln!("error: failed to print: {error}");
+        std::process::exit(Exit::Broken as i32);
+    }
+}
+
 /// A bar on a terminal, nothing elsewhere.
 pub(crate) struct Bar(ProgressBar);
 
@@ -67,7 +85,7 @@ impl Bar {
 
     /// A line above the bar.
     pub(crate) fn line(&self, line: &str) {
-        self.0.suspend(|| anstream::println!("{line}"));
+        self.0.suspend(|| put(line));
     }
 }
 

@@ -101,7 +101,8 @@ pub(crate) struct Conform {
 /// Which cases and dialects.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Which {
-    /// Only cases whose name contains this; the very case if one is called just so. May be repeated.
+    /// Only cases whose name contains this; the very case if one is called just so; a group if it ends in `/`. May be
+    /// repeated.
     #[arg(long = "filter", value_name = "TEXT")]
     pub(crate) filters: Vec<String>,
     /// Only this dialect. May be repeated.

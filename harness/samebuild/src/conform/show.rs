@@ -14,15 +14,19 @@ use super::verdict::Verdict;
 /// More differences of one check than this are counted, not shown.
 const SHOWN: usize = 40;
 
-/// One line: the case, and what each check came to. `paint` colours a word by its verdict.
+/// One line: the case, and for each dialect what it came to, told apart only where its checks came to different things.
+/// `paint` colours a word by its verdict.
 pub fn line(result: &CaseResult, width: usize, paint: &dyn Fn(Verdict, &str) -> String) -> String {
     let mut line = format!("{:<width$}", result.case);
-    for check in &result.checks {
-        let word = paint(check.verdict, check.verdict.word());
-        let _ = match check.against.as_str() {
-            "golden" => write!(line, "  {} {word}", check.dialect),
-            against => write!(line, "  {} ({against}) {word}", check.dialect),
-        };
+    for checks in result.checks.chunk_by(|left, right| left.dialect == right.dialect) {
+        let _ = write!(line, "  {}", checks[0].dialect);
+        if checks.iter().all(|check| check.verdict == checks[0].verdict) {
+            let _ = write!(line, " {}", paint(checks[0].verdict, checks[0].verdict.word()));
+            continue;
+        }
+        for check in checks {
+            let _ = write!(line, " {} ({})", paint(check.verdict, check.verdict.word()), check.against);
+        }
     }
     line
 }
@@ -175,6 +179,21 @@ different copy/x classic@20.10 (live docker-20.10, its golden): 1 difference bet
   again: cargo xtask conformance --filter copy/x --dialect classic@20.10 --engine docker-20.10
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_line_tells_checks_apart_only_where_they_differ() {
+        let with = |verdict, against: &str| Check { verdict, against: against.to_owned(), ..different() };
+        let line = |checks| {
+            let result = CaseResult { case: "copy/x".to_owned(), checks, elapsed: std::time::Duration::ZERO };
+            super::line(&result, 8, &|_, word| word.to_owned())
+        };
+        use Verdict::{Different, Same};
+        assert_eq!(line(vec![with(Same, "golden"), with(Same, "live e")]), "copy/x    classic@20.10 same");
+        assert_eq!(
+            line(vec![with(Same, "golden"), with(Different, "live e")]),
+            "copy/x    classic@20.10 same (golden) different (live e)"
+        );
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 use anyhow::Result;
 
+use super::Known;
 use super::table::table;
+use crate::cases::Expect;
 use crate::faults::mtime_lag::losses;
 
-pub(super) fn section() -> Result<String> {
+pub(super) fn section(known: &Known) -> Result<String> {
     let head = [
         "snapshotter",
         "takes a file for unchanged when",
@@ -27,7 +29,29 @@ pub(super) fn section() -> Result<String> {
     Ok(format!(
         "## What lags\n\nA file is written, and a second later written again with as many bytes: does the second content get \
          into the image? The default of the Docker dialects reads the overlay's upper directory, trusts no time, and is not \
-         in the table.\n\n{}",
-        table(&rows)
+         in the table.\n\n{}\n### Cases under a fault\n\nEach is built with the fault and without, and held against itself.\n\n{}",
+        table(&rows),
+        table(&cases(known)),
     ))
+}
+
+fn cases(known: &Known) -> Vec<Vec<String>> {
+    let mut rows = vec![["case", "fault", "with", "the image is"].map(str::to_owned).to_vec()];
+    for row in &known.cases {
+        for under in &row.case.under {
+            let with: Vec<String> =
+                under.with.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+            let expected = match under.expect {
+                Expect::Same => "the same",
+                Expect::Different => "another: something is lost",
+            };
+            rows.push(vec![
+                row.case.id.to_string(),
+                under.fault.clone(),
+                with.join(", "),
+                expected.to_owned(),
+            ]);
+        }
+    }
+    rows
 }

@@ -9,7 +9,6 @@ mod records;
 mod table;
 
 use anyhow::{Context as _, Result};
-use samebuild_builder::dialect;
 use samebuild_image::golden::Observation;
 
 use crate::cases::{Case, DIALECTS};
@@ -47,7 +46,7 @@ pub fn render(checkout: &Checkout) -> Result<String> {
         conforms::section(&known),
         diverge::section(&known).context("compare the goldens")?,
         races::section()?,
-        faults::section()?,
+        faults::section(&known)?,
         records::section(&checkout.records())?,
         not_exercised(&known),
     ];
@@ -70,9 +69,8 @@ impl Known {
             let found = goldens.of(&case.id)?.into_iter().map(|golden| (golden.origin, golden.observation));
             cases.push(Row { goldens: found.collect(), case });
         }
-        let spoken = |id: &&&str| dialect::find(id).is_ok();
         let recorded = |id: &&&str| cases.iter().any(|row| row.of(id).is_some());
-        let dialects = DIALECTS.iter().filter(|id| spoken(id) || recorded(id)).copied().collect();
+        let dialects = DIALECTS.iter().filter(recorded).copied().collect();
         Ok(Self { cases, dialects })
     }
 }
