@@ -26,11 +26,7 @@ pub fn fill_file(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<
 
 /// A directory written by `fill`. `path` must not exist, or be an empty directory: nobody's files are replaced.
 pub fn fill_dir(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let taken = match std::fs::read_dir(path) {
-        Ok(mut entries) => entries.next().is_some(),
-        Err(_) => path.symlink_metadata().is_ok(),
-    };
-    if taken {
+    if !is_free(path) {
         bail!("write {}: it exists already and is not an empty directory", path.display());
     }
     let place = || format!("write {}", path.display());
@@ -41,6 +37,14 @@ pub fn fill_dir(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<(
     // It has moved: there is nothing left to remove.
     let _ = dir.keep();
     Ok(())
+}
+
+/// Whether a directory can be written at `path`: there is nothing, or an empty directory.
+pub fn is_free(path: &Path) -> bool {
+    match std::fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(_) => path.symlink_metadata().is_err(),
+    }
 }
 
 /// All files below `dir`, sorted; none where it does not exist.

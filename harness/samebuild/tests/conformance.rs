@@ -16,6 +16,8 @@ use samebuild::conform::goldens::{Golden, Goldens, Origin, body};
 use samebuild::conform::{Verdict, Workshop, dialects, orphans, show};
 use samebuild_image::golden::{Observation, Outcome};
 
+const AGAIN: &str = "cargo xtask conformance";
+
 fn main() -> ExitCode {
     samebuild_builder::sandbox::become_child_if_asked();
     let arguments = Arguments::from_args();
@@ -62,7 +64,7 @@ fn conforms(case: &Case, dialect: &'static str, goldens: &Goldens) -> Result<Com
         match check.verdict {
             Verdict::Skipped => skipped = Some(check.why.clone()),
             verdict if verdict.is_green() => {}
-            _ => return Err(show::detail(check, &dockerfile).into()),
+            _ => return Err(show::detail(check, &dockerfile, AGAIN).into()),
         }
     }
     if let Some(why) = skipped {

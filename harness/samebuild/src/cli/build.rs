@@ -15,10 +15,12 @@ use super::terminal::{Usage, say};
 use super::verbs::{Build, Net};
 use crate::conform::{Exit, scratch};
 use crate::engines::cache_dir;
+use crate::files;
 use crate::stored::{self, read_image};
 
 pub(crate) fn run(args: &Build) -> Result<Exit> {
     let output = Output::parse(&args.output)?;
+    output.check()?;
     let dialect = dialect::find(&args.dialect)?;
     let file = args.file.clone().unwrap_or_else(|| args.dir.join("Dockerfile"));
     let dockerfile = std::fs::read(&file)
@@ -54,6 +56,10 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
     };
     let built = match samebuild_builder::build(&request) {
         Ok(built) => built,
+        // What is not at hand says nothing about the Dockerfile.
+        Err(BuildError::Failed(failure)) if failure.class == "image-not-found" => {
+            return Err(anyhow::anyhow!("{}", failure.message));
+        }
         Err(BuildError::Failed(failure)) => {
             show(&failure, &file, &dockerfile);
             return Ok(Exit::Different);
@@ -83,6 +89,19 @@ impl Output {
             Some(("docker-archive", path)) if !path.is_empty() => Ok(Self::Archive(path.into())),
             _ => Err(Usage(format!("write to `{text}`; accepted: oci:DIR, docker-archive:FILE")).into()),
         }
+    }
+
+    /// Before anything is built: nobody's files are replaced.
+    fn check(&self) -> Result<()> {
+        let (path, is_free) = match self {
+            Self::Layout(dir) => (dir, files::is_free(dir)),
+            Self::Archive(file) => (file, !file.is_dir()),
+        };
+        if is_free {
+            return Ok(());
+        }
+        let why = format!("write {}: it exists already; remove it, or name another place", path.display());
+        Err(Usage(why).into())
     }
 
     fn write(&self, image: &Image, dialect: &Dialect) -> Result<()> {

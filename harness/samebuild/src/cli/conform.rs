@@ -2,6 +2,7 @@
 //! dialect. The findings of the run stay in `target/samebuild/`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
@@ -10,7 +11,7 @@ use super::verbs::{Conform, Format};
 use crate::cases::Case;
 use crate::checkout::{Checkout, load};
 use crate::conform::goldens::Goldens;
-use crate::conform::{CaseResult, Exit, Verdict, Workshop, dialects, orphans, show};
+use crate::conform::{CaseResult, Check, Exit, Verdict, Workshop, dialects, orphans, show};
 use crate::files;
 
 pub(crate) fn run(args: &Conform) -> Result<Exit> {
@@ -19,13 +20,19 @@ pub(crate) fn run(args: &Conform) -> Result<Exit> {
     for dir in &args.dirs {
         cases.extend(load(dir)?);
     }
-    let goldens = checkout.as_ref().map(Checkout::goldens);
     if let Some(checkout) = &checkout {
         cases = checkout.cases()?;
     }
-    let chosen = choose(&cases, &args.which.filters)?;
+    let goldens = checkout.as_ref().map(Checkout::goldens);
     let dialects = spoken(&args.which.dialects, goldens.as_ref(), &cases)?;
-    let results = go(&chosen, &dialects, goldens.as_ref(), args.engine.as_deref(), args.format)?;
+    let job = Job {
+        cases: choose(&cases, &args.which.filters)?,
+        dialects,
+        goldens: goldens.as_ref(),
+        engine: args.engine.as_deref(),
+        again: again(&args.dirs),
+    };
+    let results = job.run(args.format)?;
     let mut exit = Exit::of(results.iter().flat_map(|result| &result.checks).map(|check| check.verdict));
     // A filtered run leaves the goldens of other cases alone.
     if let Some(goldens) = &goldens
@@ -37,14 +44,79 @@ pub(crate) fn run(args: &Conform) -> Result<Exit> {
         }
     }
     if let Some(checkout) = &checkout {
-        let json = serde_json::to_string_pretty(&show::json(&results))?;
+        let json = serde_json::to_string_pretty(&show::json(&results, &job.again))?;
         files::write(&checkout.findings().join("conform.json"), json.as_bytes())?;
-        files::write(&checkout.findings().join("conform.txt"), text(&results, &chosen).as_bytes())?;
+        files::write(&checkout.findings().join("conform.txt"), job.text(&results).as_bytes())?;
     }
     if exit == Exit::Nothing {
         eprintln!("nothing was compared: every check was skipped");
     }
     Ok(exit)
+}
+
+/// One run of cases.
+pub(crate) struct Job<'a> {
+    pub(crate) cases: Vec<&'a Case>,
+    pub(crate) dialects: Vec<&'static str>,
+    pub(crate) goldens: Option<&'a Goldens>,
+    pub(crate) engine: Option<&'a str>,
+    /// How such cases are run, for the commands that show a difference again.
+    pub(crate) again: String,
+}
+
+impl Job<'_> {
+    /// Runs and prints.
+    pub(crate) fn run(&self, format: Format) -> Result<Vec<CaseResult>> {
+        let workshop = Workshop::open(&self.cases, self.engine, &say)?;
+        let is_text = format == Format::Text;
+        let width = self.cases.iter().map(|case| case.id.as_str().len()).max().unwrap_or(0);
+        let bar = Bar::new(self.cases.len(), "cases");
+        let told = |result: &CaseResult| {
+            if is_text {
+                bar.line(&show::line(result, width, &paint));
+                let red = result.checks.iter().filter(|check| !check.verdict.is_green());
+                red.for_each(|check| bar.line(self.detail(check).trim_end()));
+            }
+        };
+        let results = workshop.run(&self.cases, &self.dialects, self.goldens, told, |done| bar.at(done))?;
+        drop(bar);
+        if is_text {
+            out!("{}", show::table(&results));
+            skipped(&results);
+            if self.engine.is_none() && self.goldens.is_some() {
+                say("no engine was asked for: nothing was built live (--engine docker-20.10 does)");
+            }
+        } else {
+            out!("{}", serde_json::to_string_pretty(&show::json(&results, &self.again))?);
+        }
+        Ok(results)
+    }
+
+    /// All of it as text, for the file.
+    fn text(&self, results: &[CaseResult]) -> String {
+        let mut text = String::new();
+        for result in results {
+            text.push_str(&show::line(result, 0, &|_, word| word.to_owned()));
+            text.push('\n');
+            text.extend(result.checks.iter().map(|check| self.detail(check)));
+        }
+        text + &show::table(results) + "\n"
+    }
+
+    fn detail(&self, check: &Check) -> String {
+        let case = self.cases.iter().find(|case| case.id.as_str() == check.case);
+        let dockerfile = case.map_or_else(Default::default, |case| String::from_utf8_lossy(&case.dockerfile));
+        show::detail(check, &dockerfile, &self.again)
+    }
+}
+
+/// How somebody's directories, or the checkout's cases, are run again.
+fn again(dirs: &[PathBuf]) -> String {
+    if dirs.is_empty() {
+        return "cargo xtask conformance".to_owned();
+    }
+    let dirs: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
+    format!("samebuild conform {}", dirs.join(" "))
 }
 
 /// The dialects to check: those asked for, or all of which a real builder was seen; elsewhere, all there are.
@@ -62,45 +134,6 @@ pub(crate) fn spoken(
         );
     }
     Ok(dialects)
-}
-
-/// Runs and prints.
-pub(crate) fn go(
-    cases: &[&Case],
-    dialects: &[&'static str],
-    goldens: Option<&Goldens>,
-    engine: Option<&str>,
-    format: Format,
-) -> Result<Vec<CaseResult>> {
-    let workshop = Workshop::open(cases, engine, &say)?;
-    let text = format == Format::Text;
-    let width = cases.iter().map(|case| case.id.as_str().len()).max().unwrap_or(0);
-    let dockerfiles = dockerfiles(cases);
-    let bar = Bar::new(cases.len(), "cases");
-    let told = |result: &CaseResult| {
-        if text {
-            bar.line(&show::line(result, width, &paint));
-            for check in result.checks.iter().filter(|check| check.verdict != Verdict::Skipped) {
-                let detail =
-                    show::detail(check, dockerfiles.get(result.case.as_str()).map_or("", String::as_str));
-                if !detail.is_empty() {
-                    bar.line(detail.trim_end());
-                }
-            }
-        }
-    };
-    let results = workshop.run(cases, dialects, goldens, told, |done| bar.at(done))?;
-    drop(bar);
-    if text {
-        out!("{}", show::table(&results));
-        skipped(&results);
-        if engine.is_none() && goldens.is_some() {
-            say("no engine was asked for: nothing was built live (--engine docker-20.10 does)");
-        }
-    } else {
-        out!("{}", serde_json::to_string_pretty(&show::json(&results))?);
-    }
-    Ok(results)
 }
 
 /// The cases that the filters choose.
@@ -139,29 +172,4 @@ fn skipped(results: &[CaseResult]) {
     for (why, count) in reasons {
         out!("not exercised, {count} checks: {why}");
     }
-}
-
-fn text(results: &[CaseResult], cases: &[&Case]) -> String {
-    let dockerfiles = dockerfiles(cases);
-    let mut text = String::new();
-    for result in results {
-        text.push_str(&show::line(result, 0, &|_, word| word.to_owned()));
-        text.push('\n');
-        for check in &result.checks {
-            text.push_str(&show::detail(
-                check,
-                dockerfiles.get(result.case.as_str()).map_or("", String::as_str),
-            ));
-        }
-    }
-    text.push_str(&show::table(results));
-    text.push('\n');
-    text
-}
-
-fn dockerfiles<'a>(cases: &[&'a Case]) -> BTreeMap<&'a str, String> {
-    cases
-        .iter()
-        .map(|case| (case.id.as_str(), String::from_utf8_lossy(&case.dockerfile).into_owned()))
-        .collect()
 }

@@ -1,8 +1,10 @@
-//! `samebuild diff A B`: what two stored images differ in, a row a difference.
+//! `samebuild diff A B`: what two stored images differ in, a row a difference; a line where nobody looks.
+
+use std::io::IsTerminal as _;
 
 use anyhow::Result;
 use comfy_table::{ContentArrangement, Table, presets};
-use samebuild_compare::{Difference, Options, compare};
+use samebuild_compare::{Difference, Options, compare, render};
 use serde_json::json;
 
 use super::terminal::out;
@@ -21,14 +23,15 @@ pub(crate) fn run(args: &Diff) -> Result<Exit> {
     match args.format {
         Format::Json => out!("{}", serde_json::to_string_pretty(&data(&differences))?),
         Format::Text if differences.is_empty() => out!("same"),
-        Format::Text => out!("{}", table(&differences)),
+        Format::Text if std::io::stdout().is_terminal() => out!("{}", table(&differences)),
+        Format::Text => out!("{}", render(&differences).trim_end()),
     }
     Ok(if differences.is_empty() { Exit::Same } else { Exit::Different })
 }
 
 fn table(differences: &[Difference]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["where", "rule", "left", "right"]);
     for difference in differences {
         table.add_row([&difference.at.to_string(), difference.rule, &difference.left, &difference.right]);

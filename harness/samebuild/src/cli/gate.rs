@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 
-use super::conform::{go, spoken};
+use super::conform::{Job, spoken};
 use super::terminal::{Usage, out};
 use super::verbs::{Format, Gate, Profile};
 use crate::builders::{self, Answer, Ended, Order};
@@ -20,9 +20,15 @@ pub(crate) fn run(args: &Gate) -> Result<Exit> {
         policy.profiles.get(name(profile)).with_context(|| format!("find [profile.{}]", name(profile)))?;
     let (cases, goldens) = (checkout.cases()?, checkout.goldens());
     let canary = canary(&policy.canary, &cases, &goldens)?;
-    let all: Vec<&Case> = cases.iter().collect();
     let dialects = spoken(&[], Some(&goldens), &cases)?;
-    let results = go(&all, &dialects, Some(&goldens), args.engine.as_deref(), Format::Text)?;
+    let job = Job {
+        cases: cases.iter().collect(),
+        dialects,
+        goldens: Some(&goldens),
+        engine: args.engine.as_deref(),
+        again: "cargo xtask conformance".to_owned(),
+    };
+    let results = job.run(Format::Text)?;
     let orphans = orphans(&goldens, &cases, DIALECTS)?;
     let report = std::fs::read_to_string(checkout.report()).unwrap_or_default();
     let report_is_current = report == crate::report::render(&checkout)?;

@@ -28,11 +28,24 @@ pub(crate) fn complain(error: &anyhow::Error) -> Exit {
         eprint!("{}", case.render());
         return Exit::Usage;
     }
-    anstream::eprintln!("{} failed to {error:#}", "error:".red().bold());
+    anstream::eprintln!("{} failed to {}", "error:".red().bold(), paragraph(error));
     let is_usage = error
         .chain()
         .any(|cause| cause.is::<Usage>() || cause.is::<samebuild_builder::dialect::UnknownDialect>());
     if is_usage { Exit::Usage } else { Exit::Broken }
+}
+
+/// The error and its causes; a cause that its effect has told already is not told again.
+fn paragraph(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// Colours a word by what its verdict means; the terminal's stream drops colours where none are shown.
@@ -98,4 +111,15 @@ impl Drop for Bar {
 /// Tells of long preparations: fetching, starting an engine.
 pub(crate) fn say(line: &str) {
     eprintln!("{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cause_is_told_twice() {
+        let error = anyhow::anyhow!("disk full").context("write x: disk full").context("build y");
+        assert_eq!(paragraph(&error), "build y: write x: disk full");
+    }
 }

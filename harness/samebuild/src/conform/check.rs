@@ -23,6 +23,8 @@ pub struct Check {
     pub why: String,
     /// Every difference, documented ones too, in the order of the comparison.
     pub differences: Vec<Found>,
+    /// Whether it is one dialect against another: knowledge, not infidelity.
+    pub is_divergence: bool,
 }
 
 /// A difference in its case.
@@ -84,6 +86,7 @@ pub fn check(
         verdict: judgement.verdict,
         why: judgement.why.clone(),
         differences: found(judgement, &knowns, steps),
+        is_divergence: false,
     }
 }
 
@@ -96,7 +99,8 @@ pub fn unmade(
     why: String,
 ) -> Check {
     let (case, dialect) = (case.id.to_string(), dialect.to_owned());
-    Check { case, dialect, against: against.into(), verdict, why, differences: Vec::new() }
+    let (against, differences) = (against.into(), Vec::new());
+    Check { case, dialect, against, verdict, why, differences, is_divergence: false }
 }
 
 /// What two observations differ in, on the base at hand.

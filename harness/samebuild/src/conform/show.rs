@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use samebuild_compare::Severity;
 use serde_json::{Value, json};
 
 use super::check::{Check, Found};
@@ -31,9 +32,9 @@ pub fn line(result: &CaseResult, width: usize, paint: &dyn Fn(Verdict, &str) -> 
     line
 }
 
-/// What is red, or was skipped, in full: why, the differences, the instruction, and how to see it again. Empty where all is
-/// green and nothing was left out.
-pub fn detail(check: &Check, dockerfile: &str) -> String {
+/// What is red, or was skipped, in full: why, the differences, the instruction, and how to see it again, with the command
+/// `again`. Empty where all is green and nothing was left out.
+pub fn detail(check: &Check, dockerfile: &str, again: &str) -> String {
     if matches!(check.verdict, Verdict::Same | Verdict::Known) {
         return String::new();
     }
@@ -46,7 +47,14 @@ pub fn detail(check: &Check, dockerfile: &str) -> String {
         return text;
     }
     let mut line = None;
-    for found in check.differences.iter().take(SHOWN) {
+    let (shown, counted): (Vec<&Found>, Vec<&Found>) = match check.verdict {
+        // Between dialects nearly everything of the metadata differs: what a program notices comes first.
+        Verdict::Different if check.is_divergence => {
+            check.differences.iter().partition(|found| is_noticed(found.difference.rule))
+        }
+        _ => (check.differences.iter().collect(), Vec::new()),
+    };
+    for found in shown.iter().take(SHOWN) {
         if found.line.is_some() && found.line != line {
             line = found.line;
             text.push_str(&underlined(dockerfile, line.unwrap_or_default()));
@@ -57,18 +65,33 @@ pub fn detail(check: &Check, dockerfile: &str) -> String {
             None => writeln!(text),
         };
     }
-    if check.differences.len() > SHOWN {
-        let _ = writeln!(text, "    … and {} more", check.differences.len() - SHOWN);
+    if shown.len() > SHOWN {
+        let _ = writeln!(text, "    … and {} more", shown.len() - SHOWN);
     }
-    let _ = writeln!(text, "  again: {}", replay(check));
+    if !counted.is_empty() {
+        let mut rules: BTreeMap<&str, usize> = BTreeMap::new();
+        for found in &counted {
+            *rules.entry(found.difference.rule).or_default() += 1;
+        }
+        let rules: Vec<String> = rules.iter().map(|(rule, count)| format!("{rule} {count}")).collect();
+        let _ = writeln!(text, "    and in what no program in the image notices: {}", rules.join(", "));
+    }
+    let _ = writeln!(text, "  again: {}", replay(check, again));
     text
 }
 
-/// The command that makes this check again.
-pub fn replay(check: &Check) -> String {
+/// Whether a rule's differences can change what programs in the image do, or who may do what.
+fn is_noticed(rule: &str) -> bool {
+    samebuild_compare::rules::rule(rule)
+        .is_none_or(|rule| matches!(rule.about().severity, Severity::Behaviour | Severity::Security))
+}
+
+/// The command that makes this check again; `again` is how cases of this kind are run at all.
+pub fn replay(check: &Check, again: &str) -> String {
     let engine = check.against.strip_prefix("live ").and_then(|rest| rest.split(',').next());
     let engine = engine.map_or(String::new(), |engine| format!(" --engine {engine}"));
-    format!("cargo xtask conformance --filter {} --dialect {}{engine}", check.case, check.dialect)
+    let other = if check.is_divergence { format!(" --dialect {}", check.against) } else { String::new() };
+    format!("{again} --filter {} --dialect {}{other}{engine}", check.case, check.dialect)
 }
 
 /// Verdicts by dialect and counterpart, as a table.
@@ -84,7 +107,7 @@ pub fn table(results: &[CaseResult]) -> String {
         })
         .collect();
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
     let words = columns.iter().map(|(_, word)| (*word).to_owned());
     table.set_header(["dialect".to_owned(), "held against".to_owned()].into_iter().chain(words));
     for ((dialect, against), counts) in &rows {
@@ -98,7 +121,7 @@ pub fn table(results: &[CaseResult]) -> String {
 }
 
 /// The run as data; the schema is this function.
-pub fn json(results: &[CaseResult]) -> Value {
+pub fn json(results: &[CaseResult], again: &str) -> Value {
     let difference = |found: &Found| {
         json!({
             "rule": found.difference.rule,
@@ -117,7 +140,7 @@ pub fn json(results: &[CaseResult]) -> Value {
             "verdict": check.verdict.word(),
             "why": check.why,
             "differences": check.differences.iter().map(difference).collect::<Vec<_>>(),
-            "again": replay(check),
+            "again": replay(check, again),
         })
     };
     let checks: Vec<Value> = results.iter().flat_map(|result| &result.checks).map(check).collect();
@@ -163,12 +186,13 @@ mod tests {
             verdict: Verdict::Different,
             why: "1 difference between a and b".to_owned(),
             differences: vec![Found { difference, known: None, line: Some(2) }],
+            is_divergence: false,
         }
     }
 
     #[test]
     fn a_difference_is_shown_under_its_instruction_with_the_command_that_shows_it_again() {
-        let text = detail(&different(), "FROM base\nCOPY a \\\n  /srv/\nRUN x\n");
+        let text = detail(&different(), "FROM base\nCOPY a \\\n  /srv/\nRUN x\n", "cargo xtask conformance");
         let expected = "\
 different copy/x classic@20.10 (live docker-20.10, its golden): 1 difference between a and b
   Dockerfile:2 │ COPY a \\
@@ -179,6 +203,23 @@ different copy/x classic@20.10 (live docker-20.10, its golden): 1 difference bet
   again: cargo xtask conformance --filter copy/x --dialect classic@20.10 --engine docker-20.10
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn between_dialects_what_no_program_notices_is_counted_and_the_command_names_both() {
+        let of = |rule, at| Difference { rule, at, left: "a".to_owned(), right: "b".to_owned(), seen: None };
+        let owner = of("owner", Where::Rootfs(At::from("x")));
+        let history = of("history", Where::History(1));
+        let mut check = different();
+        check.against = "buildkit@20.10".to_owned();
+        check.is_divergence = true;
+        check.differences = vec![Found::from(owner), Found::from(history)];
+        let text = detail(&check, "", "samebuild conform DIR");
+        assert!(text.contains("    rootfs · /x · owner: a → b\n"), "{text}");
+        assert!(text.contains("    and in what no program in the image notices: history 1\n"), "{text}");
+        let again =
+            "samebuild conform DIR --filter copy/x --dialect classic@20.10 --dialect buildkit@20.10\n";
+        assert!(text.ends_with(again), "{text}");
     }
 
     #[test]
@@ -206,6 +247,7 @@ different copy/x classic@20.10 (live docker-20.10, its golden): 1 difference bet
         let table = table(&[result]);
         let row: Vec<&str> =
             table.lines().find(|line| line.contains("classic")).unwrap().split_whitespace().collect();
-        assert_eq!(row, ["classic@20.10", "live", "docker-20.10,", "its", "golden", "1", "1"], "{table}");
+        let words: Vec<&str> = row.into_iter().filter(|word| !["│", "┆"].contains(word)).collect();
+        assert_eq!(words, ["classic@20.10", "live", "docker-20.10,", "its", "golden", "1", "1"], "{table}");
     }
 }

@@ -202,7 +202,8 @@ impl Suite<'_> {
         let Some(((first, left), rest)) = answers.split_first() else { return checks };
         for (dialect, right) in rest {
             let sides = [Party { name: first, answer: left }, Party { name: dialect, answer: right }];
-            checks.push(free(case, dialect, (*first).to_owned(), ground, &sides));
+            let check = free(case, dialect, (*first).to_owned(), ground, &sides);
+            checks.push(Check { is_divergence: true, ..check });
         }
         checks
     }

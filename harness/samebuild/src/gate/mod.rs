@@ -62,6 +62,7 @@ mod tests {
             verdict: *verdict,
             why: String::new(),
             differences: Vec::new(),
+            is_divergence: false,
         };
         let checks = verdicts.iter().map(check).collect();
         vec![CaseResult { case: "a/b".to_owned(), checks, elapsed: std::time::Duration::ZERO }]

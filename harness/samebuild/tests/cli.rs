@@ -1,0 +1,136 @@
+//! The command line as a person meets it: exit codes, errors of one paragraph that say what to do, and nothing half-written
+//! left behind. Builds here are COPY onto scratch: they need no root, no base and no network.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    /// A directory with a context in it.
+    fn with(dockerfile: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("ctx")).unwrap();
+        std::fs::write(dir.path().join("ctx/Dockerfile"), dockerfile).unwrap();
+        std::fs::write(dir.path().join("ctx/a"), "hello\n").unwrap();
+        Self(dir)
+    }
+
+    fn samebuild(&self, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_samebuild"))
+            .args(args)
+            .current_dir(self.0.path())
+            .env("SAMEBUILD_CACHE", self.0.path().join("cache"))
+            .output()
+            .unwrap()
+    }
+
+    /// The exit code, and what was said on stderr.
+    fn fails(&self, args: &[&str]) -> (i32, String) {
+        let output = self.samebuild(args);
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+const GOOD: &str = "FROM scratch\nCOPY a /srv/a\n";
+
+#[test]
+fn two_builds_of_one_dialect_are_the_same_and_two_dialects_differ() {
+    let place = Place::with(GOOD);
+    for (dialect, out) in [
+        ("buildkit@20.10", "oci:one"),
+        ("buildkit@20.10", "docker-archive:two.tar"),
+        ("classic@20.10", "oci:three"),
+    ] {
+        let built = place.samebuild(&["build", "ctx", "--dialect", dialect, "-o", out]);
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    }
+    let diff = |right: &str| place.samebuild(&["diff", "one", right]);
+    assert_eq!(diff("one").status.code(), Some(0));
+    let two = String::from_utf8(diff("two.tar").stdout).unwrap();
+    let clocks = ["created", "mtime"];
+    let told = |line: &&str| !clocks.iter().any(|rule| line.contains(&format!("{rule}:")));
+    assert_eq!(two.lines().filter(|line| *line != "same").filter(told).count(), 0, "{two}");
+    assert_eq!(diff("three").status.code(), Some(1));
+    let json = place.samebuild(&["diff", "one", "three", "--format", "json"]).stdout;
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    assert!(json["differences"].as_array().unwrap().iter().any(|found| found["rule"] == "history"));
+}
+
+#[test]
+fn a_failing_build_shows_its_line_and_leaves_nothing_behind() {
+    let place = Place::with("FROM scratch\nCOPY nope /\n");
+    let (code, said) = place.fails(&["build", "ctx", "-o", "oci:out"]);
+    assert_eq!(code, 1);
+    assert!(said.contains("ctx/Dockerfile:2") && said.contains("2 │ COPY nope /"), "{said}");
+    assert_eq!(names(place.path()), ["cache", "ctx"]);
+}
+
+#[test]
+fn what_makes_no_sense_exits_2_with_what_is_accepted() {
+    let place = Place::with(GOOD);
+    std::fs::create_dir(place.path().join("full")).unwrap();
+    std::fs::write(place.path().join("full/mine"), "x").unwrap();
+    for (args, says) in [
+        (&["build", "ctx", "-o", "tar:x"][..], "oci:DIR, docker-archive:FILE"),
+        (&["build", "ctx", "-o", "oci:full"], "remove it, or name another place"),
+        (&["build", "nowhere", "-o", "oci:x"], "name it with -f"),
+        (&["build", "ctx", "--dialect", "docker@99", "-o", "oci:x"], "classic@20.10"),
+        (&["build", "ctx", "--build-context", "x=dir://y", "-o", "oci:x"], "NAME=oci-layout://DIR"),
+        (&["conform", "full"], "make one with"),
+        (&["fly"], "unrecognized subcommand"),
+    ] {
+        let (code, said) = place.fails(args);
+        assert_eq!(code, 2, "{args:?}: {said}");
+        assert!(said.contains(says), "{args:?}: {said}");
+    }
+    assert_eq!(names(&place.path().join("full")), ["mine"]);
+}
+
+#[test]
+fn what_could_not_be_found_out_exits_3_and_names_the_place() {
+    let place = Place::with("FROM example.test/absent:1\n");
+    std::fs::write(place.path().join("short.tar"), [b'x'; 700]).unwrap();
+    for (args, says) in [
+        (&["build", "ctx", "-o", "oci:x"][..], "--build-context example.test/absent:1=oci-layout://DIR"),
+        (&["diff", "short.tar", "short.tar"], "short.tar"),
+        (&["diff", "nowhere", "short.tar"], "nowhere"),
+    ] {
+        let (code, said) = place.fails(args);
+        assert_eq!(code, 3, "{args:?}: {said}");
+        assert!(said.contains(says), "{args:?}: {said}");
+        assert_eq!(said.lines().filter(|line| line.starts_with("error:")).count(), 1, "{said}");
+    }
+    assert!(!place.path().join("x").exists());
+}
+
+#[test]
+fn a_schedule_fails_the_same_way_in_a_new_process() {
+    let place = Place::with(GOOD);
+    let found = String::from_utf8(place.samebuild(&["race", "skaffold-9251"]).stdout).unwrap();
+    let schedule = found.lines().find(|line| line.trim().starts_with("samebuild-schedule ")).unwrap();
+    std::fs::write(place.path().join("schedule"), schedule.trim()).unwrap();
+    let replayed = place.samebuild(&["race", "skaffold-9251", "--replay", "schedule"]);
+    assert_eq!(replayed.status.code(), Some(1));
+    let replayed = String::from_utf8(replayed.stdout).unwrap();
+    let timeline = |text: &str| -> Vec<String> {
+        text.lines()
+            .skip_while(|line| !line.starts_with("breaks "))
+            .take_while(|line| !line.starts_with("replay"))
+            .map(str::to_owned)
+            .collect()
+    };
+    assert!(timeline(&found).len() > 5, "{found}");
+    assert_eq!(timeline(&replayed), timeline(&found));
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<String> = entries.map(|name| name.into_string().unwrap()).collect();
+    names.sort();
+    names
+}
