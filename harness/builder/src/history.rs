@@ -10,6 +10,8 @@ decisions! {
     HistoryRules {
         /// How a builder writes `created_by`.
         text: HistoryText,
+        /// `--chown`, where the instruction is told as a command.
+        chown: ChownText,
         /// Flags of COPY and ADD, where the instruction is told as written.
         copy_flags: CopyFlags,
         /// How lists and structs are printed there.
@@ -30,6 +32,13 @@ variants! {
         NopComment = "nop-comment",
         /// The instruction, with a comment that names BuildKit.
         Source = "source",
+    }
+    /// `--chown` before the content in a command.
+    ChownText {
+        /// Glued to what follows.
+        Glued = "glued",
+        /// With a space between.
+        Spaced = "spaced",
     }
     /// Flags of COPY and ADD in the history.
     CopyFlags {
@@ -111,7 +120,7 @@ impl HistoryRules {
     pub fn write(self, line: &Line, config: &Config, empty_layer: bool) -> (Entry, Vec<String>) {
         match self.text {
             HistoryText::NopComment => {
-                let command = nop_command(line, config);
+                let command = nop_command(line, config, self.chown);
                 let (created_by, author) = (command.join(" "), config.author.clone());
                 (Entry { created_by, comment: None, author, empty_layer }, command)
             }
@@ -123,15 +132,16 @@ impl HistoryRules {
     }
 }
 
-fn nop_command(line: &Line, config: &Config) -> Vec<String> {
+fn nop_command(line: &Line, config: &Config, chown_text: ChownText) -> Vec<String> {
     let mut command = config.shell();
     match line {
         Line::Metadata(text) => command.extend(["#(nop) ".to_owned(), text.clone()]),
         Line::Workdir(path) => command.push(format!("#(nop) WORKDIR {path}")),
         Line::Copy(copy) => {
             let (kind, digest) = &copy.content;
-            // The flag and what follows it are glued together, as the builder does it.
-            let chown = copy.chown.as_ref().map_or_else(String::new, |chown| format!("--chown={chown}"));
+            let space = if chown_text == ChownText::Spaced { " " } else { "" };
+            let chown =
+                copy.chown.as_ref().map_or_else(String::new, |chown| format!("--chown={chown}{space}"));
             command.push(format!("#(nop) {} {chown}{kind}:{digest} in {} ", copy.keyword, copy.dest));
         }
         Line::Run { args, command: run } => {

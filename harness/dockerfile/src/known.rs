@@ -88,6 +88,20 @@ impl Syntax {
         ..Self::BUILDKIT_20_10
     };
 
+    /// Docker Engine 26.1, the classic builder: the parser of the BuildKit beside it, of which it then refuses what only
+    /// BuildKit does. `--link` is taken and does nothing. Seen in builds: `--link`, `--network`, substitutions, heredocs;
+    /// the other refusals from its source.
+    pub const CLASSIC_26_1: Syntax = Syntax {
+        flag_chmod: FlagSupport::RefusedAtBuild,
+        flag_checksum: FlagSupport::RefusedAtBuild,
+        flag_keep_git_dir: FlagSupport::RefusedAtBuild,
+        flag_mount: FlagSupport::RefusedAtBuild,
+        flag_network: FlagSupport::RefusedAtBuild,
+        duplicate_stage: DuplicateStage::Refused,
+        unused_stages: UnusedStages::Built,
+        ..Self::BUILDKIT_26_1
+    };
+
     /// BuildKit at its head (frontend 1.20 and later). `--device` is in the labs channel; it is known here.
     pub const BUILDKIT_HEAD: Syntax = Syntax {
         check_directive: Support::Present,

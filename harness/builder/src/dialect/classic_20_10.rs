@@ -6,14 +6,16 @@ use samebuild_dockerfile::Syntax;
 use super::Dialect;
 use super::rules::{
     ArgsEscaped, EmptyStep, HealthcheckNone, IgnoreFileName, IgnoredParents, ImageRules, Link, PlatformArgs,
-    ScratchWorkdir, StageArgs, TarHeader, UnknownOwner, WorkdirOwner,
+    ScratchWorkdir, StageArgs, TarHeader, UnknownOwner, WorkdirOwner, WorkdirText,
 };
 use crate::config::Schema;
 use crate::delta::LayerForm;
-use crate::history::{ArgText, CopyFlags, GoValues, HistoryRules, HistoryText, OnbuildHistory, RunArgs};
+use crate::history::{
+    ArgText, ChownText, CopyFlags, GoValues, HistoryRules, HistoryText, OnbuildHistory, RunArgs,
+};
 use crate::steps::copy::{
     ArchiveOwner, CopyRules, DirectoryOverOther, DirectoryParents, DirectoryTime, Fifos, FileOverDirectory,
-    GlobWithoutMatch, OutsideContext, Setuid, SeveralToAFile,
+    GlobWithoutMatch, HeredocSources, OutsideContext, Setuid, SeveralToAFile,
 };
 use crate::steps::run::{Groups, Hostname, MountPoints, MountTargets, RunRules, Volumes};
 
@@ -30,6 +32,7 @@ pub const CLASSIC_20_10: Dialect = Dialect {
         empty_step: EmptyStep::NoLayer,
         stage_args: StageArgs::Fresh,
         workdir_owner: WorkdirOwner::Root,
+        workdir_text: WorkdirText::AsWritten,
         unknown_owner: UnknownOwner::Fails,
         scratch_workdir: ScratchWorkdir::Unset,
         healthcheck_none: HealthcheckNone::KeepsOptions,
@@ -41,6 +44,7 @@ pub const CLASSIC_20_10: Dialect = Dialect {
     },
     history: HistoryRules {
         text: HistoryText::NopComment,
+        chown: ChownText::Glued,
         // Of no effect while instructions are told as commands.
         copy_flags: CopyFlags::OwnerAndMode,
         values: GoValues::MapAndPointer,
@@ -59,6 +63,7 @@ pub const CLASSIC_20_10: Dialect = Dialect {
         setuid: Setuid::Lost,
         archive_owner: ArchiveOwner::FromArchive,
         fifos: Fifos::Copied,
+        heredoc_sources: HeredocSources::Files,
     },
     run: RunRules {
         mount_points: MountPoints::LayerBelow,

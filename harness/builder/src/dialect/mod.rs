@@ -6,6 +6,7 @@ mod buildkit_26_1;
 mod buildkit_26_1_containerd;
 mod buildkit_head;
 mod classic_20_10;
+mod classic_26_1;
 pub mod rules;
 
 use samebuild_dockerfile::{Decision, Syntax, UnknownDecision};
@@ -16,6 +17,7 @@ pub use buildkit_26_1::BUILDKIT_26_1;
 pub use buildkit_26_1_containerd::BUILDKIT_26_1_CONTAINERD;
 pub use buildkit_head::BUILDKIT_HEAD;
 pub use classic_20_10::CLASSIC_20_10;
+pub use classic_26_1::CLASSIC_26_1;
 pub use rules::ImageRules;
 
 use crate::history::HistoryRules;
@@ -41,8 +43,14 @@ pub struct Dialect {
 }
 
 /// Every dialect, parents before children.
-pub const DIALECTS: [&Dialect; 5] =
-    [&CLASSIC_20_10, &BUILDKIT_20_10, &BUILDKIT_26_1, &BUILDKIT_26_1_CONTAINERD, &BUILDKIT_HEAD];
+pub const DIALECTS: [&Dialect; 6] = [
+    &CLASSIC_20_10,
+    &CLASSIC_26_1,
+    &BUILDKIT_20_10,
+    &BUILDKIT_26_1,
+    &BUILDKIT_26_1_CONTAINERD,
+    &BUILDKIT_HEAD,
+];
 
 /// One decision of a dialect and the variant it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -20,6 +20,8 @@ decisions! {
         stage_args: StageArgs,
         /// Owner of directories WORKDIR makes.
         workdir_owner: WorkdirOwner,
+        /// A WORKDIR with double or trailing slashes.
+        workdir_text: WorkdirText,
         /// `--chown` with a name the image does not know.
         unknown_owner: UnknownOwner,
         /// The working directory of an image from scratch.
@@ -60,6 +62,13 @@ variants! {
         Root = "root",
         /// They belong to whom USER names.
         CurrentUser = "current-user",
+    }
+    /// An absolute WORKDIR in the configuration and the history.
+    WorkdirText {
+        /// As it was written.
+        AsWritten = "as-written",
+        /// Without double and trailing slashes, `.` and `..`.
+        Cleaned = "cleaned",
     }
     /// `--chown` with an unknown name.
     UnknownOwner {

@@ -7,7 +7,7 @@ use samebuild_dockerfile::ignore::IgnoreFile;
 use samebuild_dockerfile::{AddInstruction, CopyInstruction, Source, Transfer, Word};
 use samebuild_image::{At, Content, Digest, Kind, Meta, Tree};
 
-use super::copy::{self, Copy, Owner};
+use super::copy::{self, Copy, HeredocSources, Owner};
 use crate::build::Session;
 use crate::delta::Delta;
 use crate::dialect::rules::{Link, UnknownOwner};
@@ -148,6 +148,7 @@ fn sources(
                     _ => parts.push(Part { patterns: vec![path], tree: None }),
                 }
             }
+            Source::Heredoc(..) if session.dialect.copy.heredoc_sources == HeredocSources::Ignored => {}
             Source::Heredoc(_, heredoc) => {
                 shown.push(format!("<<{}", heredoc.name));
                 let body = heredoc.text();
@@ -167,6 +168,10 @@ fn sources(
                 parts.push(Part { patterns: vec![heredoc.name.clone()], tree: Some(tree) });
             }
         }
+    }
+    if parts.is_empty() {
+        let message = format!("{keyword}: there is nothing to copy; name a source");
+        return Err(StepFailure::new("copy-no-match", message));
     }
     Ok(Sources { parts, shown })
 }

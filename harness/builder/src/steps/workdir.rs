@@ -1,11 +1,11 @@
 //! WORKDIR: the path it means and the directories it makes.
 
-use samebuild_image::Meta;
+use samebuild_image::{At, Meta};
 
 use super::copy::Owner;
 use crate::build::Session;
 use crate::delta::Delta;
-use crate::dialect::rules::{EmptyStep, WorkdirOwner};
+use crate::dialect::rules::{EmptyStep, WorkdirOwner, WorkdirText};
 use crate::failure::StepFailure;
 use crate::history::Line;
 use crate::stage::Stage;
@@ -13,7 +13,10 @@ use crate::users::Users;
 
 /// Makes `path` (expanded) the working directory.
 pub fn workdir(stage: &mut Stage, session: &Session<'_>, path: &str) -> Result<(), StepFailure> {
-    let path = absolute(&stage.config.working_dir, path);
+    let path = match session.dialect.image.workdir_text {
+        WorkdirText::AsWritten => absolute(&stage.config.working_dir, path),
+        WorkdirText::Cleaned => At::clean(absolute(&stage.config.working_dir, path)).to_string(),
+    };
     stage.config.working_dir.clone_from(&path);
     let line = Line::Workdir(path.clone());
     let mut delta = Delta::new(&stage.tree, session.now());
@@ -49,7 +52,7 @@ fn absolute(previous: &str, path: &str) -> String {
     if path.starts_with('/') {
         return path.to_owned();
     }
-    let joined = samebuild_image::At::clean(format!("{previous}/{path}"));
+    let joined = At::clean(format!("{previous}/{path}"));
     joined.to_string()
 }
 

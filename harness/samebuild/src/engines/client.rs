@@ -47,13 +47,27 @@ impl Engine {
             .tempdir()
             .map_err(|e| self.client_failed(&e.to_string()))?;
         let id_file = home.path().join("image-id");
+        self.plug_in(home.path()).map_err(|error| self.client_failed(&error.to_string()))?;
         let mut command = command(client, &socket, home.path(), &id_file, build);
+        if self.buildx.is_some() && build.builder == Builder::BuildKit {
+            // Provenance would make an index of what is one image.
+            command.args(["--provenance=false"]);
+        }
+        command.arg(build.context);
         let (status, log) = run(&mut command, build.deadline).map_err(|error| self.client_failed(&error))?;
         if status {
             let id = std::fs::read_to_string(&id_file).map_err(|e| self.client_failed(&e.to_string()))?;
             return Ok(BuildOutcome::Built { image_id: id.trim().to_owned(), log });
         }
         Ok(failed(log))
+    }
+
+    /// Newer clients build with BuildKit through a plugin, which they look for beside their settings.
+    fn plug_in(&self, home: &Path) -> std::io::Result<()> {
+        let Some(buildx) = &self.buildx else { return Ok(()) };
+        let plugins = home.join("cli-plugins");
+        std::fs::create_dir(&plugins)?;
+        std::os::unix::fs::symlink(buildx, plugins.join("docker-buildx"))
     }
 
     fn client_failed(&self, why: &str) -> EngineError {
@@ -81,7 +95,6 @@ fn command(client: &PathBuf, socket: &Path, home: &Path, id_file: &Path, build: 
     if let Some(target) = build.target {
         command.args(["--target", target]);
     }
-    command.arg(build.context);
     command
 }
 

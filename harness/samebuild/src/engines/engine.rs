@@ -23,6 +23,8 @@ pub struct Engine {
     pub(super) private: Option<Private>,
     /// Docker's own client, if the packages of a private engine have it.
     pub(super) client: Option<PathBuf>,
+    /// The plugin with which a newer client builds.
+    pub(super) buildx: Option<PathBuf>,
     /// `None` if it is neither of those we know.
     pub(super) store: Option<Store>,
 }
@@ -66,6 +68,7 @@ impl Engine {
             runtime,
             private: Some(private),
             client: fetched.program("docker").map(Path::to_owned),
+            buildx: fetched.program("docker-buildx").map(Path::to_owned),
             store: Some(spec.store),
         };
         let driver = engine.info()?.driver;
@@ -101,7 +104,7 @@ impl Engine {
         let runtime = runtime()?;
         let docker = runtime.block_on(connect_within(&socket, Duration::from_secs(10))).map_err(cannot)?;
         let mut engine =
-            Self { name: "host".into(), docker, runtime, private: None, client: None, store: None };
+            Self { name: "host".into(), docker, runtime, private: None, client: None, buildx: None, store: None };
         engine.store = match engine.info()?.driver.as_str() {
             "overlay2" => Some(Store::Overlay2),
             "overlayfs" => Some(Store::Containerd),

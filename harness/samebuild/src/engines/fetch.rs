@@ -45,12 +45,13 @@ impl Fetched {
 }
 
 /// A program, the option that makes it say its version, and whether the engine cannot do without.
-const PROGRAMS: [(&str, &str, bool); 5] = [
+const PROGRAMS: [(&str, &str, bool); 6] = [
     ("dockerd", "--version", true),
     ("containerd", "--version", true),
     ("containerd-shim-runc-v2", "-v", true), // knows no --version
     ("runc", "--version", true),
     ("docker", "--version", false),
+    ("docker-buildx", "version", false), // a plugin: it has a verb for it
 ];
 
 /// Fetches what is not in the cache yet, and tries every program. Uses no network if all is there.
@@ -91,7 +92,7 @@ fn find_programs(
     let mut programs = BTreeMap::new();
     for (name, _, needed) in PROGRAMS {
         let places =
-            packages.iter().flat_map(|p| ["usr/bin", "usr/sbin"].map(|dir| p.root.join(dir).join(name)));
+            packages.iter().flat_map(|p| ["usr/bin", "usr/sbin", "usr/libexec/docker/cli-plugins"].map(|dir| p.root.join(dir).join(name)));
         match places.into_iter().find(|path| path.is_file()) {
             Some(path) => drop(programs.insert(name, path)),
             None if needed => {

@@ -73,6 +73,8 @@ decisions! {
         archive_owner: ArchiveOwner,
         /// FIFOs among what is copied.
         fifos: Fifos,
+        /// Heredocs as sources, where the language has them.
+        heredoc_sources: HeredocSources,
     }
 }
 
@@ -139,6 +141,13 @@ variants! {
         FromArchive = "from-archive",
         /// Everything belongs to the new owner.
         Chown = "chown",
+    }
+    /// Heredocs as sources.
+    HeredocSources {
+        /// Each is a file with its text.
+        Files = "files",
+        /// They are passed over.
+        Ignored = "ignored",
     }
     /// FIFOs among what is copied.
     Fifos {
