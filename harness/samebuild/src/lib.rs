@@ -12,5 +12,6 @@ pub mod faults;
 pub mod files;
 pub mod gate;
 pub mod proxy;
+pub mod races;
 pub mod report;
 pub mod stored;

@@ -113,4 +113,7 @@ pub enum EngineError {
     /// The daemon went away. A delete that ends so may or may not have been done.
     #[error("connection to the engine lost")]
     ConnectionLost,
+    /// What none of the others says; the engine's log has its words.
+    #[error("the engine answered with status {0}")]
+    Refused(u16),
 }

@@ -11,6 +11,7 @@ mod list;
 mod observe;
 mod proxy;
 mod race;
+mod race_live;
 mod report;
 mod terminal;
 mod verbs;

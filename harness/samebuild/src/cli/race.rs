@@ -11,6 +11,7 @@ use samebuild_store::strategies::{self, Expected, STRATEGIES};
 use samebuild_store::{report, schedule::Schedule};
 
 use super::terminal::out;
+use super::race_live;
 use super::verbs::Race;
 use crate::conform::Exit;
 
@@ -29,6 +30,9 @@ pub(crate) fn run(args: &Race) -> Result<Exit> {
                 Ok(Exit::Same)
             }
         };
+    }
+    if let Some(exit) = race_live::run(args)? {
+        return Ok(exit);
     }
     match &args.name {
         Some(name) => search(args, races::race(name)?),

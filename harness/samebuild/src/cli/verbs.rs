@@ -114,10 +114,11 @@ pub(crate) struct Which {
 pub(crate) struct Race {
     /// Which race. If left out, every race is run with every strategy and held against what is known of it.
     pub(crate) name: Option<String>,
-    /// How the tool under test cleans up.
+    /// How the tool under test cleans up; `all` on a real engine.
     #[arg(long, default_value = "async-by-id")]
     pub(crate) strategy: String,
-    /// How the engine in memory keeps its images: graph or containerd.
+    /// How the engine in memory keeps its images, graph or containerd; or a row of ci/engines.toml for trials on a real
+    /// engine, which needs root.
     #[arg(long, default_value = "graph")]
     pub(crate) engine: String,
     /// How many older images there are at the start.
@@ -135,6 +136,8 @@ pub(crate) struct Race {
     /// Play the schedule in this file again instead of searching.
     #[arg(long, value_name = "FILE")]
     pub(crate) replay: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) live: super::race_live::Live,
 }
 
 #[derive(Debug, Args)]

@@ -130,6 +130,13 @@ impl World {
         self.images.get(id.0 as usize).is_some_and(|image| image.exists)
     }
 
+    /// The existing images by ID, and what each was built from: what an engine other than the model has to be given
+    /// to be in this state.
+    pub fn images(&self) -> impl Iterator<Item = (Summary, Content)> + '_ {
+        let ids = (0..).map(ImageId).zip(&self.images).filter(|(_, image)| image.exists);
+        ids.map(|(id, image)| (self.summary(id), image.content))
+    }
+
     /// The existing image that `reference` stands for.
     pub fn find(&self, reference: Reference) -> Option<ImageId> {
         let id = match reference {

@@ -1,0 +1,174 @@
+//! `samebuild race` on a real engine: trials of a strategy, or of any client that `--exec` runs.
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use samebuild_store::choosers::Kind;
+use samebuild_store::model::Mode;
+use samebuild_store::stage::Setting;
+use samebuild_store::{races as scenarios, strategies, timeline};
+
+use super::terminal::{Usage, say};
+use super::verbs;
+use crate::checkout::Checkout;
+use crate::conform::Exit;
+use crate::files;
+use crate::proxy::Rule;
+use crate::races::{self, Count, Exec, Fate, Ground, Pressure};
+
+/// What only a real engine has.
+#[derive(Debug, Args)]
+pub(crate) struct Live {
+    /// Trials on a real engine: of each strategy at each pressure, or of the client of --exec.
+    #[arg(long, default_value_t = 5)]
+    trials: usize,
+    /// Write what was measured on a real engine to records/ (in a checkout).
+    #[arg(long)]
+    record: bool,
+    /// On a real engine: one actor makes one call at a time, in orders drawn from --seed, instead of all going at once.
+    #[arg(long)]
+    turns: bool,
+    /// Run this command instead of a strategy of ours, DOCKER_HOST leading through the gate. Needs --deploy.
+    #[arg(long, value_name = "COMMAND", requires = "deploy")]
+    exec: Option<String>,
+    /// The image that the client of --exec promises.
+    #[arg(long, value_name = "REF")]
+    deploy: Option<String>,
+    /// Run this before each trial of --exec, not gated.
+    #[arg(long, value_name = "COMMAND")]
+    before: Option<String>,
+    /// Rules for the client of --exec, as `samebuild proxy` takes them; each DELETE waits for a tag if left out.
+    #[arg(long = "rule", value_name = "RULE")]
+    rules: Vec<String>,
+    /// No rules at all: the client of --exec as it is.
+    #[arg(long, conflicts_with = "rules")]
+    ungated: bool,
+}
+
+const GATE: &str = "hold DELETE /images/* until POST */tag == 201";
+
+/// Where `--exec` runs if no engine is named.
+const ENGINE: &str = "docker-20.10";
+
+/// `None` if it is the model that is asked for.
+pub(crate) fn run(args: &verbs::Race) -> Result<Option<Exit>> {
+    let is_model = Mode::ALL.iter().any(|(id, _)| *id == args.engine);
+    let policy = || Checkout::find()?.engines().map_err(anyhow::Error::from);
+    if let (Some(command), Some(deploy)) = (&args.live.exec, &args.live.deploy) {
+        let name = if is_model { ENGINE } else { &args.engine };
+        let texts = match (args.live.ungated, args.live.rules.is_empty()) {
+            (true, _) => Vec::new(),
+            (false, true) => vec![GATE.to_owned()],
+            (false, false) => args.live.rules.clone(),
+        };
+        let rules = texts.iter().map(|text| text.parse()).collect::<Result<Vec<Rule>, _>>();
+        let rules = rules.map_err(|error| Usage(error.to_string()))?;
+        let ground = Ground::open(name, &policy()?, &say)?;
+        let before = args.live.before.as_deref();
+        return exec(&ground, args.live.trials, &Exec { before, command, deploy, rules: &rules }).map(Some);
+    }
+    if is_model {
+        return Ok(None);
+    }
+    let race = scenarios::race(args.name.as_deref().unwrap_or("skaffold-9251"))?;
+    let setting = Setting { race, mode: Mode::Graphdriver, old: args.old };
+    let ground = Ground::open(&args.engine, &policy()?, &say)?;
+    if args.live.turns {
+        return turns(args, &ground, &setting).map(Some);
+    }
+    measured(args, &ground, &setting).map(Some)
+}
+
+/// One strategy, or each, at every pressure.
+fn measured(args: &verbs::Race, ground: &Ground, setting: &Setting) -> Result<Exit> {
+    let rows: Vec<_> = match args.strategy.as_str() {
+        "all" => strategies::STRATEGIES.iter().collect(),
+        name => vec![strategies::strategy(name)?],
+    };
+    let (mut counts, mut exit) = (Vec::new(), Exit::Same);
+    for row in rows {
+        for pressure in Pressure::all() {
+            let count = races::measure(ground, setting, row, pressure, args.live.trials, &mut |_, _| {})?;
+            println!("{}", line(&count));
+            if !count.as_known(setting, row) {
+                println!("  which is not what is known of it");
+                exit = Exit::Different;
+            }
+            counts.push(count);
+        }
+    }
+    if args.live.record {
+        let checkout = Checkout::find()?;
+        let record = races::record(setting, &counts, today(), ground.words()?);
+        let path = checkout.records().join(format!("race-{}-{}.json", setting.race.id, args.engine));
+        let json = serde_json::to_string_pretty(&record).context("write the record")?;
+        files::write(&path, format!("{json}\n").as_bytes())?;
+        say(&format!("{} written", path.display()));
+    }
+    Ok(exit)
+}
+
+fn line(count: &Count) -> String {
+    let ms = |time: Option<u64>| time.map_or("-".to_owned(), |ms| format!("{ms} ms"));
+    let rebuilt = count.fates.iter().filter(|fate| **fate == Fate::Rebuilt).count();
+    format!(
+        "{:<12} {:<10} lost {} of {}, rebuilt {rebuilt}; ready after {}, pruned after {}",
+        count.strategy,
+        count.pressure.words(),
+        count.lost(),
+        count.fates.len(),
+        ms(count.ready_ms),
+        ms(count.pruned_ms),
+    )
+}
+
+/// Orders of turns from seeds, on the real engine.
+fn turns(args: &verbs::Race, ground: &Ground, setting: &Setting) -> Result<Exit> {
+    let row = strategies::strategy(&args.strategy)?;
+    let seeds = args.seed..args.seed + args.live.trials as u64;
+    let mut lost = 0;
+    for seed in seeds {
+        let outcome = races::turns(ground, setting, row.strategy, Kind::Random, seed)?;
+        println!("seed {seed}: {:?}", outcome.fate);
+        if outcome.fate.is_lost() {
+            lost += 1;
+            if lost == 1 {
+                print!("{}", timeline::render(&outcome.timeline));
+                outcome.said.iter().for_each(|said| println!("  the engine: {said}"));
+            }
+        }
+    }
+    println!("{} with {}: lost in {lost} of {} orders of turns", setting.race.id, row.id, args.live.trials);
+    Ok(if lost > 0 { Exit::Different } else { Exit::Same })
+}
+
+fn exec(ground: &Ground, trials: usize, exec: &Exec<'_>) -> Result<Exit> {
+    let (mut lost, mut succeeded) = (0, 0);
+    for number in 1..=trials {
+        let survival = ground.exec(exec)?;
+        let word = match (&survival.at_exit, &survival.at_end) {
+            _ if !survival.status.success() => format!("the client ended with {}", survival.status),
+            (Ok(()), Ok(())) => "survived".to_owned(),
+            (Ok(()), Err(why)) => format!("LOST after the client had ended: {why}"),
+            (Err(why), _) => format!("LOST when the client ended: {why}"),
+        };
+        println!("trial {number}: {} {word}", exec.deploy);
+        succeeded += usize::from(survival.status.success());
+        if survival.is_lost() {
+            lost += 1;
+            if lost == 1 {
+                for entry in &survival.log {
+                    println!("  {}", serde_json::to_string(entry).context("write the log")?);
+                }
+            }
+        }
+    }
+    println!("{} was lost in {lost} of {succeeded} trials in which the client succeeded", exec.deploy);
+    if succeeded == 0 {
+        return Ok(Exit::Nothing);
+    }
+    Ok(if lost > 0 { Exit::Different } else { Exit::Same })
+}
+
+fn today() -> String {
+    time::OffsetDateTime::now_utc().date().to_string()
+}

@@ -1,0 +1,214 @@
+//! Many trials of one race: how often a strategy loses an image at each pressure, and what it costs. The counts go to
+//! records/ as a table like any other there.
+
+use std::time::Duration;
+
+use samebuild_store::stage::Setting;
+use samebuild_store::strategies::{Expected, Row};
+use serde::Serialize;
+
+use super::ground::{Ground, LiveError};
+use super::trial::{Fate, Outcome, free};
+use crate::proxy::Rule;
+
+/// The slow prunes that are tried, in milliseconds before each DELETE.
+pub const DELAYS_MS: [u64; 4] = [0, 100, 500, 1500];
+
+/// What is done to provoke the race. A deployment takes its time: the container is created two seconds after it was
+/// asked for, or as soon as a DELETE was answered, whichever comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pressure {
+    /// Each DELETE waits for so many milliseconds.
+    Delay(u64),
+    /// Each DELETE waits until a name was given: the worst order of events, whatever the speed of the machine. Who
+    /// gives no name before its DELETE is answered goes on after 1.5 s.
+    Gate,
+}
+
+impl Pressure {
+    /// Every one, mildest first.
+    pub fn all() -> impl Iterator<Item = Pressure> {
+        DELAYS_MS.into_iter().map(Pressure::Delay).chain([Pressure::Gate])
+    }
+
+    /// In words, for a table.
+    #[must_use]
+    pub fn words(self) -> String {
+        match self {
+            Self::Delay(ms) => format!("{ms} ms"),
+            Self::Gate => "event gate".to_owned(),
+        }
+    }
+
+    /// As rules of the proxy.
+    #[must_use]
+    pub fn rules(self) -> Vec<Rule> {
+        let mut texts = vec!["hold POST /containers/create until DELETE /images/* or 2000".to_owned()];
+        texts.extend(match self {
+            Self::Delay(0) => None,
+            Self::Delay(ms) => Some(format!("delay DELETE /images/* by {ms}")),
+            Self::Gate => Some("hold DELETE /images/* until POST */tag == 201 or 1500".to_owned()),
+        });
+        texts.iter().filter_map(|text| text.parse().ok()).collect()
+    }
+}
+
+/// What came out of the trials of one strategy at one pressure.
+#[derive(Clone, Debug)]
+pub struct Count {
+    pub strategy: &'static str,
+    pub pressure: Pressure,
+    /// A fate for each trial.
+    pub fates: Vec<Fate>,
+    /// Median time to the last build's report, in milliseconds.
+    pub ready_ms: Option<u64>,
+    /// Median time to the end of the prune, in milliseconds.
+    pub pruned_ms: Option<u64>,
+}
+
+impl Count {
+    /// Trials in which a promise was broken.
+    #[must_use]
+    pub fn lost(&self) -> usize {
+        self.fates.iter().filter(|fate| fate.is_lost()).count()
+    }
+
+    /// Whether this is what is known of the strategy: a faulty one loses every time at the event gate (and may lose or
+    /// not where time decides), one that survives loses nothing.
+    #[must_use]
+    pub fn as_known(&self, setting: &Setting, row: &Row) -> bool {
+        if setting.race.survivors.contains(&row.id) {
+            return self.lost() == 0;
+        }
+        let is_here = row.expected == Expected::CaughtIn(setting.race.id);
+        self.pressure != Pressure::Gate || !is_here || self.lost() == self.fates.len()
+    }
+}
+
+/// Runs `trials` trials. Each is told with its number, from 1.
+///
+/// # Errors
+/// The first trial that could not be carried out.
+pub fn measure(
+    ground: &Ground,
+    setting: &Setting,
+    row: &Row,
+    pressure: Pressure,
+    trials: usize,
+    told: &mut dyn FnMut(usize, &Outcome),
+) -> Result<Count, LiveError> {
+    let rules = pressure.rules();
+    let (mut fates, mut ready, mut pruned) = (Vec::new(), Vec::new(), Vec::new());
+    for number in 1..=trials {
+        let outcome = free(ground, setting, row.strategy, &rules)?;
+        told(number, &outcome);
+        fates.push(outcome.fate);
+        ready.extend(outcome.ready_after);
+        pruned.extend(outcome.pruned_after);
+    }
+    Ok(Count { strategy: row.id, pressure, fates, ready_ms: median(ready), pruned_ms: median(pruned) })
+}
+
+/// A table of records/: its columns, then a row each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Record {
+    pub about: String,
+    pub when: String,
+    #[serde(rename = "where")]
+    pub place: String,
+    pub columns: Vec<String>,
+    pub rows: Vec<Vec<String>>,
+}
+
+/// The counts as a table. `when` is a day, `place` the engine and the machine in words.
+#[must_use]
+pub fn record(setting: &Setting, counts: &[Count], when: String, place: String) -> Record {
+    let columns = [
+        "strategy",
+        "DELETE held",
+        "trials",
+        "lost",
+        "refused",
+        "build failed",
+        "lost later",
+        "rebuilt",
+        "kept",
+        "ready, ms",
+        "pruned, ms",
+    ];
+    let rows = counts.iter().map(|count| {
+        let of = |wanted: Fate| count.fates.iter().filter(|fate| **fate == wanted).count().to_string();
+        let ms = |time: Option<u64>| time.map_or("-".to_owned(), |ms| ms.to_string());
+        vec![
+            count.strategy.to_owned(),
+            count.pressure.words(),
+            count.fates.len().to_string(),
+            count.lost().to_string(),
+            of(Fate::Refused),
+            of(Fate::BuildFailed),
+            of(Fate::LostLater),
+            of(Fate::Rebuilt),
+            of(Fate::Kept),
+            ms(count.ready_ms),
+            ms(count.pruned_ms),
+        ]
+    });
+    Record {
+        about: format!("{} on a real engine: {}", setting.race.id, setting.race.about),
+        when,
+        place,
+        columns: columns.map(str::to_owned).to_vec(),
+        rows: rows.collect(),
+    }
+}
+
+fn median(mut times: Vec<Duration>) -> Option<u64> {
+    times.sort_unstable();
+    let middle = times.get(times.len() / 2)?;
+    u64::try_from(middle.as_millis()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use samebuild_store::model::Mode;
+    use samebuild_store::{races, strategies};
+
+    #[test]
+    fn every_rule_of_a_pressure_is_one() {
+        let counts: Vec<usize> = Pressure::all().map(|pressure| pressure.rules().len()).collect();
+        assert_eq!(counts, [1, 2, 2, 2, 2]);
+    }
+
+    #[test]
+    fn a_faulty_strategy_that_keeps_an_image_at_the_gate_is_not_as_known() {
+        let setting =
+            Setting { race: races::race("skaffold-9251").unwrap(), mode: Mode::Graphdriver, old: 1 };
+        let count = |strategy, pressure, fates: &[Fate]| {
+            let count = Count { strategy, pressure, fates: fates.to_vec(), ready_ms: None, pruned_ms: None };
+            count.as_known(&setting, strategies::strategy(strategy).unwrap())
+        };
+        assert!(count("async-by-id", Pressure::Gate, &[Fate::Refused, Fate::LostLater]));
+        assert!(!count("async-by-id", Pressure::Gate, &[Fate::Refused, Fate::Kept]));
+        assert!(count("async-by-id", Pressure::Delay(0), &[Fate::Rebuilt, Fate::Kept]));
+        assert!(count("generation", Pressure::Gate, &[Fate::Kept, Fate::Rebuilt]));
+        assert!(!count("generation", Pressure::Delay(100), &[Fate::Kept, Fate::BuildFailed]));
+    }
+
+    #[test]
+    fn a_record_has_a_cell_for_each_column() {
+        let setting =
+            Setting { race: races::race("skaffold-9251").unwrap(), mode: Mode::Graphdriver, old: 1 };
+        let fates = vec![Fate::Refused, Fate::Kept];
+        let count = Count {
+            strategy: "sync",
+            pressure: Pressure::Delay(5),
+            fates,
+            ready_ms: Some(7),
+            pruned_ms: None,
+        };
+        let record = record(&setting, &[count], "today".into(), "here".into());
+        assert_eq!(record.rows[0].len(), record.columns.len());
+        assert_eq!(record.rows[0].join(" "), "sync 5 ms 2 1 1 0 0 0 1 7 -");
+    }
+}

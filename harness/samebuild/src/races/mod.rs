@@ -1,0 +1,20 @@
+//! The races of `samebuild-store` on a real engine: the same pruner, builder and deployer, over Docker's API.
+//!
+//! Only on engines we started: what is deleted there is ours. A trial runs freely, with rules of [`crate::proxy`] between
+//! the actors and the engine, or turn by turn in an order that a seed chooses. What is raced and how a strategy works is
+//! the store's affair; here is what it takes to do it for real, and to count.
+
+mod docker;
+mod exec;
+mod ground;
+mod measure;
+mod notes;
+mod spelling;
+mod trial;
+
+pub use docker::DockerEngine;
+pub use exec::{Exec, Survival};
+pub use ground::{Ground, LiveError};
+pub use measure::{Count, DELAYS_MS, Pressure, Record, measure, record};
+pub use spelling::Spelling;
+pub use trial::{Fate, Outcome, free, turns};
