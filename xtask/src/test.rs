@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Result, anyhow};
 
-use crate::shell::{Checkout, code_of};
+use crate::shell::{Checkout, code_of, succeed};
 
 /// The nextest fetched when there is none; any older one on PATH than `OLDEST` counts as none.
 const PINNED: &str = "0.9.143";
@@ -19,6 +19,11 @@ pub(crate) fn run(checkout: &Checkout, args: &[String]) -> Result<ExitCode> {
             // cargo finds its subcommand on PATH; ours may lie in the cache.
             if let Some(dir) = program.as_deref().and_then(Path::parent) {
                 nextest.env("PATH", in_front(dir)?);
+            }
+            // nextest leaves out the examples in documentation; a choice of tests means those tests.
+            let are_all = args.is_empty() || (args.len() == 2 && args[0] == "--profile");
+            if are_all {
+                succeed(checkout.cargo().args(["test", "--quiet", "--workspace", "--doc"]))?;
             }
             code_of(nextest.args(["nextest", "run", "--workspace", "--no-fail-fast"]).args(args))
         }
@@ -59,7 +64,7 @@ fn fetch(root: &Path) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut install = Command::new(cargo);
     install.args(["install", "--locked", "--version", PINNED, "--root"]).arg(root).arg("cargo-nextest");
-    crate::shell::succeed(&mut install)
+    succeed(&mut install)
 }
 
 fn in_front(dir: &Path) -> Result<std::ffi::OsString> {

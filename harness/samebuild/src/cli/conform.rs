@@ -28,6 +28,7 @@ pub(crate) fn run(args: &Conform) -> Result<Exit> {
     let job = Job {
         cases: choose(&cases, &args.which.filters)?,
         dialects,
+        only_these: !args.which.dialects.is_empty(),
         goldens: goldens.as_ref(),
         engine: args.engine.as_deref(),
         again: again(&args.dirs),
@@ -58,6 +59,8 @@ pub(crate) fn run(args: &Conform) -> Result<Exit> {
 pub(crate) struct Job<'a> {
     pub(crate) cases: Vec<&'a Case>,
     pub(crate) dialects: Vec<&'static str>,
+    /// Whether to leave out what else the engine speaks.
+    pub(crate) only_these: bool,
     pub(crate) goldens: Option<&'a Goldens>,
     pub(crate) engine: Option<&'a str>,
     /// How such cases are run, for the commands that show a difference again.
@@ -78,7 +81,8 @@ impl Job<'_> {
                 red.for_each(|check| bar.line(self.detail(check).trim_end()));
             }
         };
-        let results = workshop.run(&self.cases, &self.dialects, self.goldens, told, |done| bar.at(done))?;
+        let dialects = self.with_engines(&workshop)?;
+        let results = workshop.run(&self.cases, &dialects, self.goldens, told, |done| bar.at(done))?;
         drop(bar);
         if is_text {
             out!("{}", show::table(&results));
@@ -90,6 +94,19 @@ impl Job<'_> {
             out!("{}", serde_json::to_string_pretty(&show::json(&results, &self.again))?);
         }
         Ok(results)
+    }
+
+    /// The dialects, and those that the engine speaks.
+    fn with_engines(&self, workshop: &Workshop) -> Result<Vec<&'static str>> {
+        let Some((engine, spoken)) = &workshop.engine else { return Ok(self.dialects.clone()) };
+        let is_live = |id: &str| spoken.values().any(|live| live == id);
+        if !self.only_these {
+            return dialects(&[], |id| is_live(id) || self.dialects.contains(&id));
+        }
+        if !self.dialects.iter().any(|id| is_live(id)) {
+            bail!("build {} live: {} speaks none of them", self.dialects.join(", "), engine.name());
+        }
+        Ok(self.dialects.clone())
     }
 
     /// All of it as text, for the file.

@@ -24,6 +24,7 @@ pub(crate) fn run(args: &Gate) -> Result<Exit> {
     let job = Job {
         cases: cases.iter().collect(),
         dialects,
+        only_these: false,
         goldens: Some(&goldens),
         engine: args.engine.as_deref(),
         again: "cargo xtask conformance".to_owned(),

@@ -37,6 +37,12 @@ pub fn complaints(minimums: &Minimums, canary: &Canary, evidence: &Evidence<'_>)
             minimums.conform
         ));
     }
+    let live = checks()
+        .filter(|check| check.against.starts_with("live ") && check.verdict.is_exercised_and_green())
+        .count();
+    if live < minimums.live {
+        complaints.push(format!("{live} live checks were green, and ci/gate.toml demands {}", minimums.live));
+    }
     if evidence.canary != Verdict::Different {
         complaints.push(format!(
             "the planted canary ({}, built as {} and held against {}) came out `{}`: the comparison is blind",
@@ -74,7 +80,7 @@ mod tests {
             Evidence { results: &results, orphans: &[], canary: Verdict::Different, report_is_current: true };
         change(&mut evidence);
         let canary = Canary { case: "a/b".to_owned(), dialect: "x@1".to_owned(), against: "y@1".to_owned() };
-        complaints(&Minimums { conform: 2 }, &canary, &evidence)
+        complaints(&Minimums { conform: 2, live: 0 }, &canary, &evidence)
     }
 
     #[test]
@@ -91,6 +97,20 @@ mod tests {
             let complaints = complaints_of(verdicts, |_| {});
             assert!(complaints.iter().any(|complaint| complaint.contains(says)), "{complaints:?}");
         }
+    }
+
+    #[test]
+    fn a_live_gate_counts_only_what_was_built_live() {
+        let mut results = results(&[Verdict::Same, Verdict::Same]);
+        let canary = Canary { case: "a/b".to_owned(), dialect: "x@1".to_owned(), against: "y@1".to_owned() };
+        let said = |results: &[CaseResult]| {
+            let evidence =
+                Evidence { results, orphans: &[], canary: Verdict::Different, report_is_current: true };
+            complaints(&Minimums { conform: 2, live: 1 }, &canary, &evidence)
+        };
+        assert_eq!(said(&results), ["0 live checks were green, and ci/gate.toml demands 1"]);
+        results[0].checks[0].against = "live docker-20.10".to_owned();
+        assert_eq!(said(&results), [""; 0]);
     }
 
     #[test]

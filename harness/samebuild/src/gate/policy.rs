@@ -20,6 +20,9 @@ pub struct GatePolicy {
 pub struct Minimums {
     /// Checks (case × dialect, and live: × what they were held against) that came out `same` or `known`.
     pub conform: usize,
+    /// Of these, checks of something that was built live.
+    #[serde(default)]
+    pub live: usize,
 }
 
 /// A check planted to fail.
@@ -65,6 +68,9 @@ impl GatePolicy {
         if let Some((name, _)) = file.profile.iter().find(|(_, minimums)| minimums.conform == 0) {
             anyhow::bail!("[profile.{name}] demands nothing; a minimum is at least 1");
         }
+        if file.profile.get("live").is_none_or(|minimums| minimums.live == 0) {
+            anyhow::bail!("[profile.live] demands nothing live; say `live = ` how many checks at least");
+        }
         if file.canary.dialect == file.canary.against {
             anyhow::bail!("[canary] holds {} against itself, which can find nothing", file.canary.dialect);
         }
@@ -76,7 +82,7 @@ impl GatePolicy {
 mod tests {
     use super::*;
 
-    const GOOD: &str = "[profile.root]\nconform = 2\n[profile.rootless]\nconform = 1\n[profile.live]\nconform = 1\n\
+    const GOOD: &str = "[profile.root]\nconform = 2\n[profile.rootless]\nconform = 1\n[profile.live]\nconform = 1\nlive = 1\n\
                         [canary]\ncase = \"a/b\"\ndialect = \"x@1\"\nagainst = \"y@1\"\n";
 
     #[test]
@@ -90,7 +96,8 @@ mod tests {
         assert!(GatePolicy::parse(GOOD).is_ok());
         for (from, to, says) in [
             ("conform = 2", "conform = 0", "demands nothing"),
-            ("[profile.live]\nconform = 1\n", "", "the profiles must be live, root, rootless"),
+            ("[profile.live]\nconform = 1\nlive = 1\n", "", "the profiles must be live, root, rootless"),
+            ("live = 1\n", "", "demands nothing live"),
             ("\"y@1\"", "\"x@1\"", "against itself"),
             ("conform = 2", "confrom = 2", "unknown field `confrom`"),
         ] {
