@@ -1,162 +1,22 @@
 //! A whole build: the Dockerfile read, the stages that are needed built in order, the image put together.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use samebuild_dockerfile::expand::Expander;
-use samebuild_dockerfile::plan::Origin;
 use samebuild_dockerfile::syntax::{DuplicateStage, UnusedStages};
-use samebuild_dockerfile::{Dockerfile, Instruction, InstructionKind, Node};
-use samebuild_dockerfile::{SyntaxError, Word};
-use samebuild_image::{Digest, Epochs, Image, Mtime, Tree};
+use samebuild_dockerfile::{Dockerfile, Instruction, InstructionKind, Node, SyntaxError};
+use samebuild_image::{Epochs, Image};
 
-use crate::config::{self, Config};
 use crate::context;
-use crate::dialect::Dialect;
-use crate::dialect::rules::{PlatformArgs, ScratchWorkdir, StageArgs};
-use crate::failure::{StepFailure, UNSUPPORTED};
+use crate::failure::StepFailure;
 use crate::finish;
+use crate::from::{from, visible_globals};
 use crate::request::{BuildError, Built, Event, Failure, Request, Step};
-use crate::stage::{Args, Stage};
+use crate::session::{Session, StepError};
+use crate::stage::Stage;
 use crate::steps::{metadata, run, transfer, workdir};
-
-/// What every step of a build can look at.
-pub struct Session<'a> {
-    pub request: &'a Request<'a>,
-    pub dialect: &'a Dialect,
-    pub expander: Expander,
-    dockerfile: &'a Dockerfile,
-    /// The context without what is ignored.
-    pub context: Tree,
-    /// ARGs before the first FROM, by name.
-    global_args: Vec<(String, Option<String>)>,
-    /// Finished stages by index, and their names.
-    done: BTreeMap<usize, Stage>,
-    names: Vec<Option<String>>,
-    scratch: Mutex<Vec<Arc<tempfile::TempDir>>>,
-    /// Directories of cache mounts, by id.
-    caches: Mutex<BTreeMap<String, PathBuf>>,
-}
-
-/// Why a step did not end well.
-#[derive(Debug)]
-pub enum StepError {
-    Failed(StepFailure),
-    Unmet(String),
-    Broken { what: String, source: Box<dyn std::error::Error + Send + Sync> },
-}
-
-impl From<StepFailure> for StepError {
-    fn from(failure: StepFailure) -> Self {
-        if failure.class == UNSUPPORTED { Self::Unmet(failure.message) } else { Self::Failed(failure) }
-    }
-}
-
-impl StepError {
-    /// Wraps an error that says nothing about the Dockerfile.
-    pub fn broken<E: std::error::Error + Send + Sync + 'static>(what: &str) -> impl Fn(E) -> Self {
-        let what = what.to_owned();
-        move |source| Self::Broken { what: what.clone(), source: Box::new(source) }
-    }
-}
-
-impl Session<'_> {
-    /// The time entries made by the builder carry.
-    pub fn now(&self) -> Mtime {
-        let (secs, nanos) = self.request.now;
-        Mtime::At { secs, nanos }
-    }
-
-    /// `--build-arg`.
-    pub fn build_arg(&self, name: &str) -> Option<String> {
-        self.request.build_args.get(name).cloned()
-    }
-
-    /// The value of a global ARG or of one the builder predefines.
-    pub fn global_arg(&self, name: &str) -> Option<String> {
-        let global = self.global_args.iter().rev().find(|(key, _)| key == name);
-        global.and_then(|(_, value)| value.clone()).or_else(|| self.platform_arg(name))
-    }
-
-    fn platform_arg(&self, name: &str) -> Option<String> {
-        if self.dialect.image.platform_args == PlatformArgs::Absent {
-            return None;
-        }
-        let arch = context::architecture();
-        Some(match name {
-            "BUILDPLATFORM" | "TARGETPLATFORM" => format!("linux/{arch}"),
-            "BUILDOS" | "TARGETOS" => "linux".into(),
-            "BUILDARCH" | "TARGETARCH" => arch.into(),
-            "BUILDVARIANT" | "TARGETVARIANT" => String::new(),
-            _ => return None,
-        })
-    }
-
-    /// A scratch directory that lives as long as the image built in it.
-    pub fn scratch(&self) -> Result<PathBuf, StepError> {
-        let dir =
-            tempfile::Builder::new().prefix("step-").tempdir_in(self.request.work).map_err(|source| {
-                StepError::broken(&format!("make a scratch directory in {}", self.request.work.display()))(
-                    source,
-                )
-            })?;
-        let path = dir.path().to_owned();
-        if let Ok(mut dirs) = self.scratch.lock() {
-            dirs.push(Arc::new(dir));
-        }
-        Ok(path)
-    }
-
-    /// The directory of the cache mount `id`, the same for all of a build's RUNs.
-    pub fn cache_dir(&self, id: &str) -> Result<PathBuf, StepError> {
-        let known = self.caches.lock().ok().and_then(|caches| caches.get(id).cloned());
-        if let Some(dir) = known {
-            return Ok(dir);
-        }
-        let dir = self.scratch()?.join("cache");
-        std::fs::create_dir(&dir).map_err(StepError::broken("make a cache"))?;
-        if let Ok(mut caches) = self.caches.lock() {
-            caches.insert(id.to_owned(), dir.clone());
-        }
-        Ok(dir)
-    }
-
-    /// The file system a mount's `from` names: a stage by name, or an image.
-    pub fn tree_named(&self, index: usize, name: &str) -> Result<Tree, StepFailure> {
-        self.tree_of(index, &Word { text: name.to_owned(), span: samebuild_dockerfile::Span::default() })
-    }
-
-    /// Twelve hexadecimal digits, as a container would have; the same in every build of the same Dockerfile.
-    pub fn container_id(&self, step: usize) -> String {
-        Digest::of(format!("{step} {:?}", self.request.dockerfile).as_bytes()).hex()[..12].to_owned()
-    }
-
-    /// The file system that `--from` names in stage `index`: another stage or an image.
-    pub fn tree_of(&self, index: usize, from: &Word) -> Result<Tree, StepFailure> {
-        let origin =
-            self.dockerfile.copy_origin(index, from, &self.dialect.syntax).map_err(|error| StepFailure {
-                class: error.class.slug(),
-                message: error.message,
-                builder_message: error.builder_message,
-            })?;
-        match origin {
-            Origin::Scratch => Ok(Tree::new()),
-            Origin::Stage(index) => self.done.get(&index).map(|stage| stage.tree.clone()).ok_or_else(|| {
-                StepFailure::new(
-                    "later-stage",
-                    format!("copy from stage {index}: it is not built before this one"),
-                )
-            }),
-            Origin::Image(name) => {
-                let image = self.request.images.find(&name);
-                let image = image.map_err(|error| StepFailure::new("image-not-found", error.to_string()))?;
-                image.tree().map_err(|error| StepFailure::new("bad-image", error.to_string()))
-            }
-        }
-    }
-}
 
 /// Builds.
 pub fn build(request: &Request<'_>) -> Result<Built, BuildError> {
@@ -381,111 +241,6 @@ fn instruction(stage: &mut Stage, session: &Session<'_>, node: &Instruction) -> 
         }
     }
     Ok(())
-}
-
-/// What a stage starts from: nothing, an earlier stage, or an image.
-fn from(image: &str, session: &Session<'_>) -> Result<Stage, StepError> {
-    let name = session.expander.word(image, &visible_globals(session)).map_err(|error| StepFailure {
-        class: error.class.slug(),
-        message: error.message,
-        builder_message: Some(error.builder_message),
-    })?;
-    if name.is_empty() {
-        return Err(StepFailure::new(
-            "blank-from",
-            format!("find the base image `{image}`: it is blank after expansion"),
-        )
-        .into());
-    }
-    let mut stage = match session
-        .names
-        .iter()
-        .rposition(|known| known.as_deref() == Some(name.to_lowercase().as_str()))
-    {
-        Some(index) => on_stage(session, index)?,
-        None if name == "scratch" => {
-            let mut stage = Stage::scratch();
-            if session.dialect.image.scratch_workdir == ScratchWorkdir::Root {
-                stage.config.working_dir = "/".into();
-            }
-            stage
-        }
-        None => on_image(&name, session)?,
-    };
-    if stage.config.get_env("PATH").is_none() {
-        stage.config.set_env("PATH", config::DEFAULT_PATH);
-    }
-    Ok(stage)
-}
-
-fn on_stage(session: &Session<'_>, index: usize) -> Result<Stage, StepError> {
-    let parent = session
-        .done
-        .get(&index)
-        .ok_or_else(|| StepFailure::new("later-stage", "start from a stage that is not built"))?;
-    let inherited = match session.dialect.image.stage_args {
-        StageArgs::Fresh => Vec::new(),
-        StageArgs::Inherited => parent.args.for_run(&parent.config),
-    };
-    let args = Args { inherited, ..Args::with_proxies(&session.request.build_args) };
-    Ok(Stage { args, cmd_set: false, ..parent.clone() })
-}
-
-fn on_image(name: &str, session: &Session<'_>) -> Result<Stage, StepError> {
-    let image = session
-        .request
-        .images
-        .find(name)
-        .map_err(|error| StepFailure::new("image-not-found", error.to_string()))?;
-    let tree = image.tree().map_err(StepError::broken("read the base image"))?;
-    let identity = Stage::identity(&image.layers).unwrap_or_else(|| Digest::of(name.as_bytes()));
-    let mut platform = image.config.clone();
-    for field in [
-        "config",
-        "container_config",
-        "history",
-        "rootfs",
-        "created",
-        "author",
-        "container",
-        "docker_version",
-        "id",
-        "parent",
-    ] {
-        platform.shift_remove(field);
-    }
-    Ok(Stage {
-        rootfs: crate::rootfs::Rootfs::on_base(tree.clone(), identity),
-        tree,
-        base_layers: image.layers.len(),
-        base_history: image.history().to_vec(),
-        base_name: Some(name.to_owned()),
-        platform,
-        config: Config::of_image(&image.config),
-        layers: image.layers,
-        args: Args::with_proxies(&session.request.build_args),
-        ..Stage::scratch()
-    })
-}
-
-fn visible_globals(session: &Session<'_>) -> Vec<(String, String)> {
-    let platform = [
-        "TARGETPLATFORM",
-        "TARGETOS",
-        "TARGETARCH",
-        "TARGETVARIANT",
-        "BUILDPLATFORM",
-        "BUILDOS",
-        "BUILDARCH",
-        "BUILDVARIANT",
-    ]
-    .into_iter()
-    .filter_map(|name| session.platform_arg(name).map(|value| (name.to_owned(), value)));
-    let own = session
-        .global_args
-        .iter()
-        .filter_map(|(name, value)| value.clone().map(|value| (name.clone(), value)));
-    platform.chain(own).collect()
 }
 
 fn fail(failure: StepFailure, step: Option<usize>, line: Option<usize>, log: Vec<String>) -> BuildError {

@@ -6,13 +6,13 @@ use samebuild_dockerfile::{
 };
 use samebuild_dockerfile::{Word, ports, signal};
 
-use crate::build::Session;
 use crate::config::Healthcheck;
 use crate::dialect::rules::{ArgsEscaped, HealthcheckNone};
 use crate::failure::StepFailure;
 use crate::history::{
     ArgText, GoValues, HistoryText, Line, OnbuildHistory, go_healthcheck, go_healthcheck_fields, go_quoted,
 };
+use crate::session::Session;
 use crate::stage::Stage;
 
 /// ENV: every word sees the environment as it was before the line.

@@ -7,10 +7,11 @@ use samebuild_dockerfile::RunInstruction;
 use samebuild_dockerfile::mount::{Mount as Flag, MountError, MountType};
 use samebuild_image::{At, Content, Kind, Meta, Mtime, Tree};
 
-use super::run::{MountTargets, subtree};
-use crate::build::{Session, StepError};
+use super::container::subtree;
+use super::run::MountTargets;
 use crate::failure::StepFailure;
 use crate::sandbox::{Bind, Mount, MountKind, Stub};
+use crate::session::{Session, StepError};
 use crate::stage::Stage;
 
 /// What one RUN's mounts need.

@@ -1,23 +1,22 @@
 //! RUN: the stage's file system on disk, the command in the sandbox, and what it changed as a layer.
 
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use samebuild_dockerfile::{CommandLine, RunInstruction, Script, decisions, variants};
-use samebuild_image::{At, Content, Kind, Layer, Meta, Tree};
+use samebuild_image::{Layer, Tree};
 
-use crate::build::{Session, StepError};
-use crate::delta::{self, Delta, LayerForm};
+use super::container::{files_mounted, init_layer, script_mount, volumes};
+use super::identity::{environment, hostname, user};
+use crate::delta::{self, LayerForm};
 use crate::dialect::rules::EmptyStep;
 use crate::failure::StepFailure;
 use crate::history::{HistoryText, Line, RunArgs};
 use crate::request::{Event, Network};
-use crate::sandbox::{self, Bind, Ended, Mount, MountKind, Owner, Root, Spec, Stub};
+use crate::sandbox::{self, Ended, Root, Spec, Stub};
+use crate::session::{Session, StepError};
 use crate::snapshot::probe::Honest;
 use crate::snapshot::{self, Snapshotter, walk};
 use crate::stage::Stage;
-use crate::users::Users;
 
 decisions! {
     /// Everything at which builders' RUN differ.
@@ -264,175 +263,4 @@ fn judge(
         Err(sandbox::SandboxError::Unmet(need)) => Err(StepError::Unmet(need)),
         Err(error) => Err(StepError::broken("run the command")(error)),
     }
-}
-
-/// Who the command runs as, as runc reads USER, and the home directory that goes with it.
-fn user(stage: &Stage, rule: Groups) -> Result<(Owner, String), StepError> {
-    let users = Users::of(&stage.tree).map_err(StepError::broken("read /etc/passwd of the image"))?;
-    let text = if stage.config.user.is_empty() { "0" } else { &stage.config.user };
-    let (name, group) = text.split_once(':').map_or((text, None), |(name, group)| (name, Some(group)));
-    let number = name.parse::<u32>().ok();
-    let known = users.user(name).or_else(|| number.and_then(|uid| users.by_uid(uid)));
-    let unknown = |kind: &str, name: &str, file: &str| StepFailure {
-        class: "unknown-user",
-        message: format!("run as `{text}`: {file} of the image knows no {kind} `{name}`; use a number"),
-        builder_message: Some(format!(
-            "unable to find {kind} {name}: no matching entries in {} file",
-            &file[5..]
-        )),
-    };
-    let uid = known.map(|user| user.uid).or(number).ok_or_else(|| unknown("user", name, "/etc/passwd"))?;
-    let home =
-        known.map(|user| user.home.clone()).filter(|home| !home.is_empty()).unwrap_or_else(|| "/".into());
-    let own_gid = known.map_or(0, |user| user.gid);
-    let (gid, groups) = match group {
-        None => (own_gid, known.map_or_else(Vec::new, |user| users.memberships(&user.name))),
-        Some(group) => {
-            let gid = users.group(group).map(|group| group.gid).or_else(|| group.parse().ok());
-            (gid.ok_or_else(|| unknown("group", group, "/etc/group"))?, Vec::new())
-        }
-    };
-    let groups = match rule {
-        Groups::WithOwn => {
-            std::iter::once(gid).chain(groups.into_iter().filter(|other| *other != gid)).collect()
-        }
-        Groups::Listed => groups,
-    };
-    Ok((Owner { uid, gid, groups }, home))
-}
-
-fn environment(
-    stage: &Stage,
-    session: &Session<'_>,
-    secrets: Vec<(String, String)>,
-    hostname: &str,
-    home: &str,
-) -> Vec<(String, String)> {
-    let mut env = stage.config.env.clone();
-    env.extend(stage.args.for_run(&stage.config));
-    env.extend(secrets);
-    let mut default = |key: &str, value: &str| {
-        if !env.iter().any(|(name, _)| name == key) {
-            env.push((key.to_owned(), value.to_owned()));
-        }
-    };
-    default("PATH", crate::config::DEFAULT_PATH);
-    if session.dialect.run.hostname == Hostname::ContainerId {
-        default("HOSTNAME", hostname);
-    }
-    default("HOME", home);
-    env
-}
-
-fn hostname(session: &Session<'_>, stage: &Stage) -> String {
-    match session.dialect.run.hostname {
-        Hostname::ContainerId => session.container_id(stage.history.len()),
-        Hostname::BuildkitSandbox => "buildkitsandbox".to_owned(),
-    }
-}
-
-/// The files a runtime mounts over /etc, and the mount points a runtime needs.
-fn files_mounted(
-    scratch: &Path,
-    hostname: &str,
-    session: &Session<'_>,
-) -> Result<(Vec<Mount>, Vec<Stub>), StepError> {
-    let keep = session.dialect.run.mount_points == MountPoints::MadeAndLeft;
-    let resolv = match session.request.network {
-        Network::Host => std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
-        Network::None => String::new(),
-    };
-    let hosts =
-        format!("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t{hostname}\n");
-    let files = [("resolv.conf", resolv), ("hosts", hosts), ("hostname", format!("{hostname}\n"))];
-    let mut mounts = Vec::new();
-    let mut stubs: Vec<Stub> =
-        ["/proc", "/dev", "/sys"].map(|at| Stub { at: at.into(), is_dir: true, keep }).into();
-    for (name, text) in files {
-        let source = scratch.join(name);
-        std::fs::write(&source, text).map_err(StepError::broken("write the container's files"))?;
-        let at = format!("/etc/{name}");
-        stubs.push(Stub { at: at.clone(), is_dir: false, keep });
-        mounts.push(Mount { at, kind: MountKind::Bind(Bind { source, read_only: false }) });
-    }
-    Ok((mounts, stubs))
-}
-
-/// The script of a heredoc, as a file in /dev, which is gone with the container.
-fn script_mount(scratch: &Path, path: &str, content: &str) -> Result<Mount, StepError> {
-    use std::os::unix::fs::PermissionsExt;
-    let broken = StepError::broken("write the script of a heredoc");
-    let source = scratch.join("script");
-    std::fs::write(&source, content).map_err(&broken)?;
-    std::fs::set_permissions(&source, std::fs::Permissions::from_mode(0o755)).map_err(&broken)?;
-    Ok(Mount { at: path.to_owned(), kind: MountKind::Bind(Bind { source, read_only: true }) })
-}
-
-/// Mounts a copy of each volume's content over it, where the dialect does that.
-fn volumes(
-    stage: &Stage,
-    session: &Session<'_>,
-    scratch: &Path,
-    mounts: &mut Vec<Mount>,
-    stubs: &mut Vec<Stub>,
-) -> Result<(), StepError> {
-    if session.dialect.run.volumes == Volumes::Ignored {
-        return Ok(());
-    }
-    for (n, path) in stage.config.volumes.iter().enumerate() {
-        let at =
-            stage.tree.resolve(path, true).map_err(|e| StepFailure::new("symlink-loop", e.to_string()))?;
-        let source = scratch.join(format!("volume-{n}"));
-        crate::materialise::tree(&subtree(&stage.tree, &at), &source)
-            .map_err(StepError::broken("fill a volume"))?;
-        stubs.push(Stub { at: at.to_string(), is_dir: true, keep: true });
-        mounts.push(Mount { at: at.to_string(), kind: MountKind::Bind(Bind { source, read_only: false }) });
-    }
-    Ok(())
-}
-
-/// What is below `at`, as a tree of its own.
-pub(super) fn subtree(tree: &Tree, at: &At) -> Tree {
-    let mut out = Tree::new();
-    let mut names = std::collections::BTreeMap::new();
-    for (place, ino, inode) in tree.within(at) {
-        let place_below = At::clean(place.below(at).unwrap_or_default());
-        match names.get(&ino) {
-            Some(first) => drop(out.link(&place_below, first)),
-            None => {
-                out.insert(&place_below, inode.kind.clone(), inode.meta.clone());
-                names.insert(ino, place_below);
-            }
-        }
-    }
-    out
-}
-
-/// The layer Docker puts between image and container: mount points, empty, so that none are made in the container's own.
-fn init_layer(stage: &Stage, session: &Session<'_>) -> (Layer, Tree) {
-    const DIRS: [&str; 5] = ["proc", "sys", "dev", "dev/pts", "dev/shm"];
-    const FILES: [&str; 5] = [".dockerenv", "etc/resolv.conf", "etc/hosts", "etc/hostname", "dev/console"];
-    let mut delta = Delta::new(&stage.tree, session.now());
-    let dir = Meta::new(0o755, session.now());
-    for path in DIRS {
-        // Something else in the way stays in the way, as it would.
-        let _ = delta.make_dirs(&At::from(path), &dir);
-    }
-    for path in FILES {
-        let at = At::from(path);
-        let parent_made = at.parent().is_none_or(|parent| delta.make_dirs(&parent, &dir).is_ok());
-        if parent_made && !delta.is_dir(&at) {
-            delta.put(
-                &at,
-                Kind::File(Content::inline(Arc::<[u8]>::from([]))),
-                Meta::new(0o755, session.now()),
-            );
-        }
-    }
-    let mtab = At::from("etc/mtab");
-    if delta.tree().get(&mtab).is_none() && delta.is_dir(&At::from("etc")) {
-        delta.put(&mtab, Kind::Symlink(b"/proc/mounts".to_vec()), Meta::new(0o777, session.now()));
-    }
-    let (tree, layer) = delta.finish(LayerForm::UpperDirectory);
-    (layer, tree)
 }

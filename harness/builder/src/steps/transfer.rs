@@ -8,11 +8,11 @@ use samebuild_dockerfile::{AddInstruction, CopyInstruction, Source, Transfer, Wo
 use samebuild_image::{At, Content, Digest, Kind, Meta, Tree};
 
 use super::copy::{self, Copy, HeredocSources, Owner};
-use crate::build::Session;
 use crate::delta::Delta;
 use crate::dialect::rules::{Link, UnknownOwner};
 use crate::failure::StepFailure;
 use crate::history::{CopyLine, HistoryText, Line};
+use crate::session::Session;
 use crate::stage::{Stage, Variables};
 use crate::users::Users;
 

@@ -3,11 +3,11 @@
 use samebuild_image::{At, Meta};
 
 use super::copy::Owner;
-use crate::build::Session;
 use crate::delta::Delta;
 use crate::dialect::rules::{EmptyStep, WorkdirOwner, WorkdirText};
 use crate::failure::StepFailure;
 use crate::history::Line;
+use crate::session::Session;
 use crate::stage::Stage;
 use crate::users::Users;
 

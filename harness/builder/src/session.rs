@@ -1,0 +1,154 @@
+//! What every step of a build can look at: the request, the dialect, the finished stages, scratch space. And how a step
+//! says that it did not end well. Running the steps is `build`'s.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use samebuild_dockerfile::expand::Expander;
+use samebuild_dockerfile::plan::Origin;
+use samebuild_dockerfile::{Dockerfile, Word};
+use samebuild_image::{Digest, Mtime, Tree};
+
+use crate::context;
+use crate::dialect::Dialect;
+use crate::dialect::rules::PlatformArgs;
+use crate::failure::{StepFailure, UNSUPPORTED};
+use crate::request::Request;
+use crate::stage::Stage;
+
+/// What every step of a build can look at.
+pub struct Session<'a> {
+    pub request: &'a Request<'a>,
+    pub dialect: &'a Dialect,
+    pub expander: Expander,
+    pub(crate) dockerfile: &'a Dockerfile,
+    /// The context without what is ignored.
+    pub context: Tree,
+    /// ARGs before the first FROM, by name.
+    pub(crate) global_args: Vec<(String, Option<String>)>,
+    /// Finished stages by index, and their names.
+    pub(crate) done: BTreeMap<usize, Stage>,
+    pub(crate) names: Vec<Option<String>>,
+    pub(crate) scratch: Mutex<Vec<Arc<tempfile::TempDir>>>,
+    /// Directories of cache mounts, by id.
+    pub(crate) caches: Mutex<BTreeMap<String, PathBuf>>,
+}
+
+/// Why a step did not end well.
+#[derive(Debug)]
+pub enum StepError {
+    Failed(StepFailure),
+    Unmet(String),
+    Broken { what: String, source: Box<dyn std::error::Error + Send + Sync> },
+}
+
+impl From<StepFailure> for StepError {
+    fn from(failure: StepFailure) -> Self {
+        if failure.class == UNSUPPORTED { Self::Unmet(failure.message) } else { Self::Failed(failure) }
+    }
+}
+
+impl StepError {
+    /// Wraps an error that says nothing about the Dockerfile.
+    pub fn broken<E: std::error::Error + Send + Sync + 'static>(what: &str) -> impl Fn(E) -> Self {
+        let what = what.to_owned();
+        move |source| Self::Broken { what: what.clone(), source: Box::new(source) }
+    }
+}
+
+impl Session<'_> {
+    /// The time entries made by the builder carry.
+    pub fn now(&self) -> Mtime {
+        let (secs, nanos) = self.request.now;
+        Mtime::At { secs, nanos }
+    }
+
+    /// `--build-arg`.
+    pub fn build_arg(&self, name: &str) -> Option<String> {
+        self.request.build_args.get(name).cloned()
+    }
+
+    /// The value of a global ARG or of one the builder predefines.
+    pub fn global_arg(&self, name: &str) -> Option<String> {
+        let global = self.global_args.iter().rev().find(|(key, _)| key == name);
+        global.and_then(|(_, value)| value.clone()).or_else(|| self.platform_arg(name))
+    }
+
+    pub(crate) fn platform_arg(&self, name: &str) -> Option<String> {
+        if self.dialect.image.platform_args == PlatformArgs::Absent {
+            return None;
+        }
+        let arch = context::architecture();
+        Some(match name {
+            "BUILDPLATFORM" | "TARGETPLATFORM" => format!("linux/{arch}"),
+            "BUILDOS" | "TARGETOS" => "linux".into(),
+            "BUILDARCH" | "TARGETARCH" => arch.into(),
+            "BUILDVARIANT" | "TARGETVARIANT" => String::new(),
+            _ => return None,
+        })
+    }
+
+    /// A scratch directory that lives as long as the image built in it.
+    pub fn scratch(&self) -> Result<PathBuf, StepError> {
+        let dir =
+            tempfile::Builder::new().prefix("step-").tempdir_in(self.request.work).map_err(|source| {
+                StepError::broken(&format!("make a scratch directory in {}", self.request.work.display()))(
+                    source,
+                )
+            })?;
+        let path = dir.path().to_owned();
+        if let Ok(mut dirs) = self.scratch.lock() {
+            dirs.push(Arc::new(dir));
+        }
+        Ok(path)
+    }
+
+    /// The directory of the cache mount `id`, the same for all of a build's RUNs.
+    pub fn cache_dir(&self, id: &str) -> Result<PathBuf, StepError> {
+        let known = self.caches.lock().ok().and_then(|caches| caches.get(id).cloned());
+        if let Some(dir) = known {
+            return Ok(dir);
+        }
+        let dir = self.scratch()?.join("cache");
+        std::fs::create_dir(&dir).map_err(StepError::broken("make a cache"))?;
+        if let Ok(mut caches) = self.caches.lock() {
+            caches.insert(id.to_owned(), dir.clone());
+        }
+        Ok(dir)
+    }
+
+    /// The file system a mount's `from` names: a stage by name, or an image.
+    pub fn tree_named(&self, index: usize, name: &str) -> Result<Tree, StepFailure> {
+        self.tree_of(index, &Word { text: name.to_owned(), span: samebuild_dockerfile::Span::default() })
+    }
+
+    /// Twelve hexadecimal digits, as a container would have; the same in every build of the same Dockerfile.
+    pub fn container_id(&self, step: usize) -> String {
+        Digest::of(format!("{step} {:?}", self.request.dockerfile).as_bytes()).hex()[..12].to_owned()
+    }
+
+    /// The file system that `--from` names in stage `index`: another stage or an image.
+    pub fn tree_of(&self, index: usize, from: &Word) -> Result<Tree, StepFailure> {
+        let origin =
+            self.dockerfile.copy_origin(index, from, &self.dialect.syntax).map_err(|error| StepFailure {
+                class: error.class.slug(),
+                message: error.message,
+                builder_message: error.builder_message,
+            })?;
+        match origin {
+            Origin::Scratch => Ok(Tree::new()),
+            Origin::Stage(index) => self.done.get(&index).map(|stage| stage.tree.clone()).ok_or_else(|| {
+                StepFailure::new(
+                    "later-stage",
+                    format!("copy from stage {index}: it is not built before this one"),
+                )
+            }),
+            Origin::Image(name) => {
+                let image = self.request.images.find(&name);
+                let image = image.map_err(|error| StepFailure::new("image-not-found", error.to_string()))?;
+                image.tree().map_err(|error| StepFailure::new("bad-image", error.to_string()))
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Who a RUN is and what it knows: user, groups, home, environment, host name.
+
+use crate::failure::StepFailure;
+use crate::sandbox::Owner;
+use crate::session::{Session, StepError};
+use crate::stage::Stage;
+use crate::users::Users;
+
+use super::run::{Groups, Hostname};
+
+/// Who the command runs as, as runc reads USER, and the home directory that goes with it.
+pub(super) fn user(stage: &Stage, rule: Groups) -> Result<(Owner, String), StepError> {
+    let users = Users::of(&stage.tree).map_err(StepError::broken("read /etc/passwd of the image"))?;
+    let text = if stage.config.user.is_empty() { "0" } else { &stage.config.user };
+    let (name, group) = text.split_once(':').map_or((text, None), |(name, group)| (name, Some(group)));
+    let number = name.parse::<u32>().ok();
+    let known = users.user(name).or_else(|| number.and_then(|uid| users.by_uid(uid)));
+    let unknown = |kind: &str, name: &str, file: &str| StepFailure {
+        class: "unknown-user",
+        message: format!("run as `{text}`: {file} of the image knows no {kind} `{name}`; use a number"),
+        builder_message: Some(format!(
+            "unable to find {kind} {name}: no matching entries in {} file",
+            &file[5..]
+        )),
+    };
+    let uid = known.map(|user| user.uid).or(number).ok_or_else(|| unknown("user", name, "/etc/passwd"))?;
+    let home =
+        known.map(|user| user.home.clone()).filter(|home| !home.is_empty()).unwrap_or_else(|| "/".into());
+    let own_gid = known.map_or(0, |user| user.gid);
+    let (gid, groups) = match group {
+        None => (own_gid, known.map_or_else(Vec::new, |user| users.memberships(&user.name))),
+        Some(group) => {
+            let gid = users.group(group).map(|group| group.gid).or_else(|| group.parse().ok());
+            (gid.ok_or_else(|| unknown("group", group, "/etc/group"))?, Vec::new())
+        }
+    };
+    let groups = match rule {
+        Groups::WithOwn => {
+            std::iter::once(gid).chain(groups.into_iter().filter(|other| *other != gid)).collect()
+        }
+        Groups::Listed => groups,
+    };
+    Ok((Owner { uid, gid, groups }, home))
+}
+
+/// The variables of the command: the image's, arguments, secrets, and those a runtime adds.
+pub(super) fn environment(
+    stage: &Stage,
+    session: &Session<'_>,
+    secrets: Vec<(String, String)>,
+    hostname: &str,
+    home: &str,
+) -> Vec<(String, String)> {
+    let mut env = stage.config.env.clone();
+    env.extend(stage.args.for_run(&stage.config));
+    env.extend(secrets);
+    let mut default = |key: &str, value: &str| {
+        if !env.iter().any(|(name, _)| name == key) {
+            env.push((key.to_owned(), value.to_owned()));
+        }
+    };
+    default("PATH", crate::config::DEFAULT_PATH);
+    if session.dialect.run.hostname == Hostname::ContainerId {
+        default("HOSTNAME", hostname);
+    }
+    default("HOME", home);
+    env
+}
+
+/// The host name of the command.
+pub(super) fn hostname(session: &Session<'_>, stage: &Stage) -> String {
+    match session.dialect.run.hostname {
+        Hostname::ContainerId => session.container_id(stage.history.len()),
+        Hostname::BuildkitSandbox => "buildkitsandbox".to_owned(),
+    }
+}
