@@ -12,6 +12,7 @@ pub mod faults;
 pub mod files;
 pub mod gate;
 pub mod proxy;
+pub mod prune;
 pub mod races;
 pub mod report;
 pub mod stored;

@@ -10,6 +10,7 @@ mod gate;
 mod list;
 mod observe;
 mod proxy;
+mod prune;
 mod race;
 mod race_live;
 mod report;
@@ -38,6 +39,7 @@ fn run(verb: &Verb) -> anyhow::Result<Exit> {
         Verb::Conform(args) => conform::run(args),
         Verb::Dialects => dialects::run(),
         Verb::Proxy(args) => proxy::run(args),
+        Verb::Prune(args) => prune::run(args),
         Verb::Race(args) => race::run(args),
         Verb::Observe(args) => observe::run(args),
         Verb::Bless(args) => bless::run(args),

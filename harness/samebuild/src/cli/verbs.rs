@@ -32,6 +32,8 @@ pub(crate) enum Verb {
     Race(Race),
     /// Stand between a client and an engine, and hold, delay, drop or refuse what passes.
     Proxy(super::proxy::Proxy),
+    /// Delete old images of a repository, but none that a build or a container uses: prints the plan first.
+    Prune(super::prune::Prune),
     /// Record what the builders of an engine make of the cases (in a checkout): writes golden/**/observed/.
     Observe(Observe),
     /// Accept what the reference builder makes where nothing was observed (in a checkout): writes golden/**/reference/.

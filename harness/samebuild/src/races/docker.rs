@@ -30,13 +30,21 @@ pub struct DockerEngine {
     daemon: Rc<Daemon>,
 }
 
+/// What a list tells of an image besides what the store asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// What it shares with other images counts for each.
+    pub bytes: u64,
+    pub labels: BTreeMap<String, String>,
+}
+
 struct Daemon {
     docker: Docker,
     floor: Rc<Floor>,
     spelling: Rc<RefCell<Spelling>>,
     /// As last listed; the API no longer tells it of a single image.
     parents: RefCell<BTreeMap<ImageId, ImageId>>,
-    sizes: RefCell<BTreeMap<ImageId, u64>>,
+    facts: RefCell<BTreeMap<ImageId, Facts>>,
     /// What it said no with, in its own words.
     said: RefCell<Vec<String>>,
 }
@@ -50,16 +58,16 @@ impl DockerEngine {
             floor: Rc::clone(&floor),
             spelling,
             parents: RefCell::default(),
-            sizes: RefCell::default(),
+            facts: RefCell::default(),
             said: RefCell::default(),
         };
         Self { floor, daemon: Rc::new(daemon) }
     }
 
-    /// The size of an image as last listed, in bytes; what it shares with others counts for each.
+    /// What the last list told of an image.
     #[must_use]
-    pub fn bytes(&self, id: ImageId) -> u64 {
-        self.daemon.sizes.borrow().get(&id).copied().unwrap_or(0)
+    pub fn facts(&self, id: ImageId) -> Facts {
+        self.daemon.facts.borrow().get(&id).cloned().unwrap_or_default()
     }
 
     /// What the daemon said no with so far, in its own words.
@@ -185,7 +193,11 @@ impl Daemon {
                 self.parents.borrow_mut().insert(id, known);
                 parent = Some(known);
             }
-            self.sizes.borrow_mut().insert(id, u64::try_from(image.size).unwrap_or(0));
+            let facts = Facts {
+                bytes: u64::try_from(image.size).unwrap_or(0),
+                labels: image.labels.into_iter().collect(),
+            };
+            self.facts.borrow_mut().insert(id, facts);
             let names = self.names(&image.repo_tags)?;
             if names.iter().any(|name| name.repository == repository) {
                 let created = u32::try_from(image.created).unwrap_or(0);

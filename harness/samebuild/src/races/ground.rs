@@ -139,7 +139,7 @@ impl Ground {
 }
 
 /// Connects to an engine at a socket.
-pub(super) async fn connect(socket: &Path) -> Result<Docker, LiveError> {
+pub(crate) async fn connect(socket: &Path) -> Result<Docker, LiveError> {
     const DEADLINE_S: u64 = 120;
     let path = socket.display().to_string();
     let cannot = |error: bollard::errors::Error| LiveError::Api {

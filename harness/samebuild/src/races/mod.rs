@@ -12,8 +12,9 @@ mod notes;
 mod spelling;
 mod trial;
 
-pub use docker::DockerEngine;
+pub use docker::{DockerEngine, Facts};
 pub use exec::{Exec, Survival};
+pub(crate) use ground::connect;
 pub use ground::{Ground, LiveError};
 pub use measure::{Count, DELAYS_MS, Pressure, Record, measure, record};
 pub use spelling::Spelling;
