@@ -80,6 +80,9 @@ const LIMIT: Duration = Duration::from_secs(600);
 /// RUN.
 pub fn run(stage: &mut Stage, session: &Session<'_>, run: &RunInstruction) -> Result<(), StepError> {
     refuse_unsupported(run)?;
+    if let Some(need) = sandbox::unmet() {
+        return Err(StepError::Unmet(need));
+    }
     let (command, script) = command(stage, session, run);
     let args = history_args(stage, session);
     let line = Line::Run { args, command: command.clone() };
@@ -260,7 +263,6 @@ fn judge(
             format!("run `{shown}`: still running after {} s", limit.as_secs()),
         )
         .into()),
-        Err(sandbox::SandboxError::Unmet(need)) => Err(StepError::Unmet(need)),
         Err(error) => Err(StepError::broken("run the command")(error)),
     }
 }

@@ -103,8 +103,15 @@ impl Engine {
         };
         let runtime = runtime()?;
         let docker = runtime.block_on(connect_within(&socket, Duration::from_secs(10))).map_err(cannot)?;
-        let mut engine =
-            Self { name: "host".into(), docker, runtime, private: None, client: None, buildx: None, store: None };
+        let mut engine = Self {
+            name: "host".into(),
+            docker,
+            runtime,
+            private: None,
+            client: None,
+            buildx: None,
+            store: None,
+        };
         engine.store = match engine.info()?.driver.as_str() {
             "overlay2" => Some(Store::Overlay2),
             "overlayfs" => Some(Store::Containerd),

@@ -91,8 +91,9 @@ fn find_programs(
 ) -> Result<BTreeMap<&'static str, PathBuf>, EngineError> {
     let mut programs = BTreeMap::new();
     for (name, _, needed) in PROGRAMS {
-        let places =
-            packages.iter().flat_map(|p| ["usr/bin", "usr/sbin", "usr/libexec/docker/cli-plugins"].map(|dir| p.root.join(dir).join(name)));
+        let places = packages.iter().flat_map(|p| {
+            ["usr/bin", "usr/sbin", "usr/libexec/docker/cli-plugins"].map(|dir| p.root.join(dir).join(name))
+        });
         match places.into_iter().find(|path| path.is_file()) {
             Some(path) => drop(programs.insert(name, path)),
             None if needed => {
