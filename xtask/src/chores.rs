@@ -55,8 +55,8 @@ pub(crate) const CHORES: &[Chore] = &[
     },
     Chore {
         name: "repro-race",
-        args: "[NAME] [--strategy S] [--seed N] [--replay FILE]",
-        about: "search for an order of turns that deletes the image just built",
+        args: "[NAME] [--strategy S] [--seed N] [--replay FILE] [--engine E --budget ci|full --record]",
+        about: "search for an order of turns that deletes the image just built; on a real engine with --engine",
         run: repro_race,
     },
     Chore {

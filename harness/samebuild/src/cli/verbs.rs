@@ -116,7 +116,7 @@ pub(crate) struct Which {
 pub(crate) struct Race {
     /// Which race. If left out, every race is run with every strategy and held against what is known of it.
     pub(crate) name: Option<String>,
-    /// How the tool under test cleans up; `all` on a real engine.
+    /// How the tool under test cleans up.
     #[arg(long, default_value = "async-by-id")]
     pub(crate) strategy: String,
     /// How the engine in memory keeps its images, graph or containerd; or a row of ci/engines.toml for trials on a real

@@ -4,6 +4,7 @@
 //! the actors and the engine, or turn by turn in an order that a seed chooses. What is raced and how a strategy works is
 //! the store's affair; here is what it takes to do it for real, and to count.
 
+mod cast;
 mod docker;
 mod exec;
 mod ground;

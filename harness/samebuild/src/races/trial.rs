@@ -6,17 +6,16 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use samebuild_store::actors;
 use samebuild_store::choosers::{Chooser, Kind};
-use samebuild_store::desk::Desk;
-use samebuild_store::engine::Engine as _;
-use samebuild_store::floor::{Acting, Actor, Cast, Conductor, End, Floor, Next, drive};
-use samebuild_store::races::{Part, Role};
-use samebuild_store::session::Session;
+use samebuild_store::engine::Engine;
+use samebuild_store::floor::{Actor, Cast, Conductor, End, Floor, Next, drive};
+use samebuild_store::races::Part;
+use samebuild_store::session::Journal;
 use samebuild_store::stage::Setting;
 use samebuild_store::strategies::Strategy;
 use samebuild_store::timeline::Row;
 
+use super::cast::cast;
 use super::docker::DockerEngine;
 use super::ground::{Ground, LiveError, connect, remove_containers};
 use super::notes::Notes;
@@ -156,47 +155,9 @@ impl Stage {
     }
 
     fn cast<'a>(&self, setting: &Setting, strategy: &'a dyn Strategy) -> Result<Cast<'a>, LiveError> {
-        let machine = Desk::new(&self.floor);
-        let mut desks: Vec<(u8, Desk)> = Vec::new();
-        let mut outcomes: Vec<(u8, actors::Outcome)> = Vec::new();
-        let mut cast: Cast<'a> = Vec::new();
-        for part in setting.race.cast {
-            let session = Session {
-                engine: self.engine.clone(),
-                floor: Rc::clone(&self.floor),
-                desk: entry(&mut desks, part.process, || Desk::new(&self.floor)),
-                machine: machine.clone(),
-                journal: self.notes.clone(),
-            };
-            let acting: Acting<'a> = match part.role {
-                Role::Prune(pass) => Box::pin(actors::pruner(session, strategy, pass)),
-                Role::Build(request) => {
-                    let outcome = entry(&mut outcomes, request.number, Default::default);
-                    Box::pin(actors::builder(session, strategy, request, outcome))
-                }
-                Role::Find(request, cached) => {
-                    let outcome = entry(&mut outcomes, request.number, Default::default);
-                    Box::pin(actors::finder(session, strategy, request, cached, outcome))
-                }
-                Role::Deploy { build } => {
-                    let outcome = entry(&mut outcomes, build, Default::default);
-                    Box::pin(actors::deployer(session, build, outcome))
-                }
-                Role::Cancel(_) | Role::Restart => {
-                    let why = format!("`{}` is played in the model only", part.name);
-                    return Err(LiveError::Race { race: setting.race.id.to_owned(), why });
-                }
-            };
-            let floor = Rc::clone(&self.floor);
-            cast.push(Some(match part.after {
-                None => acting,
-                Some(signal) => Box::pin(async move {
-                    floor.wait(signal).await;
-                    acting.await;
-                }),
-            }));
-        }
-        Ok(cast)
+        let engine: Rc<dyn Engine> = self.engine.clone();
+        let journal: Rc<dyn Journal> = self.notes.clone();
+        cast(&engine, &self.floor, &journal, setting.race, strategy)
     }
 
     fn hangs(&self, setting: &Setting) -> LiveError {
@@ -238,7 +199,7 @@ impl Stage {
     }
 }
 
-struct Turning {
+pub(super) struct Turning {
     chooser: Box<dyn Chooser>,
     parts: &'static [Part],
     rows: Vec<Row>,
@@ -255,13 +216,4 @@ impl Conductor for Turning {
         self.rows.push(Row { turn: self.rows.len() + 1, actor, text, breaks: None });
         Next::Continue
     }
-}
-
-fn entry<T: Clone>(table: &mut Vec<(u8, T)>, key: u8, new: impl FnOnce() -> T) -> T {
-    if let Some((_, value)) = table.iter().find(|(other, _)| *other == key) {
-        return value.clone();
-    }
-    let value = new();
-    table.push((key, value.clone()));
-    value
 }
