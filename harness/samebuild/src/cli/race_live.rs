@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 use samebuild_store::choosers::Kind;
 use samebuild_store::model::Mode;
 use samebuild_store::stage::Setting;
+use samebuild_store::strategies::Expected;
 use samebuild_store::{races as scenarios, strategies, timeline};
 
 use super::terminal::{Usage, say};
@@ -68,6 +69,9 @@ impl Live {
 
 const GATE: &str = "hold DELETE /images/* until POST */tag == 201";
 
+/// Our own engine on disk.
+const DISK: &str = "disk";
+
 /// Where `--exec` runs if no engine is named.
 const ENGINE: &str = "docker-20.10";
 
@@ -76,7 +80,7 @@ pub(crate) fn run(args: &verbs::Race) -> Result<Option<Exit>> {
     let is_model = Mode::ALL.iter().any(|(id, _)| *id == args.engine);
     let policy = || Checkout::find()?.engines().map_err(anyhow::Error::from);
     if let (Some(command), Some(deploy)) = (&args.live.exec, &args.live.deploy) {
-        let name = if is_model { ENGINE } else { &args.engine };
+        let name = if is_model || args.engine == DISK { ENGINE } else { &args.engine };
         let texts = match (args.live.ungated, args.live.rules.is_empty()) {
             (true, _) => Vec::new(),
             (false, true) => vec![GATE.to_owned()],
@@ -93,6 +97,9 @@ pub(crate) fn run(args: &verbs::Race) -> Result<Option<Exit>> {
     }
     let race = scenarios::race(args.name.as_deref().unwrap_or("skaffold-9251"))?;
     let setting = Setting { race, mode: Mode::Graphdriver, old: args.old };
+    if args.engine == DISK {
+        return on_disk(args, &setting).map(Some);
+    }
     let ground = Ground::open(&args.engine, &policy()?, &say)?;
     if args.live.turns {
         return turns(args, &ground, &setting).map(Some);
@@ -100,15 +107,54 @@ pub(crate) fn run(args: &verbs::Race) -> Result<Option<Exit>> {
     measured(args, &ground, &setting).map(Some)
 }
 
-/// One strategy, or each, at every pressure.
-fn measured(args: &verbs::Race, ground: &Ground, setting: &Setting) -> Result<Exit> {
-    // As in the model: every strategy, held against what is known of it, unless a race is named.
-    let rows: Vec<_> = match &args.name {
+/// Orders of turns on our own engine on disk, until one loses an image.
+fn on_disk(args: &verbs::Race, setting: &Setting) -> Result<Exit> {
+    // A schedule takes milliseconds here, not microseconds.
+    const MOST: u64 = 300;
+    let dir = tempfile::tempdir().context("create a directory for stores")?;
+    let mut exit = Exit::Same;
+    for row in chosen(args)? {
+        let (mut tried, mut caught) = (0, None);
+        for seed in args.seed..args.seed + args.schedules.min(MOST) {
+            tried += 1;
+            let outcome = races::on_disk(dir.path(), setting, row.strategy, Kind::Random, seed)?;
+            if outcome.fate.is_lost() {
+                caught = Some((seed, outcome));
+                break;
+            }
+        }
+        match &caught {
+            None => println!("{:<12} loses nothing in {tried} schedules", row.id),
+            Some((seed, outcome)) => {
+                println!("{:<12} loses an image in schedule {tried}, seed {seed}", row.id);
+                print!("{}", timeline::render(&outcome.timeline));
+            }
+        }
+        let survives = setting.race.survivors.contains(&row.id);
+        let known = row.expected == Expected::CaughtIn(setting.race.id) || survives;
+        let as_wanted = match &args.name {
+            None => !known || survives == caught.is_none(),
+            Some(_) => caught.is_none(),
+        };
+        if !as_wanted {
+            exit = Exit::Different;
+        }
+    }
+    Ok(exit)
+}
+
+/// As in the model: every strategy, held against what is known of it, unless a race is named.
+fn chosen(args: &verbs::Race) -> Result<Vec<&'static strategies::Row>> {
+    Ok(match &args.name {
         None => strategies::STRATEGIES.iter().collect(),
         Some(_) => vec![strategies::strategy(&args.strategy)?],
-    };
+    })
+}
+
+/// One strategy, or each, at every pressure.
+fn measured(args: &verbs::Race, ground: &Ground, setting: &Setting) -> Result<Exit> {
     let (mut counts, mut exit) = (Vec::new(), Exit::Same);
-    for row in rows {
+    for row in chosen(args)? {
         for pressure in Pressure::all() {
             let count = races::measure(ground, setting, row, pressure, args.live.trials(), &mut |_, _| {})?;
             println!("{}", line(&count));

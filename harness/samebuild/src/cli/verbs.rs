@@ -119,8 +119,8 @@ pub(crate) struct Race {
     /// How the tool under test cleans up.
     #[arg(long, default_value = "async-by-id")]
     pub(crate) strategy: String,
-    /// How the engine in memory keeps its images, graph or containerd; or a row of ci/engines.toml for trials on a real
-    /// engine, which needs root.
+    /// How the engine in memory keeps its images, graph or containerd; or disk, our own engine there; or a row of
+    /// ci/engines.toml for trials on a real one, which needs root.
     #[arg(long, default_value = "graph")]
     pub(crate) engine: String,
     /// How many older images there are at the start.

@@ -1,10 +1,12 @@
-//! The races of `samebuild-store` on a real engine: the same pruner, builder and deployer, over Docker's API.
+//! The races of `samebuild-store` on real engines (Docker's, and one of our own on disk): the same pruner, builder and deployer, over Docker's API.
 //!
 //! Only on engines we started: what is deleted there is ours. A trial runs freely, with rules of [`crate::proxy`] between
 //! the actors and the engine, or turn by turn in an order that a seed chooses. What is raced and how a strategy works is
 //! the store's affair; here is what it takes to do it for real, and to count.
 
 mod cast;
+mod disk;
+mod disk_trial;
 mod docker;
 mod exec;
 mod ground;
@@ -13,6 +15,8 @@ mod notes;
 mod spelling;
 mod trial;
 
+pub use disk::DiskEngine;
+pub use disk_trial::on_disk;
 pub use docker::{DockerEngine, Facts};
 pub use exec::{Exec, Survival};
 pub(crate) use ground::connect;

@@ -170,22 +170,7 @@ impl Stage {
     async fn outcome(&self, ground: &Ground) -> Result<Outcome, LiveError> {
         let docker = connect(ground.socket()).await?;
         let engine = DockerEngine::new(docker.clone(), Floor::free(), Rc::clone(&self.spelling));
-        let mut fate = Fate::Kept;
-        let promised = self.notes.ready.borrow().clone();
-        for (_, ready) in promised {
-            if ready.id.0 >= self.known {
-                fate = fate.max(Fate::Rebuilt);
-            }
-            if engine.resolve(ready.name).await != Ok(ready.id) {
-                fate = fate.max(Fate::LostLater);
-            }
-        }
-        if !self.notes.failed.borrow().is_empty() {
-            fate = fate.max(Fate::BuildFailed);
-        }
-        if !self.notes.refused.borrow().is_empty() {
-            fate = fate.max(Fate::Refused);
-        }
+        let fate = fate(&engine, &self.notes, self.known).await;
         remove_containers(&docker).await?;
         Ok(Outcome {
             fate,
@@ -199,10 +184,31 @@ impl Stage {
     }
 }
 
+/// Looks up every image that was promised. Images from number `known` on were not there at the beginning.
+pub(super) async fn fate(engine: &dyn Engine, notes: &Notes, known: u32) -> Fate {
+    let mut fate = Fate::Kept;
+    let promised = notes.ready.borrow().clone();
+    for (_, ready) in promised {
+        if ready.id.0 >= known {
+            fate = fate.max(Fate::Rebuilt);
+        }
+        if engine.resolve(ready.name).await != Ok(ready.id) {
+            fate = fate.max(Fate::LostLater);
+        }
+    }
+    if !notes.failed.borrow().is_empty() {
+        fate = fate.max(Fate::BuildFailed);
+    }
+    if !notes.refused.borrow().is_empty() {
+        fate = fate.max(Fate::Refused);
+    }
+    fate
+}
+
 pub(super) struct Turning {
-    chooser: Box<dyn Chooser>,
-    parts: &'static [Part],
-    rows: Vec<Row>,
+    pub(super) chooser: Box<dyn Chooser>,
+    pub(super) parts: &'static [Part],
+    pub(super) rows: Vec<Row>,
 }
 
 impl Conductor for Turning {
