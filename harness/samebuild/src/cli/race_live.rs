@@ -14,7 +14,7 @@ use crate::checkout::Checkout;
 use crate::conform::Exit;
 use crate::files;
 use crate::proxy::Rule;
-use crate::races::{self, Count, Exec, Fate, Ground, Pressure};
+use crate::races::{self, Count, Exec, Fate, Ground, Pressure, Record, Target};
 
 /// What only a real engine has.
 #[derive(Debug, Args)]
@@ -31,6 +31,9 @@ pub(crate) struct Live {
     /// On a real engine: one actor makes one call at a time, in orders drawn from --seed, instead of all going at once.
     #[arg(long)]
     turns: bool,
+    /// On a real engine: race a DELETE of an image's last name against a tag, which is the engine's own affair.
+    #[arg(long, conflicts_with = "exec")]
+    window: bool,
     /// Run this command instead of a strategy of ours, DOCKER_HOST leading through the gate. Needs --deploy.
     #[arg(long, value_name = "COMMAND", requires = "deploy")]
     exec: Option<String>,
@@ -101,6 +104,9 @@ pub(crate) fn run(args: &verbs::Race) -> Result<Option<Exit>> {
         return on_disk(args, &setting).map(Some);
     }
     let ground = Ground::open(&args.engine, &policy()?, &say)?;
+    if args.live.window {
+        return engines_window(args, &ground).map(Some);
+    }
     if args.live.turns {
         return turns(args, &ground, &setting).map(Some);
     }
@@ -172,12 +178,40 @@ fn measured(args: &verbs::Race, ground: &Ground, setting: &Setting) -> Result<Ex
         }
     }
     if args.live.record {
-        let checkout = Checkout::find()?;
         let record = races::record(setting, &counts, today(), ground.words()?);
-        let path = checkout.records().join(format!("race-{}-{}.json", setting.race.id, args.engine));
-        let json = serde_json::to_string_pretty(&record).context("write the record")?;
-        files::write(&path, format!("{json}\n").as_bytes())?;
-        say(&format!("{} written", path.display()));
+        write(&record, &format!("race-{}-{}", setting.race.id, args.engine))?;
+    }
+    Ok(exit)
+}
+
+/// Writes a table to the checkout's records/.
+fn write(record: &Record, name: &str) -> Result<()> {
+    let path = Checkout::find()?.records().join(format!("{name}.json"));
+    let json = serde_json::to_string_pretty(record).context("write the record")?;
+    files::write(&path, format!("{json}\n").as_bytes())?;
+    say(&format!("{} written", path.display()));
+    Ok(())
+}
+
+/// The engine's own window, by name and by ID.
+fn engines_window(args: &verbs::Race, ground: &Ground) -> Result<Exit> {
+    let trials = u16::try_from(args.live.trials()).unwrap_or(u16::MAX).min(10_000);
+    let (mut rows, mut exit) = (Vec::new(), Exit::Same);
+    for target in [Target::Name, Target::Id] {
+        let window = races::window(ground, target, trials)?;
+        println!(
+            "DELETE by {target:?} against a tag: in {} of {} trials the tag was answered with success and the image was \
+             gone; refused {}, stands {}",
+            window.illegal, window.trials, window.refused, window.stands
+        );
+        if window.illegal > 0 {
+            exit = Exit::Different;
+        }
+        rows.push((target, window));
+    }
+    if args.live.record {
+        let record = races::window_record(&rows, today(), ground.words()?);
+        write(&record, &format!("race-window-{}", args.engine))?;
     }
     Ok(exit)
 }

@@ -14,6 +14,7 @@ mod measure;
 mod notes;
 mod spelling;
 mod trial;
+mod window;
 
 pub use disk::DiskEngine;
 pub use disk_trial::on_disk;
@@ -24,3 +25,4 @@ pub use ground::{Ground, LiveError};
 pub use measure::{Count, DELAYS_MS, Pressure, Record, measure, record};
 pub use spelling::Spelling;
 pub use trial::{Fate, Outcome, free, turns};
+pub use window::{Target, Window, window, window_record};
