@@ -60,6 +60,12 @@ pub(crate) const CHORES: &[Chore] = &[
         run: repro_race,
     },
     Chore {
+        name: "dialects",
+        args: "[--mutate] [--diff A B]",
+        about: "the dialects; with --mutate, turn every decision and see that some case notices",
+        run: |checkout, args| checkout.become_samebuild("dialects", args),
+    },
+    Chore {
         name: "new-case",
         args: "GROUP/NAME",
         about: "lay out a new case under dockerfiles/",

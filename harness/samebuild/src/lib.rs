@@ -7,6 +7,7 @@ pub mod cases;
 pub mod checkout;
 pub mod cli;
 pub mod conform;
+pub mod dialects;
 pub mod engines;
 pub mod faults;
 pub mod files;

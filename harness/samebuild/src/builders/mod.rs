@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use samebuild_builder::Dialect;
 use samebuild_builder::snapshot::probe::{Clear, Lens};
 use samebuild_builder::snapshot::walk::Snapshotter;
 use samebuild_image::golden::{self, Observation};
@@ -34,12 +35,14 @@ pub struct Order<'a> {
     pub snapshotter: Option<&'static Snapshotter>,
     /// A fault, for those who look through it.
     pub lens: &'a dyn Lens,
+    /// For the reference builder: the dialect with decisions changed.
+    pub spoken: Option<&'a Dialect>,
 }
 
 impl<'a> Order<'a> {
     /// No fault, nothing but the dialect.
     pub fn new(case: &'a Case, dialect: &'a str, base: &'a Ground) -> Self {
-        Self { case, dialect, base, snapshotter: None, lens: &Clear }
+        Self { case, dialect, base, snapshotter: None, lens: &Clear, spoken: None }
     }
 }
 

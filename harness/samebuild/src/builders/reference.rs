@@ -22,7 +22,7 @@ impl Reference {
 
 impl Builder for Reference {
     fn build(&self, order: &Order<'_>) -> Answer {
-        let dialect = match dialect::find(order.dialect) {
+        let dialect = match order.spoken.map_or_else(|| dialect::find(order.dialect), Ok) {
             Ok(dialect) => dialect,
             Err(error) => return Answer::Unmet(error.to_string()),
         };

@@ -21,7 +21,7 @@ use crate::stored::{self, read_image};
 pub(crate) fn run(args: &Build) -> Result<Exit> {
     let output = Output::parse(&args.output)?;
     output.check()?;
-    let dialect = dialect::find(&args.dialect)?;
+    let dialect = &changed(dialect::find(&args.dialect)?, &args.sets)?;
     let file = args.file.clone().unwrap_or_else(|| args.dir.join("Dockerfile"));
     let dockerfile = std::fs::read(&file)
         .map_err(|error| Usage(format!("read {}: {error}; name it with -f", file.display())))?;
@@ -74,6 +74,18 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
         dialect.id
     ));
     Ok(Exit::Same)
+}
+
+/// The dialect with the decisions of `--set` changed.
+fn changed(dialect: &Dialect, sets: &[String]) -> Result<Dialect> {
+    let mut dialect = dialect.clone();
+    for set in sets {
+        let (name, variant) = set.split_once('=').ok_or_else(|| {
+            Usage(format!("read --set `{set}`: write DECISION=VARIANT, such as copy.setuid=kept"))
+        })?;
+        dialect.set(name, variant).map_err(|error| Usage(error.to_string()))?;
+    }
+    Ok(dialect)
 }
 
 /// Where an image goes.

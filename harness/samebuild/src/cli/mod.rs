@@ -37,7 +37,7 @@ fn run(verb: &Verb) -> anyhow::Result<Exit> {
         Verb::Build(args) => build::run(args),
         Verb::Diff(args) => diff::run(args),
         Verb::Conform(args) => conform::run(args),
-        Verb::Dialects => dialects::run(),
+        Verb::Dialects(args) => dialects::run(args),
         Verb::Proxy(args) => proxy::run(args),
         Verb::Prune(args) => prune::run(args),
         Verb::Race(args) => race::run(args),

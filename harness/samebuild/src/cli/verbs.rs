@@ -26,8 +26,8 @@ pub(crate) enum Verb {
     /// Build every case in every dialect and hold it against what real builders did; on somebody else's directories,
     /// hold the dialects against one another.
     Conform(Conform),
-    /// The dialects the reference builder speaks.
-    Dialects,
+    /// The dialects the reference builder speaks, and in what they differ.
+    Dialects(Dialects),
     /// Search for an order of turns in which cleaning up deletes the image just built.
     Race(Race),
     /// Stand between a client and an engine, and hold, delay, drop or refuse what passes.
@@ -62,6 +62,10 @@ pub(crate) struct Build {
     /// Whose behaviour to predict; `samebuild dialects` lists them.
     #[arg(long, default_value = "buildkit@20.10")]
     pub(crate) dialect: String,
+    /// One decision of the dialect changed: `copy.setuid=kept`. `samebuild dialects --format markdown` lists all. May be
+    /// repeated.
+    #[arg(long = "set", value_name = "DECISION=VARIANT")]
+    pub(crate) sets: Vec<String>,
     /// A build argument; NAME alone takes its value from the environment.
     #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
     pub(crate) build_args: Vec<String>,
@@ -77,6 +81,29 @@ pub(crate) struct Build {
     /// Where the image goes: oci:DIR or docker-archive:FILE.
     #[arg(short = 'o', long, value_name = "oci:DIR|docker-archive:FILE")]
     pub(crate) output: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Dialects {
+    /// Only the decisions in which these two differ.
+    #[arg(long, num_args = 2, value_names = ["A", "B"])]
+    pub(crate) diff: Vec<String>,
+    /// Turn every decision in every dialect (in a checkout): some case must notice. Takes minutes.
+    #[arg(long, conflicts_with = "diff")]
+    pub(crate) mutate: bool,
+    /// With --mutate: only this dialect. May be repeated.
+    #[arg(long = "dialect", value_name = "ID")]
+    pub(crate) dialects: Vec<String>,
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: PageFormat,
+}
+
+/// A list for people, or the page in docs/.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PageFormat {
+    #[default]
+    Text,
+    Markdown,
 }
 
 #[derive(Debug, Args)]

@@ -1,0 +1,85 @@
+//! `docs/dialects.md`: the specification of how builders differ, written from the table itself.
+
+use std::fmt::Write as _;
+
+use samebuild_builder::DIALECTS;
+
+/// The whole page.
+pub fn page() -> String {
+    let mut text = String::from(HEAD);
+    for dialect in DIALECTS {
+        let _ = writeln!(text, "- **`{}`** — {}.", dialect.id, dialect.about);
+    }
+    text.push_str("\n## Decisions\n");
+    let tables: Vec<Vec<_>> = DIALECTS.iter().map(|dialect| dialect.choices()).collect();
+    let mut room = "";
+    for (row, first) in tables[0].iter().enumerate() {
+        if first.room != room {
+            room = first.room;
+            let _ = writeln!(text, "\n### {room}");
+        }
+        let _ = writeln!(text, "\n**`{}`** — {}\n", first.name(), first.decision.doc());
+        for variant in first.decision.variants {
+            let who: Vec<String> = DIALECTS
+                .iter()
+                .zip(&tables)
+                .filter(|(_, choices)| choices[row].variant == variant.name)
+                .map(|(dialect, _)| format!("`{}`", dialect.id))
+                .collect();
+            let who = if who.is_empty() { "no dialect so far".to_owned() } else { who.join(", ") };
+            let _ = writeln!(text, "- `{}`: {} ({who})", variant.name, variant.doc());
+        }
+    }
+    text.push_str("\n## Limitations\n\nWhat a prediction can miss. Everything here ends in a sentence, never in a wrong image.\n\n");
+    for limit in LIMITS {
+        let _ = writeln!(text, "- {limit}");
+    }
+    text
+}
+
+const HEAD: &str = "\
+<!-- Written by `samebuild dialects --format markdown`. Do not edit: a test holds it against the table. -->
+
+# Dialects: how builders differ
+
+A dialect is one builder at one version: a variant for every decision below. `samebuild build --dialect D` builds as D
+does; `--set DECISION=VARIANT` changes one decision; `samebuild dialects --diff A B` shows what tells two apart. Every
+decision was learnt from a real builder's images, which are under `golden/`.
+
+";
+
+const LIMITS: &[&str] = &[
+    "ADD of URLs and git repositories, `ADD --checksum/--unpack/--keep-git-dir`, `COPY --parents`, `RUN --security`, `RUN --device` and ssh mounts parse and are then refused as not supported yet.",
+    "Images are found by `--build-context` and, for cases, among the bases of `ci/bases.toml`; no registry and no engine is asked.",
+    "RUN needs root and the machine's own architecture; another platform is not emulated.",
+    "The digest in the classic builder's `COPY file:DIGEST` is our own: theirs covers tar headers of their making. Comparisons treat it as an id.",
+    "BuildKit 20.10 makes directories of a context anew when its client sends it; this is predicted where something of the context is ignored, because only then is the client needed. Through the API the directories keep their times.",
+    "Variables BuildKit adds for tracing (`TRACEPARENT`, `OTEL_*`) are not set; a RUN that writes down its environment differs.",
+    "`buildkit@head` was seen once, at one commit, and no engine pinned here runs it live.",
+    "Accounts are read from `/etc/passwd` and `/etc/group` of the image; no other name service is asked.",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_page_is_the_one_the_table_makes() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/dialects.md");
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            committed == page(),
+            "docs/dialects.md is out of date: `samebuild dialects --format markdown > docs/dialects.md`"
+        );
+    }
+
+    #[test]
+    fn every_decision_and_variant_says_what_it_means() {
+        for choice in DIALECTS[0].choices() {
+            assert!(choice.decision.doc().len() > 10, "{}", choice.name());
+            for variant in choice.decision.variants {
+                assert!(variant.doc().len() > 5, "{}={}", choice.name(), variant.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Why a decision can be turned in a dialect without any image changing: it is about words, or another decision leaves it
+//! nothing to decide. A turn without effect and without a reason here is a hole in the cases.
+
+/// A decision, where its turn has no effect, and why.
+struct Reason {
+    /// `history.chown`.
+    decision: &'static str,
+    /// The beginning of the dialects' ids; empty for all.
+    dialects: &'static str,
+    why: &'static str,
+}
+
+const WORDS: &str = "it decides the words of messages, and failures are compared by class";
+const TOLD_AS_COMMAND: &str = "this history tells instructions as commands";
+const TOLD_AS_WRITTEN: &str = "this history tells instructions as written";
+const NO_SUCH_FLAG: &str = "this language has no such flag, or refuses it";
+
+/// All reasons; the first that fits counts.
+const REASONS: &[Reason] = &[
+    Reason { decision: "syntax.wording", dialects: "", why: WORDS },
+    Reason { decision: "syntax.lexical_prefix", dialects: "", why: WORDS },
+    Reason {
+        decision: "image.tar_header",
+        dialects: "",
+        why: "goldens hold entries, not tar headers; tests of layer_write hold those against real layers byte for byte",
+    },
+    Reason {
+        decision: "syntax.syntax_any_format",
+        dialects: "",
+        why: "no frontend is fetched, so where one is named changes nothing",
+    },
+    Reason { decision: "history.copy_flags", dialects: "classic@", why: TOLD_AS_COMMAND },
+    Reason { decision: "history.values", dialects: "classic@", why: TOLD_AS_COMMAND },
+    Reason { decision: "history.run_args", dialects: "classic@", why: TOLD_AS_COMMAND },
+    Reason { decision: "history.arg", dialects: "classic@", why: TOLD_AS_COMMAND },
+    Reason { decision: "history.chown", dialects: "buildkit@", why: TOLD_AS_WRITTEN },
+    Reason { decision: "image.link", dialects: "classic@20.10", why: NO_SUCH_FLAG },
+    Reason { decision: "image.link", dialects: "buildkit@20.10", why: NO_SUCH_FLAG },
+    Reason { decision: "run.mount_targets", dialects: "classic@", why: NO_SUCH_FLAG },
+    Reason {
+        decision: "copy.heredoc_sources",
+        dialects: "classic@20.10",
+        why: "this language has no heredocs",
+    },
+    Reason {
+        decision: "copy.heredoc_sources",
+        dialects: "buildkit@20.10",
+        why: "this language has no heredocs",
+    },
+];
+
+/// The reason for a turn without effect.
+pub(super) fn reason(decision: &str, dialect: &str) -> Option<&'static str> {
+    REASONS
+        .iter()
+        .find(|reason| reason.decision == decision && dialect.starts_with(reason.dialects))
+        .map(|reason| reason.why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use samebuild_builder::DIALECTS;
+
+    #[test]
+    fn every_reason_is_about_a_decision_and_a_dialect_there_are() {
+        let names: Vec<String> = DIALECTS[0].choices().iter().map(|choice| choice.name()).collect();
+        for reason in REASONS {
+            assert!(names.iter().any(|name| name == reason.decision), "{}", reason.decision);
+            assert!(
+                DIALECTS.iter().any(|dialect| dialect.id.starts_with(reason.dialects)),
+                "{}",
+                reason.dialects
+            );
+        }
+    }
+}
