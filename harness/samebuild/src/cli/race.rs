@@ -10,8 +10,8 @@ use samebuild_store::stage::Setting;
 use samebuild_store::strategies::{self, Expected, STRATEGIES};
 use samebuild_store::{report, schedule::Schedule};
 
-use super::terminal::out;
 use super::race_live;
+use super::terminal::out;
 use super::verbs::Race;
 use crate::conform::Exit;
 
