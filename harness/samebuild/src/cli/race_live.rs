@@ -14,7 +14,7 @@ use crate::checkout::Checkout;
 use crate::conform::Exit;
 use crate::files;
 use crate::proxy::Rule;
-use crate::races::{self, Count, Exec, Fate, Ground, Pressure, Record, Target};
+use crate::races::{self, Count, Exec, Fate, Ground, Pressure, Record, Survived, Target};
 
 /// What only a real engine has.
 #[derive(Debug, Args)]
@@ -93,7 +93,18 @@ pub(crate) fn run(args: &verbs::Race) -> Result<Option<Exit>> {
         let rules = rules.map_err(|error| Usage(error.to_string()))?;
         let ground = Ground::open(name, &policy()?, &say)?;
         let before = args.live.before.as_deref();
-        return exec(&ground, args.live.trials(), &Exec { before, command, deploy, rules: &rules }).map(Some);
+        let exec = Exec { before, command, deploy, rules: &rules };
+        let counted = count_exec(&ground, args.live.trials(), &exec)?;
+        if args.live.record {
+            let gate = if rules.is_empty() { "ungated" } else { "gated" };
+            let record = races::exec_record(&exec, counted, today(), ground.words()?);
+            write(&record, &format!("race-exec-{gate}-{name}"))?;
+        }
+        return Ok(Some(match counted {
+            Survived { succeeded: 0, .. } => Exit::Nothing,
+            Survived { lost: 0, .. } => Exit::Same,
+            Survived { .. } => Exit::Different,
+        }));
     }
     if is_model {
         return Ok(None);
@@ -250,8 +261,8 @@ fn turns(args: &verbs::Race, ground: &Ground, setting: &Setting) -> Result<Exit>
     Ok(if lost > 0 { Exit::Different } else { Exit::Same })
 }
 
-fn exec(ground: &Ground, trials: usize, exec: &Exec<'_>) -> Result<Exit> {
-    let (mut lost, mut succeeded) = (0, 0);
+fn count_exec(ground: &Ground, trials: usize, exec: &Exec<'_>) -> Result<Survived> {
+    let mut counted = Survived { trials, ..Survived::default() };
     for number in 1..=trials {
         let survival = ground.exec(exec)?;
         let word = match (&survival.at_exit, &survival.at_end) {
@@ -261,21 +272,19 @@ fn exec(ground: &Ground, trials: usize, exec: &Exec<'_>) -> Result<Exit> {
             (Err(why), _) => format!("LOST when the client ended: {why}"),
         };
         println!("trial {number}: {} {word}", exec.deploy);
-        succeeded += usize::from(survival.status.success());
+        counted.succeeded += usize::from(survival.status.success());
         if survival.is_lost() {
-            lost += 1;
-            if lost == 1 {
+            counted.lost += 1;
+            if counted.lost == 1 {
                 for entry in &survival.log {
                     println!("  {}", serde_json::to_string(entry).context("write the log")?);
                 }
             }
         }
     }
+    let Survived { succeeded, lost, .. } = counted;
     println!("{} was lost in {lost} of {succeeded} trials in which the client succeeded", exec.deploy);
-    if succeeded == 0 {
-        return Ok(Exit::Nothing);
-    }
-    Ok(if lost > 0 { Exit::Different } else { Exit::Same })
+    Ok(counted)
 }
 
 fn today() -> String {

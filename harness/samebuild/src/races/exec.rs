@@ -9,6 +9,7 @@ use bollard::models::{ContainerCreateBody, HostConfig};
 
 use super::docker::LABEL;
 use super::ground::{Ground, LiveError, connect, remove_containers};
+use super::measure::Record;
 use crate::proxy::{Entry, Proxy, Rule};
 
 /// How long requests that outlive the client may take.
@@ -44,6 +45,31 @@ impl Survival {
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.status.success() && (self.at_exit.is_err() || self.at_end.is_err())
+    }
+}
+
+/// What became of it in many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Survived {
+    pub trials: usize,
+    /// Trials in which the client said it had succeeded.
+    pub succeeded: usize,
+    /// Those of them after which its image was not there.
+    pub lost: usize,
+}
+
+/// As a table for records/.
+#[must_use]
+pub fn exec_record(exec: &Exec<'_>, counted: Survived, when: String, place: String) -> Record {
+    let rules: Vec<String> = exec.rules.iter().map(ToString::to_string).collect();
+    let rules = if rules.is_empty() { "none".to_owned() } else { rules.join("; ") };
+    let Survived { trials, succeeded, lost } = counted;
+    Record {
+        about: format!("an unmodified client: does {} survive?", exec.deploy),
+        when,
+        place,
+        columns: ["rules", "trials", "client succeeded", "image lost"].map(str::to_owned).to_vec(),
+        rows: vec![vec![rules, trials.to_string(), succeeded.to_string(), lost.to_string()]],
     }
 }
 

@@ -19,7 +19,7 @@ mod window;
 pub use disk::DiskEngine;
 pub use disk_trial::on_disk;
 pub use docker::{DockerEngine, Facts};
-pub use exec::{Exec, Survival};
+pub use exec::{Exec, Survival, Survived, exec_record};
 pub(crate) use ground::connect;
 pub use ground::{Ground, LiveError};
 pub use measure::{Count, DELAYS_MS, Pressure, Record, measure, record};
