@@ -8,6 +8,7 @@ use std::path::Path;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use samebuild::engines::{self, Policy};
+use samebuild::proxy::What;
 use samebuild::races::{self, Exec, Ground, Pressure};
 use samebuild_store::choosers::Kind;
 use samebuild_store::model::Mode;
@@ -16,11 +17,12 @@ use samebuild_store::{races as scenarios, strategies};
 
 type Check = fn(&str) -> Result<(), Failed>;
 
-const TRIALS: [(&str, Check); 5] = [
+const TRIALS: [(&str, Check); 6] = [
     ("async_by_id_loses_the_image_every_time_at_the_event_gate", async_by_id_loses_every_time),
     ("sync_and_generation_keep_the_image_at_the_event_gate", sync_and_generation_keep),
     ("orders_of_turns_from_seeds_catch_async_by_id_and_not_generation", orders_of_turns),
     ("an_unmodified_client_loses_its_image_at_the_gate_and_not_without", an_unmodified_client),
+    ("an_unmodified_client_attaches_through_the_proxy", attaches_through_the_proxy),
     ("the_hosts_engine_is_refused_with_the_reason", the_hosts_engine_is_refused),
 ];
 
@@ -117,6 +119,16 @@ fn an_unmodified_client(engine: &str) -> Result<(), Failed> {
         }
     }
     Ok(())
+}
+
+/// A hijacked connection with an end in one direction first: `docker run -i`.
+fn attaches_through_the_proxy(engine: &str) -> Result<(), Failed> {
+    let command = "said=$(echo hello | docker run -i --rm --network none samebuild.test/base:1 cat); test \"$said\" = hello";
+    let exec = Exec { before: None, command, deploy: "samebuild.test/base:1", rules: &[] };
+    let survival = open(engine)?.exec(&exec)?;
+    ensure(survival.status.success(), || format!("{survival:?}"))?;
+    let tunnel = survival.log.iter().any(|entry| matches!(entry.what, What::Tunnel { .. }));
+    ensure(tunnel, || format!("nothing was hijacked: {survival:?}"))
 }
 
 fn the_hosts_engine_is_refused(_: &str) -> Result<(), Failed> {

@@ -6,7 +6,6 @@
 
 mod cast;
 mod disk;
-mod disk_trial;
 mod docker;
 mod exec;
 mod ground;
@@ -16,8 +15,7 @@ mod spelling;
 mod trial;
 mod window;
 
-pub use disk::DiskEngine;
-pub use disk_trial::on_disk;
+pub use disk::{DiskEngine, on_disk};
 pub use docker::{DockerEngine, Facts};
 pub use exec::{Exec, Survival, Survived, exec_record};
 pub(crate) use ground::connect;

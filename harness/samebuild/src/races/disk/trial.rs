@@ -11,11 +11,11 @@ use samebuild_store::session::Journal;
 use samebuild_store::stage::Setting;
 use samebuild_store::strategies::Strategy;
 
-use super::cast::cast;
-use super::disk::DiskEngine;
-use super::ground::{LiveError, REPOSITORIES};
-use super::notes::Notes;
-use super::trial::{Outcome, Turning, fate};
+use super::DiskEngine;
+use crate::races::cast::cast;
+use crate::races::ground::{LiveError, REPOSITORIES};
+use crate::races::notes::Notes;
+use crate::races::trial::{Outcome, Turning, fate};
 
 /// One trial in a new store below `dir`, in the order of turns that `kind` draws from `seed`.
 ///

@@ -1,221 +1,57 @@
-//! An engine of our own on disk: images as an OCI layout that other tools can read, names and containers beside it.
-//! Several processes may use one at a time, and one may be killed at any moment: every change is made under a lock on
-//! the directory and becomes visible with one rename; what a killed process left is swept by the next change.
-//!
-//! An image is one small layer: this is for races, not for content. Its builds have a cache like Docker's: equal content
-//! gives the image that is there, else a new one.
+//! The files of a store: an OCI layout, changed under a lock and by one rename.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::hash::Hash;
 use std::io::{Error, ErrorKind, Result, Write as _};
-use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::path::PathBuf;
 
 use samebuild_image::Digest;
-use samebuild_store::engine::{
-    Answer, Build, Call, Container, Delete, Deleted, Engine, EngineError, Summary,
-};
-use samebuild_store::floor::{Floor, Guard};
-use samebuild_store::names::{Content, ImageId, Name, Reference, Repository};
+use samebuild_store::engine::{Answer, Delete, Deleted, EngineError, Summary};
+use samebuild_store::names::{Content, Reference};
 use serde::{Deserialize, Serialize};
 
-use super::spelling::Spelling;
+use crate::races::Spelling;
 
-/// One process's handle. Calls take their turns on its floor.
-pub struct DiskEngine {
-    floor: Rc<Floor>,
-    store: Rc<Store>,
-}
-
-struct Store {
-    dir: PathBuf,
+pub(super) struct Store {
+    pub(super) dir: PathBuf,
     /// Symbols are this process's own.
-    spelling: std::cell::RefCell<Spelling>,
+    pub(super) spelling: RefCell<Spelling>,
 }
 
 /// What there is. It is kept in an annotation of `index.json`, so that one rename changes both.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct State {
+pub(super) struct State {
     /// Seconds; goes up with each image, whatever the clock of the machine says.
     clock: u32,
     /// By ID.
-    images: BTreeMap<String, Image>,
+    pub(super) images: BTreeMap<String, Image>,
     /// `repository:tag` to ID.
-    names: BTreeMap<String, String>,
-    containers: Vec<Run>,
+    pub(super) names: BTreeMap<String, String>,
+    pub(super) containers: Vec<Run>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Image {
-    content: u16,
+pub(super) struct Image {
+    pub(super) content: u16,
     created: u32,
-    size: u64,
+    pub(super) size: u64,
     /// Digests of the blobs it needs, its configuration's and its layer's.
     blobs: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Run {
-    image: String,
-    running: bool,
+pub(super) struct Run {
+    pub(super) image: String,
+    pub(super) running: bool,
 }
 
 const INDEX: &str = "index.json";
 const STATE: &str = "test.samebuild.state";
 const NEW: &str = ".new-";
 
-impl DiskEngine {
-    /// Opens the store in `dir`, or begins one there. `repositories` are numbers 0, 1, … of this process.
-    ///
-    /// # Errors
-    /// The directory cannot be made, or holds something else.
-    pub fn open(dir: &Path, floor: Rc<Floor>, repositories: &[&str]) -> Result<Self> {
-        fs::create_dir_all(dir.join("blobs/sha256"))?;
-        let store = Store { dir: dir.to_owned(), spelling: Spelling::new(repositories).into() };
-        store.change(|store, _| store.write("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#))?;
-        Ok(Self { floor, store: Rc::new(store) })
-    }
-
-    /// The same store, and the same symbols, on another floor.
-    #[must_use]
-    pub fn on(&self, floor: Rc<Floor>) -> Self {
-        Self { floor, store: Rc::clone(&self.store) }
-    }
-
-    /// The symbol of a new image of `content`, named; for what a race begins with.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn add(&self, content: Content, names: impl Fn(ImageId) -> Vec<Name>) -> Result<ImageId> {
-        self.store.change(|store, state| {
-            let id = store.new_image(state, content)?;
-            let symbol = store.spelling.borrow_mut().image(&id);
-            for name in names(symbol) {
-                state.names.insert(store.spelling.borrow().spell_name(name), id.clone());
-            }
-            Ok(symbol)
-        })
-    }
-
-    /// One call in one turn.
-    fn call<'a, T: Hash + 'static>(
-        &'a self,
-        work: impl FnOnce(&Store) -> Result<Answer<T>> + 'static,
-    ) -> Call<'a, Answer<T>> {
-        let (floor, store) = (Rc::clone(&self.floor), Rc::clone(&self.store));
-        Box::pin(self.floor.request(async move {
-            floor.turn(Guard::Always).await;
-            // A disk that fails is to its client an engine that went away.
-            let answer = work(&store).unwrap_or(Err(EngineError::ConnectionLost));
-            floor.see(&answer);
-            if let Err(error) = &answer {
-                floor.say(|| error.to_string());
-            }
-            answer
-        }))
-    }
-}
-
-impl Engine for DiskEngine {
-    fn list(&self, repository: Repository) -> Call<'_, Answer<Vec<Summary>>> {
-        self.call(move |store| {
-            let state = store.read()?;
-            let mut images: Vec<Summary> = state.images.keys().map(|id| store.summary(&state, id)).collect();
-            images.retain(|image| image.names.iter().any(|name| name.repository == repository));
-            images.sort_by_key(|image| std::cmp::Reverse(image.created));
-            Ok(Ok(images))
-        })
-    }
-
-    fn inspect(&self, id: ImageId) -> Call<'_, Answer<Summary>> {
-        self.call(move |store| {
-            let state = store.read()?;
-            Ok(store.find(&state, Reference::Id(id)).map(|id| store.summary(&state, &id)))
-        })
-    }
-
-    fn resolve(&self, name: Name) -> Call<'_, Answer<ImageId>> {
-        self.call(move |store| {
-            let state = store.read()?;
-            Ok(store.find(&state, Reference::Name(name)).map(|id| store.spelling.borrow_mut().image(&id)))
-        })
-    }
-
-    fn containers(&self) -> Call<'_, Answer<Vec<Container>>> {
-        self.call(|store| {
-            let state = store.read()?;
-            let containers = state.containers.iter().map(|run| {
-                let image = store.spelling.borrow_mut().image(&run.image);
-                Container { reference: Reference::Id(image), image, running: run.running }
-            });
-            Ok(Ok(containers.collect()))
-        })
-    }
-
-    fn disk_usage(&self) -> Call<'_, Answer<()>> {
-        self.call(|store| {
-            let state = store.read()?;
-            let _bytes: u64 = state.images.values().map(|image| image.size).sum();
-            Ok(Ok(()))
-        })
-    }
-
-    fn build(&self, request: Build) -> Call<'_, Answer<ImageId>> {
-        self.call(move |store| {
-            store.change(|store, state| {
-                let cached = state.images.iter().find(|(_, image)| image.content == request.content.0);
-                let id = match cached {
-                    Some((id, _)) => id.clone(),
-                    None => store.new_image(state, request.content)?,
-                };
-                state.names.insert(store.spelling.borrow().spell_name(request.name), id.clone());
-                Ok(Ok(store.spelling.borrow_mut().image(&id)))
-            })
-        })
-    }
-
-    fn tag(&self, id: ImageId, name: Name) -> Call<'_, Answer<()>> {
-        self.call(move |store| {
-            store.change(|store, state| {
-                let found = store.find(state, Reference::Id(id));
-                Ok(found.map(|id| {
-                    state.names.insert(store.spelling.borrow().spell_name(name), id);
-                }))
-            })
-        })
-    }
-
-    fn delete(&self, target: Reference, options: Delete) -> Call<'_, Answer<Deleted>> {
-        self.call(move |store| store.change(|store, state| Ok(store.delete(state, target, options))))
-    }
-
-    fn prune_all(&self) -> Call<'_, Answer<Deleted>> {
-        self.call(|store| {
-            store.change(|store, state| {
-                let mut deleted = Deleted::default();
-                let unused: Vec<String> =
-                    state.images.keys().filter(|id| !state.has_container(id)).cloned().collect();
-                for id in unused {
-                    store.remove(state, &id, &mut deleted);
-                }
-                Ok(Ok(deleted))
-            })
-        })
-    }
-
-    fn create_container(&self, image: Reference, running: bool) -> Call<'_, Answer<()>> {
-        self.call(move |store| {
-            store.change(|store, state| {
-                let found = store.find(state, image);
-                Ok(found.map(|image| state.containers.push(Run { image, running })))
-            })
-        })
-    }
-}
-
 impl State {
-    fn has_container(&self, id: &str) -> bool {
+    pub(super) fn has_container(&self, id: &str) -> bool {
         self.containers.iter().any(|run| run.image == id)
     }
 
@@ -226,7 +62,7 @@ impl State {
 
 impl Store {
     /// What is there. No lock: a rename shows the old state or the new one.
-    fn read(&self) -> Result<State> {
+    pub(super) fn read(&self) -> Result<State> {
         let path = self.dir.join(INDEX);
         let bytes = match fs::read(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(State::default()),
@@ -244,7 +80,7 @@ impl Store {
 
     /// Changes the state under the lock. Blobs are written before the state that needs them, and removed after the one
     /// that needs them no more.
-    fn change<T>(&self, change: impl FnOnce(&Store, &mut State) -> Result<T>) -> Result<T> {
+    pub(super) fn change<T>(&self, change: impl FnOnce(&Store, &mut State) -> Result<T>) -> Result<T> {
         let path = self.dir.join("lock");
         let lock = File::options().create(true).truncate(false).write(true).open(path)?;
         lock.lock()?;
@@ -259,7 +95,7 @@ impl Store {
     }
 
     /// Writes a file that appears whole or not at all.
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let to = self.dir.join(name);
         let dir = to.parent().unwrap_or(&self.dir);
         let mut file = tempfile::Builder::new().prefix(NEW).tempfile_in(dir)?;
@@ -304,7 +140,7 @@ impl Store {
     }
 
     /// Writes the blobs of a new image; its ID is its manifest's digest.
-    fn new_image(&self, state: &mut State, content: Content) -> Result<String> {
+    pub(super) fn new_image(&self, state: &mut State, content: Content) -> Result<String> {
         state.clock += 1;
         let created = state.clock;
         let layer = layer(content)?;
@@ -337,7 +173,7 @@ impl Store {
         Ok(id)
     }
 
-    fn find(&self, state: &State, reference: Reference) -> Answer<String> {
+    pub(super) fn find(&self, state: &State, reference: Reference) -> Answer<String> {
         let spelling = self.spelling.borrow();
         let id = match reference {
             Reference::Name(name) => state.names.get(&spelling.spell_name(name)).cloned(),
@@ -348,7 +184,7 @@ impl Store {
         id.filter(|id| state.images.contains_key(id)).ok_or(EngineError::NoSuchImage(reference))
     }
 
-    fn summary(&self, state: &State, id: &str) -> Summary {
+    pub(super) fn summary(&self, state: &State, id: &str) -> Summary {
         let mut spelling = self.spelling.borrow_mut();
         let names = state.names.iter().filter(|(_, target)| *target == id);
         let names = names.filter_map(|(name, _)| spelling.name(name)).collect();
@@ -357,7 +193,7 @@ impl Store {
     }
 
     /// As Docker does it: by name, the image with its last name; by ID, every name and the image.
-    fn delete(&self, state: &mut State, target: Reference, options: Delete) -> Answer<Deleted> {
+    pub(super) fn delete(&self, state: &mut State, target: Reference, options: Delete) -> Answer<Deleted> {
         let id = self.find(state, target)?;
         let symbol = self.spelling.borrow_mut().image(&id);
         let mut deleted = Deleted::default();
@@ -378,7 +214,7 @@ impl Store {
         Ok(deleted)
     }
 
-    fn remove(&self, state: &mut State, id: &str, deleted: &mut Deleted) {
+    pub(super) fn remove(&self, state: &mut State, id: &str, deleted: &mut Deleted) {
         let mut spelling = self.spelling.borrow_mut();
         state.names.retain(|name, target| {
             if target == id {
