@@ -105,6 +105,19 @@ fn a_held_request_reaches_the_engine_though_its_client_has_gone() {
 }
 
 #[test]
+fn opened_gates_let_go_and_hold_nothing_any_more() {
+    let room = Room::open(&["hold DELETE /images/* until next POST /never"]);
+    let mut client = room.client();
+    client.send(DELETE);
+    room.until(|what| matches!(what, What::Held { .. }));
+    room.proxy.open();
+    client.hear(DELETED);
+    room.until(|what| matches!(what, What::Released { by: "the end", .. }));
+    client.send(DELETE);
+    client.hear(DELETED);
+}
+
+#[test]
 fn a_client_that_goes_away_is_gone_for_the_engine_too() {
     let room = Room::open(&[]);
     let mut client = room.client();

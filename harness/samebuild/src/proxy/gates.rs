@@ -20,6 +20,9 @@ pub(super) struct Gates {
     under_way: AtomicUsize,
 }
 
+/// More than any event passes.
+const OPEN: u64 = u64::MAX / 2;
+
 /// A rule and what it has seen.
 struct Gate {
     rule: Rule,
@@ -76,6 +79,11 @@ impl Gates {
         self.under_way.load(Ordering::SeqCst)
     }
 
+    /// Lets go of everything, now and from now on.
+    pub(super) fn open(&self) {
+        self.rules.iter().for_each(|gate| gate.passed.send_modify(|count| *count = OPEN));
+    }
+
     /// A connection broke between requests.
     pub(super) fn broke(&self, connection: u64, why: String) {
         self.tell(connection, 0, "", "", What::Broken { why });
@@ -107,7 +115,7 @@ impl Exchange<'_> {
                 Action::Hold { until, at_most } => {
                     let before = *gate.passed.borrow();
                     let wanted = if until.next { before + 1 } else { 1 };
-                    if before >= wanted {
+                    if before >= wanted.min(OPEN) {
                         continue;
                     }
                     orders.held = true;
@@ -115,9 +123,9 @@ impl Exchange<'_> {
                     let mut passed = gate.passed.subscribe();
                     let event = passed.wait_for(|count| *count >= wanted);
                     let by = match at_most {
-                        None => event.await.map(|_| ()).map_or("the end", |()| "its event"),
+                        None => by(event.await.map(|count| *count).ok()),
                         Some(time) => match tokio::time::timeout(*time, event).await {
-                            Ok(_) => "its event",
+                            Ok(passed) => by(passed.map(|count| *count).ok()),
                             Err(_) => "time",
                         },
                     };
@@ -155,6 +163,11 @@ impl Exchange<'_> {
     pub(super) fn tell(&self, what: What) {
         self.gates.tell(self.connection, self.number, &self.method, &self.target, what);
     }
+}
+
+/// What a hold ended by, of which so many events had passed.
+fn by(passed: Option<u64>) -> &'static str {
+    if passed.is_some_and(|count| count < OPEN) { "its event" } else { "the end" }
 }
 
 impl Drop for Exchange<'_> {

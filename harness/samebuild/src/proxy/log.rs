@@ -33,7 +33,7 @@ pub enum What {
     Request,
     /// A rule keeps it from the engine.
     Held { rule: String },
-    /// The rule lets it go: its event came, or its time was over.
+    /// The rule lets it go: its event came, its time was over, or the gates were opened in the end.
     Released { rule: String, by: &'static str },
     /// A rule answered it in the engine's place.
     Refused { rule: String, status: u16 },

@@ -70,6 +70,12 @@ impl Proxy {
         &self.listen
     }
 
+    /// Lets go of everything that is held, and holds nothing any more. For when the events that are waited for cannot come:
+    /// the client has ended.
+    pub fn open(&self) {
+        self.gates.open();
+    }
+
     /// Waits until every request that came has been answered. Whether that was so within `at_most`.
     #[must_use]
     pub fn settle(&self, at_most: Duration) -> bool {

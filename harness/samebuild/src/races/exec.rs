@@ -24,6 +24,7 @@ pub struct Exec<'a> {
     pub command: &'a str,
     /// The image to run a container from, as the client promised it.
     pub deploy: &'a str,
+    /// What they hold when the client ends is let go then.
     pub rules: &'a [Rule],
 }
 
@@ -94,6 +95,8 @@ impl Ground {
         let proxy = Proxy::start(self.socket(), &self.proxy_socket(), exec.rules.to_vec(), sink)?;
         let status = shell(exec.command, proxy.socket())?;
         let at_exit = self.deploy(exec.deploy)?;
+        // Nothing that the client could do is waited for any more.
+        proxy.open();
         if !proxy.settle(SETTLE) {
             let what = format!("see the requests of `{}` answered", exec.command);
             return Err(LiveError::Api { what, why: format!("some are not after {} s", SETTLE.as_secs()) });
