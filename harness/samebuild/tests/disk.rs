@@ -161,3 +161,20 @@ fn async_by_id_is_caught_on_disk_and_generation_is_not() {
     assert!(lost("async-by-id") > 0);
     assert_eq!((lost("sync"), lost("generation")), (0, 0));
 }
+
+/// What can be made outside the model: generation survives wherever Skaffold's way loses.
+#[test]
+fn in_every_race_that_disks_can_play_async_by_id_is_caught_and_generation_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    for id in ["dev-loop", "found-then-pruned", "overlapping-builds", "shared-id", "two-processes"] {
+        let setting = Setting { race: scenarios::race(id).unwrap(), mode: Mode::Graphdriver, old: 2 };
+        let lost = |strategy: &str| {
+            let row = strategies::strategy(strategy).unwrap();
+            let is_lost =
+                |seed| races::on_disk(dir.path(), &setting, row.strategy, Kind::Random, seed).unwrap().fate;
+            (1..=12).filter(|seed| is_lost(*seed).is_lost()).count()
+        };
+        assert!(lost("async-by-id") > 0, "{id}: async-by-id, seeds 1 to 12");
+        assert_eq!(lost("generation"), 0, "{id}: generation, seeds 1 to 12");
+    }
+}

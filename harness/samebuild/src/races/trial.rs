@@ -15,7 +15,7 @@ use samebuild_store::stage::Setting;
 use samebuild_store::strategies::Strategy;
 use samebuild_store::timeline::Row;
 
-use super::cast::cast;
+use super::cast::{beginning, cast};
 use super::docker::DockerEngine;
 use super::ground::{Ground, LiveError, connect, remove_containers};
 use super::notes::Notes;
@@ -77,7 +77,7 @@ pub fn free(
     rules: &[Rule],
 ) -> Result<Outcome, LiveError> {
     ground.runtime.block_on(async {
-        let world = setting.world();
+        let world = beginning(setting)?;
         let spelling = Rc::new(RefCell::new(ground.set_up(&world).await?));
         let log = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&log);
@@ -118,7 +118,7 @@ pub fn turns(
     /// About how many turns a trial takes, for choosers that have to know.
     const TURNS: usize = 16;
     ground.runtime.block_on(async {
-        let spelling = Rc::new(RefCell::new(ground.set_up(&setting.world()).await?));
+        let spelling = Rc::new(RefCell::new(ground.set_up(&beginning(setting)?).await?));
         let parts = setting.race.cast;
         let stage =
             Stage::new(connect(ground.socket()).await?, Floor::scheduled(parts.len(), true, false), spelling);

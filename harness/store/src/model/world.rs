@@ -130,6 +130,11 @@ impl World {
         self.images.get(id.0 as usize).is_some_and(|image| image.exists)
     }
 
+    /// Every container.
+    pub fn containers(&self) -> &[Container] {
+        &self.containers
+    }
+
     /// The existing images by ID, and what each was built from: what an engine other than the model has to be given
     /// to be in this state.
     pub fn images(&self) -> impl Iterator<Item = (Summary, Content)> + '_ {

@@ -12,7 +12,7 @@ use samebuild_store::stage::Setting;
 use samebuild_store::strategies::Strategy;
 
 use super::DiskEngine;
-use crate::races::cast::cast;
+use crate::races::cast::{beginning, cast};
 use crate::races::ground::{LiveError, REPOSITORIES};
 use crate::races::notes::Notes;
 use crate::races::trial::{Outcome, Turning, fate};
@@ -36,7 +36,7 @@ pub fn on_disk(
     let floor = Floor::scheduled(parts.len(), true, false);
     let disk = Rc::new(DiskEngine::open(place.path(), Rc::clone(&floor), &REPOSITORIES).map_err(io)?);
     let mut known = 0;
-    for (image, content) in setting.world().images() {
+    for (image, content) in beginning(setting)?.images() {
         disk.add(content, |_| image.names.clone()).map_err(io)?;
         known += 1;
     }
