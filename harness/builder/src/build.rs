@@ -40,14 +40,12 @@ pub fn build(request: &Request<'_>) -> Result<Built, BuildError> {
     let mut builder = Builder { steps: Vec::new(), log: Vec::new(), number: 0 };
     builder.global_args(&dockerfile, &mut session)?;
     let (target, needed) = plan(&dockerfile, &session)?;
-    for stage in dockerfile.stages.iter().take(target + 1) {
-        if needed.contains(&stage.index) {
-            let built = builder.stage(stage, &session)?;
-            session.done.insert(stage.index, built);
-        } else {
-            builder.number += 1 + stage.instructions.len();
-        }
-        session.names.push(stage.name().map(str::to_owned));
+    session.names = dockerfile.stages.iter().map(|stage| stage.name().map(str::to_owned)).collect();
+    for index in needed {
+        let Some(stage) = dockerfile.stages.get(index) else { continue };
+        builder.number = first_step(&dockerfile, index) - 1;
+        let built = builder.stage(stage, &session)?;
+        session.done.insert(index, built);
     }
     builder.built(session, target)
 }
@@ -72,6 +70,12 @@ fn plan(dockerfile: &Dockerfile, session: &Session<'_>) -> Result<(usize, Vec<us
             Ok((plan.target, plan.order))
         }
     }
+}
+
+/// Number of the FROM of a stage: steps are counted over the whole file, global ARGs too.
+fn first_step(dockerfile: &Dockerfile, index: usize) -> usize {
+    let before = dockerfile.stages.iter().take(index).map(|stage| 1 + stage.instructions.len());
+    dockerfile.meta_args.len() + before.sum::<usize>() + 1
 }
 
 struct Builder {
@@ -114,13 +118,14 @@ impl Builder {
         let header = &stage.header;
         let name = stage.name();
         let mut built = self.step(header, stage.index, session, |_| {
-            let twice = name.is_some_and(|name| session.names.iter().flatten().any(|known| known == name));
+            let earlier = session.names.iter().take(stage.index).flatten();
+            let twice = name.is_some_and(|name| earlier.into_iter().any(|known| known == name));
             if twice && session.dialect.syntax.duplicate_stage == DuplicateStage::Refused {
                 let message =
                     format!("name the stage `{}`: an earlier one has that name", name.unwrap_or_default());
                 return Err(StepFailure::new("duplicate-stage", message).into());
             }
-            from(&header.kind.image.text, session)
+            from(&header.kind.image.text, stage.index, session)
         })?;
         built.index = stage.index;
         let triggers = std::mem::take(&mut built.config.on_build);

@@ -1,5 +1,6 @@
 //! FROM: what a stage starts from, and which arguments its line can see.
 
+use samebuild_dockerfile::plan::Origin;
 use samebuild_image::Digest;
 
 use crate::config::{self, Config};
@@ -9,7 +10,7 @@ use crate::session::{Session, StepError};
 use crate::stage::{Args, Stage};
 
 /// What a stage starts from: nothing, an earlier stage, or an image.
-pub(crate) fn from(image: &str, session: &Session<'_>) -> Result<Stage, StepError> {
+pub(crate) fn from(image: &str, stage: usize, session: &Session<'_>) -> Result<Stage, StepError> {
     let name = session.expander.word(image, &visible_globals(session)).map_err(|error| StepFailure {
         class: error.class.slug(),
         message: error.message,
@@ -22,20 +23,16 @@ pub(crate) fn from(image: &str, session: &Session<'_>) -> Result<Stage, StepErro
         )
         .into());
     }
-    let mut stage = match session
-        .names
-        .iter()
-        .rposition(|known| known.as_deref() == Some(name.to_lowercase().as_str()))
-    {
-        Some(index) => on_stage(session, index)?,
-        None if name == "scratch" => {
+    let mut stage = match session.dockerfile.base_of(stage, &name, &session.dialect.syntax) {
+        Origin::Stage(index) => on_stage(session, index)?,
+        Origin::Scratch => {
             let mut stage = Stage::scratch();
             if session.dialect.image.scratch_workdir == ScratchWorkdir::Root {
                 stage.config.working_dir = "/".into();
             }
             stage
         }
-        None => on_image(&name, session)?,
+        Origin::Image(name) => on_image(&name, session)?,
     };
     if stage.config.get_env("PATH").is_none() {
         stage.config.set_env("PATH", config::DEFAULT_PATH);
@@ -57,6 +54,12 @@ fn on_stage(session: &Session<'_>, index: usize) -> Result<Stage, StepError> {
 }
 
 fn on_image(name: &str, session: &Session<'_>) -> Result<Stage, StepError> {
+    let repository =
+        name.split(['@']).next().unwrap_or(name).rsplit_once(':').map_or(name, |(repository, _)| repository);
+    if repository.rsplit('/').next().is_some_and(|last| last.chars().any(char::is_uppercase)) {
+        let message = format!("find the base image `{name}`: the name of a repository is in lower case");
+        return Err(StepFailure::new("bad-image-name", message).into());
+    }
     let image = session
         .request
         .images

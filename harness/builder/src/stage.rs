@@ -55,6 +55,8 @@ pub struct Args {
     pub declared: Vec<(String, Option<String>)>,
     /// From the stage this one starts from.
     pub inherited: Vec<(String, String)>,
+    /// Names that ARG declared after ENV had set them, where that counts.
+    pub over_env: std::collections::BTreeSet<String>,
     /// `--build-arg`s that need no declaration.
     pub proxies: Vec<(String, String)>,
 }
@@ -80,7 +82,8 @@ impl Args {
         let names =
             self.declared.iter().map(|(name, _)| name).chain(self.inherited.iter().map(|(name, _)| name));
         for name in names {
-            if let (Some(value), None) = (self.value(name), env.get_env(name)) {
+            let hidden = env.get_env(name).is_some() && !self.over_env.contains(name);
+            if let (Some(value), false) = (self.value(name), hidden) {
                 out.insert(name.clone(), value.to_owned());
             }
         }
@@ -98,7 +101,11 @@ pub struct Variables<'s>(pub &'s Stage);
 
 impl Env for Variables<'_> {
     fn value(&self, name: &str) -> Option<&str> {
-        self.0.config.get_env(name).or_else(|| self.0.args.value(name))
+        let arg = || self.0.args.value(name);
+        if self.0.args.over_env.contains(name) {
+            return arg();
+        }
+        self.0.config.get_env(name).or_else(arg)
     }
 }
 

@@ -61,7 +61,7 @@ pub fn parse(text: &str, syntax: &Syntax) -> Result<Chmod, ChmodError> {
             .ok_or_else(|| error("an octal number up to 07777"));
     }
     match syntax.chmod {
-        syntax::Chmod::Octal => Err(error("an octal number up to 07777")),
+        syntax::Chmod::Octal | syntax::Chmod::OctalElseIgnored => Err(error("an octal number up to 07777")),
         syntax::Chmod::OctalOrSymbolic => symbolic(text)
             .map(Chmod::Symbolic)
             .ok_or_else(|| error("an octal number up to 07777, or as in u=rwX,go-w")),

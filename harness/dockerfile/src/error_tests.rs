@@ -11,7 +11,7 @@ fn errors_name_the_place_and_the_accepted_forms() {
         "FROM x\nCOPY \\\n  --chwon=1 a /a\n",
         expect![[r#"
         3:3 unknown-flag at "--chwon=1"
-          failed to find a flag --chwon here; COPY takes --from, --chown, --chmod, --link, --parents, --exclude (did you mean --chown?)
+          failed to understand the flag --chwon; COPY takes --from, --chown, --chmod, --link, --parents, --exclude (did you mean --chown?)
           builder: dockerfile parse error on line 2: unknown flag: --chwon (did you mean chown?)
     "#]],
     );

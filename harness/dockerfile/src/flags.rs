@@ -184,7 +184,7 @@ fn unknown<'a>(
     let near = suggest::nearest(name, known.iter().copied());
     let hint = near.map(|near| format!(" (did you mean --{near}?)")).unwrap_or_default();
     let suggestion = near.map(|near| format!(" (did you mean {near}?)")).unwrap_or_default();
-    Fault::new(Class::UnknownFlag, span, format!("find a flag --{name} here; {accepted}{hint}")).says(says(
+    Fault::new(Class::UnknownFlag, span, format!("understand the flag --{name}; {accepted}{hint}")).says(says(
         syntax,
         "Unknown flag",
         name,

@@ -4,9 +4,9 @@
 //! it is taken from.
 
 use crate::syntax::{
-    Chmod, ColonPattern, Continuation, CopyReach, DuplicateStage, ExpansionEscape, FlagSupport, HealthZero,
-    IgnoreDescent, IgnoreDoubleStar, IgnoreParents, LexicalPrefix, LineLength, Modifiers, Support, Syntax,
-    UnusedStages, Wording,
+    Chmod, ColonPattern, Continuation, CopyReach, DuplicateStage, ExpansionEscape, FlagSupport, FromStage,
+    HealthZero, IgnoreDescent, IgnoreDoubleStar, IgnoreParents, LexicalPrefix, LineLength, Modifiers,
+    Support, Syntax, UnusedStages, Wording,
 };
 
 impl Syntax {
@@ -15,8 +15,7 @@ impl Syntax {
     pub const CLASSIC_20_10: Syntax = Syntax {
         check_directive: Support::Absent, // came with frontend 1.8
         syntax_any_format: Support::Absent,
-        // The rule "unless escaped" is younger than the parser vendored in 20.10 (moby/buildkit v0.8).
-        continuation: Continuation::AnyTrailingEscape,
+        continuation: Continuation::UnlessEscaped,
         line_length: LineLength::Bounded,
         heredoc: Support::Absent,
         modifiers: Modifiers::ColonOnly,
@@ -41,6 +40,7 @@ impl Syntax {
         health_zero: HealthZero::Rejected,
         duplicate_stage: DuplicateStage::Refused,
         copy_reach: CopyReach::EarlierStages,
+        from_stage: FromStage::AnyCase,
         unused_stages: UnusedStages::Built,
         // The client of 20.10 walks the context with the first matcher, before moby/patternmatcher.
         ignore_parents: IgnoreParents::SameDepth,
@@ -59,6 +59,8 @@ impl Syntax {
         flag_mount: FlagSupport::Known,
         duplicate_stage: DuplicateStage::LastWins,
         copy_reach: CopyReach::AnyStage,
+        from_stage: FromStage::LowerCase,
+        chmod: Chmod::OctalElseIgnored,
         unused_stages: UnusedStages::Skipped,
         lexical_prefix: LexicalPrefix::Nothing,
         ..Self::CLASSIC_20_10
@@ -68,7 +70,7 @@ impl Syntax {
     /// `--link`, all substitutions, `unknown flag: exclude`. `--parents`, `--exclude`, `--device` and
     /// `--security` were in the labs channel of that time only. Zero in HEALTHCHECK: from its source.
     pub const BUILDKIT_26_1: Syntax = Syntax {
-        continuation: Continuation::UnlessEscaped,
+        copy_reach: CopyReach::LaterRefused,
         syntax_any_format: Support::Present,
         heredoc: Support::Present,
         modifiers: Modifiers::Posix,
@@ -89,14 +91,15 @@ impl Syntax {
     };
 
     /// Docker Engine 26.1, the classic builder: the parser of the BuildKit beside it, of which it then refuses what only
-    /// BuildKit does. `--link` is taken and does nothing. Seen in builds: `--link`, `--network`, substitutions, heredocs;
-    /// the other refusals from its source.
+    /// BuildKit does. `--link`, `--checksum` and `--keep-git-dir` are taken and do nothing to a local file. Seen in builds.
     pub const CLASSIC_26_1: Syntax = Syntax {
         flag_chmod: FlagSupport::RefusedAtBuild,
-        flag_checksum: FlagSupport::RefusedAtBuild,
-        flag_keep_git_dir: FlagSupport::RefusedAtBuild,
         flag_mount: FlagSupport::RefusedAtBuild,
         flag_network: FlagSupport::RefusedAtBuild,
+        copy_reach: CopyReach::EarlierStages,
+        from_stage: FromStage::AnyCase,
+        // The client packs the context itself.
+        ignore_descent: IgnoreDescent::LiteralPrefix,
         duplicate_stage: DuplicateStage::Refused,
         unused_stages: UnusedStages::Built,
         ..Self::BUILDKIT_26_1

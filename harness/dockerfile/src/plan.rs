@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use crate::ast::{Dockerfile, Instruction, InstructionKind, Stage};
 use crate::error::{Class, SyntaxError};
 use crate::span::Span;
-use crate::syntax::{CopyReach, Syntax, UnusedStages, Wording};
+use crate::syntax::{CopyReach, FromStage, Syntax, UnusedStages, Wording};
 use crate::words::Word;
 
 /// What a FROM, a `--from` or a mount's `from` names.
@@ -44,9 +44,12 @@ impl Dockerfile {
 
     /// What the FROM of stage `index` names, `base` being its image after expansion. Only stages before it
     /// count, and only by name.
-    pub fn base_of(&self, index: usize, base: &str) -> Origin {
-        let lower = base.to_lowercase();
-        let earlier = self.stages.iter().take(index).rfind(|stage| stage.name() == Some(lower.as_str()));
+    pub fn base_of(&self, index: usize, base: &str, syntax: &Syntax) -> Origin {
+        let wanted = match syntax.from_stage {
+            FromStage::AnyCase => base.to_lowercase(),
+            FromStage::LowerCase => base.to_owned(),
+        };
+        let earlier = self.stages.iter().take(index).rfind(|stage| stage.name() == Some(wanted.as_str()));
         match earlier {
             Some(stage) => Origin::Stage(stage.index),
             None if base == "scratch" => Origin::Scratch,
@@ -87,6 +90,16 @@ impl Dockerfile {
         let known =
             if earlier_only { &self.stages[..index.min(self.stages.len())] } else { &self.stages[..] };
         if let Some(stage) = known.iter().rfind(|stage| stage.name() == Some(lower.as_str())) {
+            if syntax.copy_reach == CopyReach::LaterRefused && stage.index > index {
+                let message = format!("copy from stage {text:?}: it comes later; move it up");
+                let own = self.stages.get(index).and_then(Stage::name).unwrap_or_default();
+                let says = format!(
+                    "cannot copy from stage {}, it needs to be defined before current stage {}",
+                    crate::go_quote(text),
+                    crate::go_quote(own)
+                );
+                return Err(fault(Class::LaterStage, message, says));
+            }
             return Ok(Origin::Stage(stage.index));
         }
         if text.contains('$') {
@@ -144,7 +157,7 @@ impl Dockerfile {
         for stage in &self.stages {
             let mut needs = BTreeSet::new();
             let base = bases.get(stage.index).unwrap_or(&stage.from().image.text);
-            if let Origin::Stage(earlier) = self.base_of(stage.index, base) {
+            if let Origin::Stage(earlier) = self.base_of(stage.index, base, syntax) {
                 needs.insert(earlier);
             }
             for instruction in &stage.instructions {
@@ -174,7 +187,7 @@ impl Dockerfile {
             // Mounts name stages by name only.
             InstructionKind::Run(run) => {
                 let froms = run.mounts.iter().filter_map(|mount| mount.from.as_deref());
-                froms.map(|from| self.base_of(self.stages.len(), from)).collect()
+                froms.map(|from| self.base_of(self.stages.len(), from, syntax)).collect()
             }
             _ => Vec::new(),
         };
@@ -216,11 +229,20 @@ impl Dockerfile {
     }
 
     fn circular(&self, index: usize) -> Box<SyntaxError> {
-        let header = &self.stages[index].header;
-        let name = self.stages[index].name().map_or_else(|| index.to_string(), str::to_owned);
+        let stage = &self.stages[index];
+        // The COPY that closes the circle: it names this stage or a later one.
+        let closes = |node: &&Instruction| match &node.kind {
+            InstructionKind::Copy(copy) => copy
+                .from
+                .as_ref()
+                .is_some_and(|from| self.stage_index(&from.text).is_some_and(|named| named >= index)),
+            _ => false,
+        };
+        let span = stage.instructions.iter().find(closes).map_or(stage.header.span, |node| node.span);
+        let name = stage.name().map_or_else(|| index.to_string(), str::to_owned);
         let message = format!("build stage {name}, which needs itself; copy from earlier stages only");
         let says = format!("circular dependency detected on stage: {name}");
-        Box::new(self.error(Class::CircularStages, header.span, message, Some(says)))
+        Box::new(self.error(Class::CircularStages, span, message, Some(says)))
     }
 }
 

@@ -145,7 +145,7 @@ fn pairs(rest: Slice<'_>, kind: Keyword, escape: char) -> Result<Args, Fault> {
     let Some(first) = words.first() else { return Ok(Args::Pairs { pairs: Vec::new(), legacy: false }) };
     if !first.text.contains('=') {
         let (name, Some(value)) = words::split_first(rest) else {
-            let message = format!("give {kind} {} a value, as in {kind} {0}=value", first.text);
+            let message = format!("read a value for {:?}; write {kind} {}=value", first.text, first.text);
             return Err(Fault::new(Class::MissingArgument, rest.span(), message)
                 .says(format!("{kind} must have two arguments")));
         };

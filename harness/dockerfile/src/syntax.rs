@@ -57,8 +57,17 @@ variants! {
         /// Always a backslash.
         Backslash = "backslash",
     }
+    /// Whether FROM finds a stage whose name it writes in capitals.
+    FromStage {
+        /// It does.
+        AnyCase = "any-case",
+        /// It does not: names of stages are in lower case, and what is not one is an image.
+        LowerCase = "lower-case",
+    }
     /// Which modes `--chmod` takes.
     Chmod {
+        /// Octal, up to 07777; anything else is passed over.
+        OctalElseIgnored = "octal-else-ignored",
         /// Octal, up to 07777.
         Octal = "octal",
         /// Octal, or symbolic as in `u=rwX,go-w`.
@@ -84,6 +93,8 @@ variants! {
         EarlierStages = "earlier-stages",
         /// All of the file; found before anything is built.
         AnyStage = "any-stage",
+        /// Those before its own, and a later one is an error before anything is built.
+        LaterRefused = "later-refused",
     }
     /// What becomes of stages that the target does not need.
     UnusedStages {
@@ -188,6 +199,8 @@ decisions! {
     duplicate_stage: DuplicateStage,
     /// Which stages `COPY --from` can name, and when it is found that there is none.
     copy_reach: CopyReach,
+    /// Whether FROM finds a stage whose name it writes in capitals.
+    from_stage: FromStage,
     /// What becomes of stages that the target does not need.
     unused_stages: UnusedStages,
     /// Which directories above a path a pattern of .dockerignore is tried on.

@@ -3,17 +3,17 @@
 use samebuild_dockerfile::Syntax;
 
 use super::rules::{
-    ArgsEscaped, EmptyStep, HealthcheckNone, IgnoreFileName, IgnoredParents, ImageRules, PlatformArgs,
-    ScratchWorkdir, StageArgs, UnknownOwner, WorkdirOwner,
+    ArgAfterEnv, ArgsEscaped, ChownGroup, EmptyStep, HealthcheckNone, IgnoreFileName, IgnoredParents,
+    ImageRules, PlatformArgs, ScratchWorkdir, StageArgs, UnknownOwner, WorkdirOwner,
 };
 use super::{CLASSIC_20_10, Dialect};
 use crate::config::Schema;
 use crate::history::{CopyFlags, HistoryRules, HistoryText, OnbuildHistory};
 use crate::steps::copy::{
-    ArchiveOwner, CopyRules, DirectoryOverOther, DirectoryParents, Fifos, FileOverDirectory,
-    GlobWithoutMatch, OutsideContext, Setuid, SeveralToAFile,
+    ArchiveOwner, CopyRules, Devices, DirectoryOverOther, DirectoryParents, DirectoryTime, Fifos,
+    FileOverDirectory, GlobWithoutMatch, OutsideContext, Setuid, SeveralToAFile,
 };
-use crate::steps::run::{Groups, Hostname, MountPoints, RunRules, Volumes};
+use crate::steps::run::{Groups, Hostname, MountPoints, NotFound, RunRules, Volumes};
 
 /// See the top of this file.
 pub const BUILDKIT_20_10: Dialect = Dialect {
@@ -25,6 +25,8 @@ pub const BUILDKIT_20_10: Dialect = Dialect {
         empty_step: EmptyStep::EmptyLayer,
         stage_args: StageArgs::Inherited,
         workdir_owner: WorkdirOwner::CurrentUser,
+        chown_group: ChownGroup::OfTheUser,
+        arg_after_env: ArgAfterEnv::LastWins,
         unknown_owner: UnknownOwner::IsRoot,
         scratch_workdir: ScratchWorkdir::Root,
         healthcheck_none: HealthcheckNone::Replaces,
@@ -48,8 +50,10 @@ pub const BUILDKIT_20_10: Dialect = Dialect {
         directory_over_other: DirectoryOverOther::Fails,
         directory_parents: DirectoryParents::Owner,
         setuid: Setuid::Kept,
-        archive_owner: ArchiveOwner::Chown,
+        archive_owner: ArchiveOwner::Destination,
+        directory_time: DirectoryTime::WhenChanged,
         fifos: Fifos::LeftOut,
+        devices: Devices::EmptyFiles,
         ..CLASSIC_20_10.copy
     },
     run: RunRules {
@@ -57,6 +61,7 @@ pub const BUILDKIT_20_10: Dialect = Dialect {
         volumes: Volumes::Ignored,
         hostname: Hostname::BuildkitSandbox,
         groups: Groups::Listed,
+        not_found: NotFound::ExitCode,
         ..CLASSIC_20_10.run
     },
     ..CLASSIC_20_10

@@ -6,7 +6,7 @@ use super::rules::{IgnoredParents, ImageRules, TarHeader};
 use super::{BUILDKIT_20_10, Dialect};
 use crate::config::Schema;
 use crate::history::{CopyFlags, HistoryRules};
-use crate::steps::copy::{CopyRules, DirectoryTime, Fifos};
+use crate::steps::copy::{ChecksumOfLocal, CopyRules, Devices, DirectoryTime, DotDestination, Fifos};
 use crate::steps::run::{Groups, MountTargets, RunRules};
 
 /// See the top of this file.
@@ -21,7 +21,14 @@ pub const BUILDKIT_26_1: Dialect = Dialect {
         ..BUILDKIT_20_10.image
     },
     history: HistoryRules { copy_flags: CopyFlags::OwnerAndMode, ..BUILDKIT_20_10.history },
-    copy: CopyRules { directory_time: DirectoryTime::Source, fifos: Fifos::Copied, ..BUILDKIT_20_10.copy },
+    copy: CopyRules {
+        directory_time: DirectoryTime::Source,
+        fifos: Fifos::Copied,
+        devices: Devices::Copied,
+        dot_destination: DotDestination::Directory,
+        checksum_of_local: ChecksumOfLocal::Fails,
+        ..BUILDKIT_20_10.copy
+    },
     run: RunRules { groups: Groups::WithOwn, mount_targets: MountTargets::Removed, ..BUILDKIT_20_10.run },
     ..BUILDKIT_20_10
 };

@@ -5,8 +5,9 @@ use samebuild_dockerfile::Syntax;
 
 use super::Dialect;
 use super::rules::{
-    ArgsEscaped, EmptyStep, HealthcheckNone, IgnoreFileName, IgnoredParents, ImageRules, Link, PlatformArgs,
-    ScratchWorkdir, StageArgs, TarHeader, UnknownOwner, WorkdirOwner, WorkdirText,
+    ArgAfterEnv, ArgsEscaped, ChownGroup, EmptyStep, HealthcheckNone, IgnoreFileName, IgnoredParents,
+    ImageRules, Link, PlatformArgs, ScratchWorkdir, StageArgs, TarHeader, UnknownOwner, WorkdirOwner,
+    WorkdirText,
 };
 use crate::config::Schema;
 use crate::delta::LayerForm;
@@ -14,10 +15,11 @@ use crate::history::{
     ArgText, ChownText, CopyFlags, GoValues, HistoryRules, HistoryText, OnbuildHistory, RunArgs,
 };
 use crate::steps::copy::{
-    ArchiveOwner, CopyRules, DirectoryOverOther, DirectoryParents, DirectoryTime, Fifos, FileOverDirectory,
-    GlobWithoutMatch, HeredocSources, OutsideContext, Setuid, SeveralToAFile,
+    ArchiveOwner, ChecksumOfLocal, CopyRules, Devices, DirectoryOverOther, DirectoryParents, DirectoryTime,
+    DotDestination, Fifos, FileOverDirectory, GlobWithoutMatch, HeredocSources, OutsideContext, Setuid,
+    SeveralToAFile,
 };
-use crate::steps::run::{Groups, Hostname, MountPoints, MountTargets, RunRules, Volumes};
+use crate::steps::run::{Groups, Heredocs, Hostname, MountPoints, MountTargets, NotFound, RunRules, Volumes};
 
 /// See the top of this file.
 pub const CLASSIC_20_10: Dialect = Dialect {
@@ -33,6 +35,8 @@ pub const CLASSIC_20_10: Dialect = Dialect {
         stage_args: StageArgs::Fresh,
         workdir_owner: WorkdirOwner::Root,
         workdir_text: WorkdirText::AsWritten,
+        chown_group: ChownGroup::OfTheSameName,
+        arg_after_env: ArgAfterEnv::EnvWins,
         unknown_owner: UnknownOwner::Fails,
         scratch_workdir: ScratchWorkdir::Unset,
         healthcheck_none: HealthcheckNone::KeepsOptions,
@@ -58,11 +62,14 @@ pub const CLASSIC_20_10: Dialect = Dialect {
         outside_context: OutsideContext::Fails,
         file_over_directory: FileOverDirectory::Replaces,
         directory_over_other: DirectoryOverOther::Replaces,
-        directory_time: DirectoryTime::WhenChanged,
+        directory_time: DirectoryTime::Now,
         directory_parents: DirectoryParents::Root,
         setuid: Setuid::Lost,
         archive_owner: ArchiveOwner::FromArchive,
         fifos: Fifos::Copied,
+        devices: Devices::Copied,
+        dot_destination: DotDestination::Cleaned,
+        checksum_of_local: ChecksumOfLocal::Ignored,
         heredoc_sources: HeredocSources::Files,
     },
     run: RunRules {
@@ -71,5 +78,7 @@ pub const CLASSIC_20_10: Dialect = Dialect {
         hostname: Hostname::ContainerId,
         groups: Groups::WithOwn,
         mount_targets: MountTargets::Left,
+        not_found: NotFound::Refused,
+        heredocs: Heredocs::Script,
     },
 };

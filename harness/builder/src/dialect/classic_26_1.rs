@@ -6,6 +6,7 @@ use super::rules::{ImageRules, WorkdirText};
 use super::{CLASSIC_20_10, Dialect};
 use crate::history::{ChownText, HistoryRules};
 use crate::steps::copy::{CopyRules, HeredocSources};
+use crate::steps::run::{Heredocs, RunRules};
 
 /// See the top of this file.
 pub const CLASSIC_26_1: Dialect = Dialect {
@@ -16,5 +17,6 @@ pub const CLASSIC_26_1: Dialect = Dialect {
     image: ImageRules { workdir_text: WorkdirText::Cleaned, ..CLASSIC_20_10.image },
     history: HistoryRules { chown: ChownText::Spaced, ..CLASSIC_20_10.history },
     copy: CopyRules { heredoc_sources: HeredocSources::Ignored, ..CLASSIC_20_10.copy },
+    run: RunRules { heredocs: Heredocs::LineOnly, ..CLASSIC_20_10.run },
     ..CLASSIC_20_10
 };

@@ -22,6 +22,10 @@ decisions! {
         workdir_owner: WorkdirOwner,
         /// A WORKDIR with double or trailing slashes.
         workdir_text: WorkdirText,
+        /// `--chown` with a user and no group.
+        chown_group: ChownGroup,
+        /// ARG after an ENV of the same name.
+        arg_after_env: ArgAfterEnv,
         /// `--chown` with a name the image does not know.
         unknown_owner: UnknownOwner,
         /// The working directory of an image from scratch.
@@ -69,6 +73,20 @@ variants! {
         AsWritten = "as-written",
         /// Without double and trailing slashes, `.` and `..`.
         Cleaned = "cleaned",
+    }
+    /// `--chown=NAME`: the group.
+    ChownGroup {
+        /// The group that is called as the user is.
+        OfTheSameName = "of-the-same-name",
+        /// The group the user has in /etc/passwd.
+        OfTheUser = "of-the-user",
+    }
+    /// What RUN and later words see of a name that ENV set before ARG.
+    ArgAfterEnv {
+        /// What ENV set.
+        EnvWins = "env-wins",
+        /// What came last.
+        LastWins = "last-wins",
     }
     /// `--chown` with an unknown name.
     UnknownOwner {

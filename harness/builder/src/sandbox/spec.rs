@@ -44,6 +44,8 @@ pub struct Stub {
     pub is_dir: bool,
     /// Whether it stays afterwards even if it is empty.
     pub keep: bool,
+    /// Whether directories made above it go with it.
+    pub parents_too: bool,
 }
 
 /// Something mounted over the root.

@@ -17,6 +17,9 @@ pub(super) fn make(spec: &Spec) -> Result<Vec<PathBuf>, (String, String)> {
         if fs::symlink_metadata(&path).is_ok() {
             continue;
         }
+        if stub.parents_too && !stub.keep {
+            made.extend(missing_above(&root, &path));
+        }
         create(stub, &path)
             .map_err(|error| (format!("make the mount point {}", stub.at), error.to_string()))?;
         if !stub.keep {
@@ -24,6 +27,15 @@ pub(super) fn make(spec: &Spec) -> Result<Vec<PathBuf>, (String, String)> {
         }
     }
     Ok(made)
+}
+
+/// Directories that are not there between `root` and `path`, top first.
+fn missing_above(root: &Path, path: &Path) -> Vec<PathBuf> {
+    let above = path.ancestors().skip(1).take_while(|dir| *dir != root);
+    let mut missing: Vec<PathBuf> =
+        above.filter(|dir| fs::symlink_metadata(dir).is_err()).map(Path::to_owned).collect();
+    missing.reverse();
+    missing
 }
 
 fn create(stub: &Stub, path: &Path) -> io::Result<()> {

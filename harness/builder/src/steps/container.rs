@@ -29,13 +29,14 @@ pub(super) fn files_mounted(
         format!("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t{hostname}\n");
     let files = [("resolv.conf", resolv), ("hosts", hosts), ("hostname", format!("{hostname}\n"))];
     let mut mounts = Vec::new();
-    let mut stubs: Vec<Stub> =
-        ["/proc", "/dev", "/sys"].map(|at| Stub { at: at.into(), is_dir: true, keep }).into();
+    let mut stubs: Vec<Stub> = ["/proc", "/dev", "/sys"]
+        .map(|at| Stub { at: at.into(), is_dir: true, keep, parents_too: false })
+        .into();
     for (name, text) in files {
         let source = scratch.join(name);
         std::fs::write(&source, text).map_err(StepError::broken("write the container's files"))?;
         let at = format!("/etc/{name}");
-        stubs.push(Stub { at: at.clone(), is_dir: false, keep });
+        stubs.push(Stub { at: at.clone(), is_dir: false, keep, parents_too: false });
         mounts.push(Mount { at, kind: MountKind::Bind(Bind { source, read_only: false }) });
     }
     Ok((mounts, stubs))
@@ -68,7 +69,7 @@ pub(super) fn volumes(
         let source = scratch.join(format!("volume-{n}"));
         crate::materialise::tree(&subtree(&stage.tree, &at), &source)
             .map_err(StepError::broken("fill a volume"))?;
-        stubs.push(Stub { at: at.to_string(), is_dir: true, keep: true });
+        stubs.push(Stub { at: at.to_string(), is_dir: true, keep: true, parents_too: false });
         mounts.push(Mount { at: at.to_string(), kind: MountKind::Bind(Bind { source, read_only: false }) });
     }
     Ok(())

@@ -51,8 +51,11 @@ pub(super) fn environment(
     hostname: &str,
     home: &str,
 ) -> Vec<(String, String)> {
-    let mut env = stage.config.env.clone();
-    env.extend(stage.args.for_run(&stage.config));
+    let args = stage.args.for_run(&stage.config);
+    let is_over = |name: &String| args.iter().any(|(arg, _)| arg == name);
+    let mut env: Vec<(String, String)> =
+        stage.config.env.iter().filter(|(name, _)| !is_over(name)).cloned().collect();
+    env.extend(args);
     env.extend(secrets);
     let mut default = |key: &str, value: &str| {
         if !env.iter().any(|(name, _)| name == key) {

@@ -7,7 +7,7 @@ use samebuild_dockerfile::{
 use samebuild_dockerfile::{Word, ports, signal};
 
 use crate::config::Healthcheck;
-use crate::dialect::rules::{ArgsEscaped, HealthcheckNone};
+use crate::dialect::rules::{ArgAfterEnv, ArgsEscaped, HealthcheckNone};
 use crate::failure::StepFailure;
 use crate::history::{
     ArgText, GoValues, HistoryText, Line, OnbuildHistory, go_healthcheck, go_healthcheck_fields, go_quoted,
@@ -21,6 +21,7 @@ pub fn env(stage: &mut Stage, session: &Session<'_>, env: &PairsInstruction) -> 
     let text: Vec<String> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
     for (key, value) in &pairs {
         stage.config.set_env(key, value);
+        stage.args.over_env.remove(key);
     }
     record(stage, session, format!("ENV {}", text.join(" ")));
     Ok(())
@@ -59,6 +60,11 @@ pub fn arg(stage: &mut Stage, session: &Session<'_>, arg: &ArgInstruction) -> Re
             _ => &default,
         };
         text.push(shown.as_ref().map_or_else(|| name.clone(), |value| format!("{name}={value}")));
+        let over_env = session.dialect.image.arg_after_env == ArgAfterEnv::LastWins
+            && stage.config.get_env(&name).is_some();
+        if over_env && value.is_some() {
+            stage.args.over_env.insert(name.clone());
+        }
         stage.args.declared.push((name, value));
     }
     record(stage, session, format!("ARG {}", text.join(" ")));

@@ -51,6 +51,9 @@ fn one(
     home: &Path,
     out: &mut Mounts,
 ) -> Result<(), StepError> {
+    if mount.kind == MountType::Ssh {
+        return Err(StepFailure::unsupported("RUN --mount=type=ssh").into());
+    }
     let target = target(stage, mount)?;
     let kind = match mount.kind {
         MountType::Tmpfs => MountKind::Tmpfs { size: mount.size_bytes, mode: 0o1777 },
@@ -60,7 +63,8 @@ fn one(
             Some(kind) => kind,
             None => return Ok(()),
         },
-        MountType::Ssh => return Err(StepFailure::unsupported("RUN --mount=type=ssh").into()),
+        // Refused above, before anything about it is read.
+        MountType::Ssh => return Ok(()),
     };
     let is_dir = !matches!(mount.kind, MountType::Secret)
         && !matches!(&kind, MountKind::Bind(bind) if bind.source.is_file());
@@ -68,8 +72,8 @@ fn one(
         .tree
         .resolve(&target, true)
         .map_err(|error| StepFailure::new("symlink-loop", error.to_string()))?;
-    let keep = session.dialect.run.mount_targets == MountTargets::Left;
-    out.stubs.push(Stub { at: at.to_string(), is_dir, keep });
+    let left = session.dialect.run.mount_targets == MountTargets::Left;
+    out.stubs.push(Stub { at: at.to_string(), is_dir, keep: left && is_dir, parents_too: !left });
     out.mounts.push(Mount { at: at.to_string(), kind });
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use samebuild_dockerfile::expand::Env as _;
 use samebuild_dockerfile::{CommandLine, RunInstruction, Script, decisions, variants};
 use samebuild_image::{Layer, Tree};
 
@@ -16,7 +17,7 @@ use crate::sandbox::{self, Ended, Root, Spec, Stub};
 use crate::session::{Session, StepError};
 use crate::snapshot::probe::Honest;
 use crate::snapshot::{self, Snapshotter, walk};
-use crate::stage::Stage;
+use crate::stage::{Stage, Variables};
 
 decisions! {
     /// Everything at which builders' RUN differ.
@@ -31,10 +32,28 @@ decisions! {
         groups: Groups,
         /// Mount points of `--mount` that the image does not have.
         mount_targets: MountTargets,
+        /// A program that cannot be started.
+        not_found: NotFound,
+        /// Heredocs, where the language has them.
+        heredocs: Heredocs,
     }
 }
 
 variants! {
+    /// Heredocs of RUN.
+    Heredocs {
+        /// Each is a script, or input of the command.
+        Script = "script",
+        /// Their text is passed over; the shell gets the line that begins them.
+        LineOnly = "line-only",
+    }
+    /// A program that cannot be started.
+    NotFound {
+        /// The step is refused, with a reason.
+        Refused = "refused",
+        /// It counts as having ended with an exit code.
+        ExitCode = "exit-code",
+    }
     /// Where the mount points of /etc/hosts, /proc and their like come from when the image has none.
     MountPoints {
         /// From a layer of their own right below the container's, which never gets into the image.
@@ -67,9 +86,9 @@ variants! {
     }
     /// Mount points of `--mount` that the image does not have.
     MountTargets {
-        /// They stay, empty.
+        /// Directories stay, empty; files are removed.
         Left = "left",
-        /// Those still empty are removed.
+        /// Those still empty are removed, and so are the directories made above them.
         Removed = "removed",
     }
 }
@@ -112,6 +131,9 @@ fn command(
     run: &RunInstruction,
 ) -> (Vec<String>, Option<(String, String)>) {
     let shell = |text: String| stage.config.shell().into_iter().chain([text]).collect();
+    if session.dialect.run.heredocs == Heredocs::LineOnly {
+        return (super::metadata::command_words(stage, &run.command), None);
+    }
     match run.script(&session.dialect.syntax) {
         None => (super::metadata::command_words(stage, &run.command), None),
         Some(Script::Command(text)) => (shell(text), None),
@@ -136,9 +158,7 @@ fn history_args(stage: &Stage, session: &Session<'_>) -> Option<Vec<String>> {
             (!visible.is_empty()).then(|| shown.collect())
         }
         HistoryText::Source => {
-            let seen = |name: &str| {
-                stage.config.get_env(name).or_else(|| stage.args.value(name)).unwrap_or_default().to_owned()
-            };
+            let seen = |name: &str| Variables(stage).value(name).unwrap_or_default().to_owned();
             let declared = stage.args.declared.iter().map(|(name, _)| name);
             let names: Vec<&String> = match session.dialect.history.run_args {
                 RunArgs::AsDeclared => declared.collect(),
@@ -186,7 +206,7 @@ fn execute(
     // The runtime makes a working directory that is missing.
     let resolved_cwd =
         stage.tree.resolve(&cwd, true).map_err(|e| StepFailure::new("symlink-loop", e.to_string()))?;
-    stubs.push(Stub { at: resolved_cwd.to_string(), is_dir: true, keep: true });
+    stubs.push(Stub { at: resolved_cwd.to_string(), is_dir: true, keep: true, parents_too: false });
     let spec = Spec {
         work: scratch.clone(),
         root: Root::Overlay { lowers: mounted.lowers, upper: "upper".into(), workdir: "overlay-work".into() },
@@ -205,7 +225,7 @@ fn execute(
     let progress = session.request.progress;
     let ended =
         sandbox::run(&session.request.child, &spec, LIMIT, &mut |bytes| progress(Event::Output(bytes)));
-    judge(ended, run, command)?;
+    judge(ended, run, command, session.dialect.run.not_found)?;
     let layer = snapshot::read_upper(&mounted.upper).map_err(StepError::broken("read what RUN changed"))?;
     let below = stage.tree.clone();
     stage.tree.apply(&layer).map_err(StepError::broken("apply what RUN changed"))?;
@@ -239,6 +259,7 @@ fn judge(
     ended: Result<Ended, sandbox::SandboxError>,
     run: &RunInstruction,
     command: &[String],
+    not_found: NotFound,
 ) -> Result<(), StepError> {
     let shown = match &run.command {
         CommandLine::Shell(text) => text.text.clone(),
@@ -251,6 +272,7 @@ fn judge(
         }
         Ok(Ended::NotStarted { class, message }) => {
             let class = match class.as_str() {
+                _ if not_found == NotFound::ExitCode => "run-exit",
                 "exec-not-found" => "run-not-found",
                 "exec-denied" => "run-denied",
                 "workdir" => "run-workdir",

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use samebuild_dockerfile::chmod::{self, Chmod};
 use samebuild_dockerfile::ignore::IgnoreFile;
+use samebuild_dockerfile::syntax;
 use samebuild_dockerfile::{AddInstruction, CopyInstruction, Source, Transfer, Word};
 use samebuild_image::{At, Content, Digest, Kind, Meta, Tree};
 
-use super::copy::{self, Copy, HeredocSources, Owner};
+use super::copy::{self, ChecksumOfLocal, Copy, HeredocSources, Owner};
 use crate::delta::Delta;
-use crate::dialect::rules::{Link, UnknownOwner};
+use crate::dialect::rules::{ChownGroup, Link, UnknownOwner};
 use crate::failure::StepFailure;
 use crate::history::{CopyLine, HistoryText, Line};
 use crate::session::Session;
@@ -33,11 +34,14 @@ pub fn add(
     session: &Session<'_>,
     instruction: &AddInstruction,
 ) -> Result<(), StepFailure> {
-    refuse(&[
-        (instruction.checksum.is_some(), "ADD --checksum"),
-        (instruction.unpack.is_some(), "ADD --unpack"),
-        (instruction.keep_git_dir.is_some(), "ADD --keep-git-dir"),
-    ])?;
+    refuse(&[(instruction.unpack.is_some(), "ADD --unpack")])?;
+    let is_local = |source: &Source| matches!(source, Source::Path(path) if !is_remote(&path.text));
+    let refuses = session.dialect.copy.checksum_of_local == ChecksumOfLocal::Fails;
+    if instruction.checksum.is_some() && refuses && instruction.transfer.sources.iter().all(is_local) {
+        let message =
+            "add with --checksum: it is for a source behind http(s); leave it out for files of the context";
+        return Err(StepFailure::new("checksum-of-local", message));
+    }
     transfer(stage, session, &instruction.transfer, None, "ADD")
 }
 
@@ -62,7 +66,7 @@ fn transfer(
     let chown = transfer.chown.as_ref().map(word).transpose()?;
     let chmod = transfer.chmod.as_ref().map(word).transpose()?;
     let owner = chown.as_ref().map(|chown| owner(stage, session, chown)).transpose()?;
-    let mode = chmod.as_ref().map(|text| mode(text, session)).transpose()?;
+    let mode = chmod.as_ref().map(|text| mode(text, session)).transpose()?.flatten();
     let exclude: Vec<&str> = transfer.exclude.iter().map(|word| word.text.as_str()).collect();
     let exclude = IgnoreFile::of(exclude, &session.dialect.syntax)
         .map_err(|error| StepFailure::new("bad-pattern", error.to_string()))?;
@@ -180,12 +184,17 @@ fn is_remote(source: &str) -> bool {
     ["http://", "https://", "git@", "git://", "ssh://"].iter().any(|scheme| source.starts_with(scheme))
 }
 
-fn mode(text: &str, session: &Session<'_>) -> Result<Chmod, StepFailure> {
-    chmod::parse(text, &session.dialect.syntax).map_err(|error| StepFailure {
-        class: "bad-chmod",
-        message: error.to_string(),
-        builder_message: Some(error.builder_message),
-    })
+/// The mode of `--chmod`; `None` if it is passed over.
+fn mode(text: &str, session: &Session<'_>) -> Result<Option<Chmod>, StepFailure> {
+    match chmod::parse(text, &session.dialect.syntax) {
+        Ok(mode) => Ok(Some(mode)),
+        Err(_) if session.dialect.syntax.chmod == syntax::Chmod::OctalElseIgnored => Ok(None),
+        Err(error) => Err(StepFailure {
+            class: "bad-chmod",
+            message: error.to_string(),
+            builder_message: Some(error.builder_message),
+        }),
+    }
 }
 
 /// `user[:group]` by name or number. Without a group a number stands for the group too, a name for its own group.
@@ -204,7 +213,12 @@ fn owner(stage: &Stage, session: &Session<'_>, text: &str) -> Result<Owner, Step
     let uid: Option<u64> = by_name.map(|user| user.uid.into()).or_else(|| user.parse().ok());
     let gid: Option<u64> = match group {
         Some(group) => users.group(group).map(|group| group.gid.into()).or_else(|| group.parse().ok()),
-        None => by_name.map(|user| user.gid.into()).or(uid),
+        None => match session.dialect.image.chown_group {
+            ChownGroup::OfTheUser => by_name.map(|user| user.gid.into()).or(uid),
+            ChownGroup::OfTheSameName => {
+                users.group(user).map(|group| group.gid.into()).or_else(|| user.parse().ok())
+            }
+        },
     };
     match (uid, gid, session.dialect.image.unknown_owner) {
         (Some(uid), Some(gid), _) => Ok(Owner { uid, gid }),

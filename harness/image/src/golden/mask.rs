@@ -10,7 +10,17 @@ pub fn message(text: &str, paths: &[(&str, &str)]) -> String {
             text = text.replace(path, name);
         }
     }
-    words(&mounts(&digests(&text)))
+    words(&mounts(&digests(&unreachable(&text))))
+}
+
+/// How far a look-up at a registry got depends on the machine's network, not on the builder: from `Get "https://…` or
+/// `dial tcp` on, all of it is `<registry not reachable>`.
+fn unreachable(text: &str) -> String {
+    let starts = ["Get \"http", "Head \"http", "failed to do request:", "dial tcp"];
+    match starts.iter().filter_map(|start| text.find(start)).min() {
+        Some(at) => format!("{}<registry not reachable>", &text[..at]),
+        None => text.to_owned(),
+    }
 }
 
 /// `sha256:<64 hexadecimal digits>` → `<digest>`.
@@ -90,6 +100,7 @@ fn mount(parts: &[&str]) -> Option<&'static str> {
         return Some("<context>");
     }
     match parts {
+        [.., "cachemounts", id] if id.strip_prefix("buildkit").is_some_and(is_number) => Some("<rootfs>"),
         [.., "snapshots", id, "fs"] if is_number(id) => Some("<rootfs>"),
         [.., id, "merged" | "diff" | "rootfs"] if is_long_id(id) || is_buildkit_ref(id) => Some("<rootfs>"),
         _ => None,

@@ -47,9 +47,9 @@ pub(super) fn open<'a>(
 
 impl Builder for Docker<'_> {
     fn build(&self, order: &Order<'_>) -> Answer {
-        if ignores(order.case) && !self.engine.has_client() {
+        if needs_client(order.case) && !self.engine.has_client() {
             return Answer::Unmet(format!(
-                "{} has no docker client, and only a client reads .dockerignore",
+                "{} has no docker client, and only a client reads .dockerignore and holds secrets",
                 self.words
             ));
         }
@@ -66,8 +66,11 @@ impl Docker<'_> {
         self.load(order)?;
         let tag = self.tag(order);
         let (started, _) = now();
-        let outcome =
-            if ignores(order.case) { self.by_client(order, &tag)? } else { self.by_upload(order, &tag)? };
+        let outcome = if needs_client(order.case) {
+            self.by_client(order, &tag)?
+        } else {
+            self.by_upload(order, &tag)?
+        };
         let built_between = (started - 1, now().0 + 1);
         match outcome {
             BuildOutcome::Built { image_id, log } => {
@@ -127,7 +130,19 @@ impl Docker<'_> {
             room.map_err(|error| format!("make room for a context in {}: {error}", self.work.display()))?;
         let context = room.path().join("context");
         disk::write_tree(&case.context_tree(), &context).map_err(|error| error.to_string())?;
+        let secrets = room.path().join("secrets");
+        std::fs::create_dir(&secrets).map_err(|error| format!("make room for secrets: {error}"))?;
+        for secret in &case.build.secrets {
+            let written = std::fs::write(secrets.join(&secret.id), &secret.text);
+            written.map_err(|error| format!("write the secret {}: {error}", secret.id))?;
+        }
         let build = ClientBuild {
+            secrets: case
+                .build
+                .secrets
+                .iter()
+                .map(|secret| (secret.id.as_str(), secrets.join(&secret.id)))
+                .collect(),
             context: &context,
             builder: self.builder,
             build_args: &case.build.args,
@@ -177,7 +192,7 @@ impl Docker<'_> {
         let place = step
             .zip(syntax)
             .and_then(|(step, syntax)| locate(&order.case.dockerfile, syntax, counts_all, step));
-        let class = class_of(message);
+        let class = class_of(&mask_message(message, &[]));
         // Classic refuses a stage's name before it announces the step that gives it.
         let place = place.filter(|_| class != "duplicate-stage");
         golden::Failure {
@@ -206,8 +221,12 @@ fn network(case: &Case) -> engines::Network {
     }
 }
 
-/// Whether something of the context may be left out, which a client decides.
-fn ignores(case: &Case) -> bool {
+/// Whether the build takes something that only a client has: it decides what of the context is left out, and it holds
+/// secrets.
+fn needs_client(case: &Case) -> bool {
+    if !case.build.secrets.is_empty() {
+        return true;
+    }
     let tree = case.context_tree();
     [".dockerignore", "Dockerfile.dockerignore"].iter().any(|name| tree.get(&At::from(*name)).is_some())
 }

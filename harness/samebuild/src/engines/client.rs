@@ -17,6 +17,8 @@ use super::events::{FailedStep, dockerfile_line};
 pub struct ClientBuild<'a> {
     /// The context on disk, with its Dockerfile.
     pub context: &'a Path,
+    /// Ids and the files that hold them; BuildKit only.
+    pub secrets: Vec<(&'a str, PathBuf)>,
     pub builder: Builder,
     pub build_args: &'a BTreeMap<String, String>,
     pub target: Option<&'a str>,
@@ -91,6 +93,10 @@ fn command(client: &PathBuf, socket: &Path, home: &Path, id_file: &Path, build: 
     command.args(["--network", if build.network == Network::Host { "host" } else { "none" }]);
     for (name, value) in build.build_args {
         command.args(["--build-arg", &format!("{name}={value}")]);
+    }
+    let secrets = build.secrets.iter().filter(|_| build.builder == Builder::BuildKit);
+    for (id, file) in secrets {
+        command.args(["--secret", &format!("id={id},src={}", file.display())]);
     }
     if let Some(target) = build.target {
         command.args(["--target", target]);

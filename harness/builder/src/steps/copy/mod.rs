@@ -73,6 +73,12 @@ decisions! {
         archive_owner: ArchiveOwner,
         /// FIFOs among what is copied.
         fifos: Fifos,
+        /// Devices among what is copied.
+        devices: Devices,
+        /// A destination that ends in `/.`.
+        dot_destination: DotDestination,
+        /// `ADD --checksum` of a file of the context.
+        checksum_of_local: ChecksumOfLocal,
         /// Heredocs as sources, where the language has them.
         heredoc_sources: HeredocSources,
     }
@@ -118,6 +124,8 @@ variants! {
     DirectoryTime {
         /// When something was put into it.
         WhenChanged = "when-changed",
+        /// When it was copied to, even if nothing was.
+        Now = "now",
         /// The source directory's.
         Source = "source",
     }
@@ -139,6 +147,8 @@ variants! {
     ArchiveOwner {
         /// Entries keep their owners; the destination is root's.
         FromArchive = "from-archive",
+        /// Entries keep their owners; the destination belongs to the new owner.
+        Destination = "destination",
         /// Everything belongs to the new owner.
         Chown = "chown",
     }
@@ -148,6 +158,27 @@ variants! {
         Files = "files",
         /// They are passed over.
         Ignored = "ignored",
+    }
+    /// A destination that ends in `/.`.
+    DotDestination {
+        /// The dot goes: what is left names a file.
+        Cleaned = "cleaned",
+        /// It names a directory, as a slash at the end does.
+        Directory = "directory",
+    }
+    /// `ADD --checksum` of a file of the context.
+    ChecksumOfLocal {
+        /// The flag is passed over.
+        Ignored = "ignored",
+        /// The build fails.
+        Fails = "fails",
+    }
+    /// Devices among what is copied.
+    Devices {
+        /// They are copied as devices.
+        Copied = "copied",
+        /// Each becomes an empty file.
+        EmptyFiles = "empty-files",
     }
     /// FIFOs among what is copied.
     Fifos {
@@ -162,11 +193,7 @@ variants! {
 pub fn copy(copy: &Copy<'_>, delta: &mut Delta) -> Result<(), StepFailure> {
     let sources = sources::find(copy)?;
     let several = copy.several || sources.len() > 1;
-    if several
-        && !copy.dest.ends_with('/')
-        && !ends_as_directory(copy.dest)
-        && copy.rules.several_to_a_file == SeveralToAFile::Fails
-    {
+    if several && !copy.dest.ends_with('/') && copy.rules.several_to_a_file == SeveralToAFile::Fails {
         return Err(StepFailure::new(
             "copy-several-to-file",
             format!(
@@ -193,12 +220,13 @@ fn put(copy: &Copy<'_>, source: &Source, delta: &mut Delta) -> Result<(), StepFa
     place::file(copy, source, delta)
 }
 
-/// `.` and `..` at the end of a destination name directories.
-fn ends_as_directory(dest: &str) -> bool {
-    matches!(dest.rsplit('/').next(), Some("." | ".."))
-}
-
 impl Copy<'_> {
+    /// Whether the destination is written as a directory.
+    fn names_directory(&self) -> bool {
+        let dot = self.dest.ends_with("/.") || self.dest == ".";
+        self.dest.ends_with('/') || dot && self.rules.dot_destination == DotDestination::Directory
+    }
+
     /// The destination as an absolute path, symbolic links not yet followed.
     fn absolute_dest(&self) -> String {
         if self.dest.starts_with('/') {

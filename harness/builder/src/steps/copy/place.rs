@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use samebuild_image::entry::Whiteout;
 use samebuild_image::tree::{Ino, ResolveError};
-use samebuild_image::{At, Inode, Kind, Layer, Meta, Mtime};
+use samebuild_image::{At, Content, Inode, Kind, Layer, Meta, Mtime};
 
 use super::sources::Source;
 use super::{
-    ArchiveOwner, Copy, DirectoryOverOther, DirectoryParents, DirectoryTime, Fifos, FileOverDirectory, Owner,
-    Setuid,
+    ArchiveOwner, Copy, Devices, DirectoryOverOther, DirectoryParents, DirectoryTime, Fifos,
+    FileOverDirectory, Owner, Setuid,
 };
 use crate::delta::Delta;
 use crate::failure::StepFailure;
@@ -18,8 +18,7 @@ use crate::failure::StepFailure;
 /// Copies one file (or a device, a FIFO) to the destination, or into it if it is a directory.
 pub(super) fn file(copy: &Copy<'_>, source: &Source, delta: &mut Delta) -> Result<(), StepFailure> {
     let dest = resolve(delta, &copy.absolute_dest())?;
-    let into_directory =
-        copy.dest.ends_with('/') || super::ends_as_directory(copy.dest) || delta.is_dir(&dest);
+    let into_directory = copy.names_directory() || delta.is_dir(&dest);
     let target = if into_directory { dest.join(&source.name) } else { dest };
     if let Some(parent) = target.parent() {
         make_dirs(delta, &parent, copy.new_owner().unwrap_or_default())?;
@@ -41,10 +40,12 @@ pub(super) fn directory(copy: &Copy<'_>, source: &Source, delta: &mut Delta) -> 
         delta.change(&dest, |meta| (meta.uid, meta.gid) = (owner.uid, owner.gid));
     }
     contents(copy, &source.at, &source.at, &dest, delta, &mut BTreeMap::new())?;
-    if copy.rules.directory_time == DirectoryTime::Source {
-        let time = directory_time(copy, &source.at, delta.now());
-        delta.change(&dest, |meta| meta.mtime = time);
-    }
+    let time = match copy.rules.directory_time {
+        DirectoryTime::Source => directory_time(copy, &source.at, delta.now()),
+        DirectoryTime::Now => delta.now(),
+        DirectoryTime::WhenChanged => return Ok(()),
+    };
+    delta.change(&dest, |meta| meta.mtime = time);
     Ok(())
 }
 
@@ -112,7 +113,13 @@ fn put(copy: &Copy<'_>, delta: &mut Delta, target: &At, inode: &Inode) -> Result
         );
         return Err(StepFailure::new("copy-file-over-directory", message));
     }
-    delta.put(target, inode.kind.clone(), meta_for(copy, inode));
+    let is_device = matches!(inode.kind, Kind::Char { .. } | Kind::Block { .. });
+    let kind = if is_device && copy.rules.devices == Devices::EmptyFiles {
+        Kind::File(Content::inline(*b""))
+    } else {
+        inode.kind.clone()
+    };
+    delta.put(target, kind, meta_for(copy, inode));
     Ok(())
 }
 
@@ -142,11 +149,12 @@ fn setuid_lost_by_chown(mode: u32) -> u32 {
 /// Unpacks an archive's entries into the destination directory.
 pub(super) fn archive(copy: &Copy<'_>, archive: Layer, delta: &mut Delta) -> Result<(), StepFailure> {
     let dest = resolve(delta, &copy.absolute_dest())?;
-    let owner = match copy.rules.archive_owner {
-        ArchiveOwner::Chown => copy.owner,
-        ArchiveOwner::FromArchive => None,
+    let (owner, of_destination) = match copy.rules.archive_owner {
+        ArchiveOwner::Chown => (copy.owner, copy.owner),
+        ArchiveOwner::Destination => (None, copy.owner),
+        ArchiveOwner::FromArchive => (None, None),
     };
-    make_dirs(delta, &dest, owner.unwrap_or_default())?;
+    make_dirs(delta, &dest, of_destination.unwrap_or_default())?;
     let mut times: Vec<(At, Mtime)> = Vec::new();
     for entry in &archive.entries {
         if entry.at.is_root() {
