@@ -195,7 +195,7 @@ fn arguments_are_counted_before_flags_where_builders_do() {
 }
 
 #[test]
-fn older_rules_for_health_and_escapes_hold() {
+fn older_rules_for_health_hold_and_an_escaped_escape_ends_the_line() {
     check_errors(
         &Syntax::CLASSIC_20_10,
         &[
@@ -221,9 +221,10 @@ fn older_rules_for_health_and_escapes_hold() {
         &Syntax::CLASSIC_20_10,
         "FROM a\nRUN echo \\\\\n  x",
         expect![[r#"
-        FROM "a"
-        RUN shell "echo \\  x"
-    "#]],
+            3:3 unknown-instruction at "x"
+              failed to find an instruction named "x"; there are ADD, ARG, CMD, COPY, ENTRYPOINT, ENV, EXPOSE, FROM, HEALTHCHECK, LABEL, MAINTAINER, ONBUILD, RUN, SHELL, STOPSIGNAL, USER, VOLUME, WORKDIR
+              builder: dockerfile parse error line 3: unknown instruction: X
+        "#]],
     );
     check_in(
         &Syntax::BUILDKIT_26_1,
