@@ -19,7 +19,7 @@ pub(crate) struct Chore {
 pub(crate) const CHORES: &[Chore] = &[
     Chore {
         name: "conformance",
-        args: "[--engine E] [--filter TEXT]",
+        args: "[FILTER…] [--engine E]",
         about: "build every case in every dialect and hold it against what real builders did (the main job)",
         run: |checkout, args| checkout.become_samebuild("conform", args),
     },

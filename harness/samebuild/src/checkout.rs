@@ -3,12 +3,17 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use samebuild_compare::RULES;
 
 use crate::cases::{self, Case, CaseError, DIALECTS, Vocabulary};
 use crate::conform::goldens::Goldens;
 use crate::{engines, faults, gate};
+
+/// This directory is in no checkout: the command was given in the wrong place.
+#[derive(Debug, thiserror::Error)]
+#[error("find a checkout of samebuild: {} is in none; cd into one, or name a directory", .0.display())]
+pub struct NoCheckout(PathBuf);
 
 /// One checkout.
 #[derive(Clone, Debug)]
@@ -28,7 +33,7 @@ impl Checkout {
                 return Ok(Self::at(dir));
             }
         }
-        bail!("find a checkout of samebuild: {} is in none; cd into one, or name a directory", here.display())
+        Err(NoCheckout(here).into())
     }
 
     /// The one at `root`, unchecked.

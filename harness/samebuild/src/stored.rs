@@ -1,7 +1,7 @@
 //! Images on disk: an OCI layout in a directory, or a file that is a docker-archive or a tar of a layout. The formats
 //! are `samebuild-image`'s; here are only paths.
 
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,21 +14,44 @@ use samebuild_image::manifest::Media;
 use samebuild_image::read::{self, Loaded, ReadOptions};
 use samebuild_image::{Compression, Image, Source, TarStyle};
 
+/// Nothing is where an image was said to be: whoever said so is mistaken.
+#[derive(Debug, thiserror::Error)]
+#[error("read the image {}: {source}; name an OCI layout, an archive of one or a docker-archive", path.display())]
+pub struct NotThere {
+    path: PathBuf,
+    source: io::Error,
+}
+
 /// Reads the image at `path`. Contents stay where they are: the files must not go before the image does.
 ///
 /// # Errors
 /// There is nothing, or it is not an image, is damaged or truncated; each names the path and what is accepted.
 pub fn read_image(path: &Path) -> Result<Loaded> {
     let place = || format!("read the image {}", path.display());
-    let stat = std::fs::metadata(path).with_context(place)?;
+    let missing = |source| NotThere { path: path.to_owned(), source };
+    let stat = std::fs::metadata(path).map_err(missing)?;
     let loaded = if stat.is_dir() {
         read::layout(&Dir::new(path), &ReadOptions::default())
     } else if stat.is_file() {
-        read::image(Arc::new(FileSource::new(path, stat.len())), &ReadOptions::default())
+        let read = read::image(Arc::new(FileSource::new(path, stat.len())), &ReadOptions::default());
+        if read.is_err() && !may_be_tar(path).with_context(place)? {
+            bail!("{}: it is not an OCI layout, an archive of one or a docker-archive", place());
+        }
+        read
     } else {
-        bail!("{}: it is neither a directory (an OCI layout) nor a file (a docker-archive)", place())
+        bail!("{}: it is not an OCI layout, an archive of one or a docker-archive", place())
     };
     loaded.with_context(place)
+}
+
+/// Whether a file begins as tars do since 1988, or as compressed ones do: if so, what is wrong with it is worth telling.
+fn may_be_tar(path: &Path) -> io::Result<bool> {
+    let mut head = Vec::new();
+    std::fs::File::open(path)?.take(512).read_to_end(&mut head)?;
+    let is_tar = head.get(257..262) == Some(b"ustar");
+    let is_compressed =
+        [&[0x1f, 0x8b][..], &[0x28, 0xb5, 0x2f, 0xfd]].iter().any(|magic| head.starts_with(magic));
+    Ok(is_tar || is_compressed)
 }
 
 /// Writes `image` as an OCI layout at `dir`, which appears whole or not at all.

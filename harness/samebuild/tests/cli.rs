@@ -31,6 +31,17 @@ impl Place {
         (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
     }
 
+    /// `conform` of the context; `None`, with a word, where this machine has no busybox for the base.
+    fn conforms(&self) -> Option<Output> {
+        let output = self.samebuild(&["conform", "ctx"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        if said.contains("find a busybox") {
+            println!("not exercised: {said}");
+            return None;
+        }
+        Some(output)
+    }
+
     fn path(&self) -> &Path {
         self.0.path()
     }
@@ -83,6 +94,19 @@ fn what_makes_no_sense_exits_2_with_what_is_accepted() {
         (&["build", "ctx", "--build-context", "x=dir://y", "-o", "oci:x"], "NAME=oci-layout://DIR"),
         (&["conform", "full"], "make one with"),
         (&["fly"], "unrecognized subcommand"),
+        (&["race", "nothing"], "find the race `nothing`; there are skaffold-9251"),
+        (&["race", "skaffold-9251", "--strategy", "hope"], "find the strategy `hope`; there are async-by-id"),
+        (&["race", "--strategy", "hope"], "find the strategy `hope`"),
+        (&["race", "skaffold-9251", "--chooser", "dice"], "there are random, pct1"),
+        (&["race", "--replay", "nowhere"], "read nowhere"),
+        (&["race", "--replay", "full/mine"], "read full/mine"),
+        (&["conform"], "cd into one, or name a directory"),
+        (&["list"], "cd into one, or name a directory"),
+        (&["diff", "nowhere", "full"], "read the image nowhere"),
+        (
+            &["build", "ctx", "--build-context", "x=oci-layout://nowhere", "-o", "oci:x"],
+            "read the image nowhere",
+        ),
     ] {
         let (code, said) = place.fails(args);
         assert_eq!(code, 2, "{args:?}: {said}");
@@ -97,8 +121,10 @@ fn what_could_not_be_found_out_exits_3_and_names_the_place() {
     std::fs::write(place.path().join("short.tar"), [b'x'; 700]).unwrap();
     for (args, says) in [
         (&["build", "ctx", "-o", "oci:x"][..], "--build-context example.test/absent:1=oci-layout://DIR"),
-        (&["diff", "short.tar", "short.tar"], "short.tar"),
-        (&["diff", "nowhere", "short.tar"], "nowhere"),
+        (
+            &["diff", "short.tar", "short.tar"],
+            "short.tar: it is not an OCI layout, an archive of one or a docker-archive\n",
+        ),
     ] {
         let (code, said) = place.fails(args);
         assert_eq!(code, 3, "{args:?}: {said}");
@@ -126,6 +152,87 @@ fn a_schedule_fails_the_same_way_in_a_new_process() {
     };
     assert!(timeline(&found).len() > 5, "{found}");
     assert_eq!(timeline(&replayed), timeline(&found));
+}
+
+const BASE: &str = "example.test/absent:1";
+
+#[test]
+fn an_image_that_nobody_has_is_no_agreement() {
+    let place = Place::with(&format!("FROM {BASE}\nCOPY a /\n"));
+    let Some(output) = place.conforms() else { return };
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("skipped") && !said.contains("ctx same"), "{said}");
+    assert!(said.contains(BASE) && said.contains("--build-context NAME=oci-layout://DIR"), "{said}");
+}
+
+#[test]
+fn dialects_that_fail_alike_say_how() {
+    let place = Place::with("FORM scratch\n");
+    let Some(output) = place.conforms() else { return };
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.starts_with("ctx  same (all fail: unknown-instruction, line 1)\n"), "{said}");
+}
+
+#[test]
+fn that_dialects_differ_is_knowledge_and_told_once() {
+    let place = Place::with(GOOD);
+    let Some(output) = place.conforms() else { return };
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert_eq!(said.matches("\ndifferent ctx buildkit@20.10, buildkit@26.1").count(), 1, "{said}");
+    assert_eq!(said.matches("  again: ").count(), 1, "{said}");
+    assert!(!said.contains("docker_version · "), "{said}");
+}
+
+#[test]
+fn a_strategy_without_a_race_is_run_and_a_faulty_one_exits_1() {
+    let place = Place::with(GOOD);
+    let fence = place.samebuild(&["race", "--strategy", "fence"]);
+    let said = String::from_utf8(fence.stdout).unwrap();
+    assert_eq!(fence.status.code(), Some(1), "{said}");
+    for part in [
+        "caught",
+        "overlapping-builds",
+        "--seed ",
+        "  1  ",
+        "samebuild race overlapping-builds --replay FILE",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(!said.contains("skaffold-9251"), "{said}");
+    let sync = place.samebuild(&["race", "--strategy", "sync", "--schedules", "50"]);
+    assert_eq!(sync.status.code(), Some(0), "{}", String::from_utf8_lossy(&sync.stdout));
+}
+
+/// Origin: it exited 1 whatever came out, because a loss counted as known in one race only.
+#[test]
+fn every_strategy_comes_out_as_is_known_and_one_timeline_is_shown() {
+    let place = Place::with(GOOD);
+    let all = place.samebuild(&["race", "--schedules", "100"]);
+    let said = String::from_utf8(all.stdout).unwrap();
+    assert_eq!(all.status.code(), Some(0), "{said}");
+    assert!(said.contains("survived") && said.contains("skaffold-9251 --replay FILE"), "{said}");
+    assert_eq!(said.matches("--replay FILE").count(), 1, "{said}");
+}
+
+#[test]
+fn a_build_argument_that_is_nowhere_is_told() {
+    let place = Place::with(GOOD);
+    let args = ["build", "ctx", "--build-arg", "SAMEBUILD_ABSENT", "-o", "oci:out"];
+    let output = place.samebuild(&args);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("warning: --build-arg SAMEBUILD_ABSENT: there is no"), "{said}");
+    assert!(said.contains("as buildkit@26.1 builds it"), "{said}");
+}
+
+#[test]
+fn what_is_not_supported_yet_is_said_before_anything_about_it() {
+    let place = Place::with("FROM scratch\nRUN --mount=type=ssh true\n");
+    let (_, said) = place.fails(&["build", "ctx", "-o", "oci:out"]);
+    assert!(said.contains("not supported yet") && !said.contains("whole root"), "{said}");
 }
 
 fn names(dir: &Path) -> Vec<String> {

@@ -42,12 +42,16 @@ pub fn trials(trials: &[Trial]) -> String {
             price.rebuilt,
         ));
     }
-    if let Some(trial) = trials.iter().find(|trial| trial.first_failing.is_some()) {
-        text.push_str(&trial.first_failing.iter().map(first_line).collect::<String>());
-        text.push_str(
-            &trial.shortest.iter().map(|short| format!("shortest: {}", failure(short))).collect::<String>(),
-        );
+    if let Some(failed) = trials.iter().find(|trial| trial.first_failing.is_some()) {
+        text.push_str(&trial(failed));
     }
+    text
+}
+
+/// The first failure of a trial with its seed, and the most telling one, shrunk, with its timeline. Empty without one.
+pub fn trial(trial: &Trial) -> String {
+    let mut text: String = trial.first_failing.iter().map(first_line).collect();
+    text.extend(trial.shortest.iter().map(|short| format!("shortest: {}", failure(short))));
     text
 }
 

@@ -106,7 +106,7 @@ fn from_debian(search: &Search) -> Result<Found, String> {
 }
 
 fn from_registry(_: &Search) -> Result<Found, String> {
-    Err("not available in this version".to_owned())
+    Err("not supported yet".to_owned())
 }
 
 /// The program's bytes, if it is static and has every applet.

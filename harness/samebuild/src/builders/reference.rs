@@ -74,7 +74,7 @@ impl Images for OneBase<'_> {
         if name == self.0.base.reference {
             return Ok(self.0.base.image.clone());
         }
-        let tried = vec![format!("the case's base is {}", self.0.base.reference)];
+        let tried = vec![format!("conform has only {}", self.0.base.reference)];
         Err(NotFound { name: name.to_owned(), tried })
     }
 }

@@ -13,6 +13,7 @@ use samebuild_image::{At, Image, Tree};
 
 use super::terminal::{Usage, say};
 use super::verbs::{Build, Net};
+use crate::bases::{self, BaseError};
 use crate::conform::{Exit, scratch};
 use crate::engines::cache_dir;
 use crate::files;
@@ -27,8 +28,8 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
         .map_err(|error| Usage(format!("read {}: {error}; name it with -f", file.display())))?;
     let context = disk::scan(&args.dir).map_err(|error| Usage(error.to_string()))?;
     let context = as_sent(context);
-    let images = Named::open(&args.build_contexts)?;
     let cache = cache_dir()?;
+    let images = Named::open(&args.build_contexts, cache.clone())?;
     let work = scratch(&cache)?;
     let unpacked = cache.join("unpacked");
     std::fs::create_dir_all(&unpacked).with_context(|| format!("create {}", unpacked.display()))?;
@@ -125,10 +126,13 @@ impl Output {
 }
 
 /// Base images by the name FROM gives them, and the one we can make ourselves.
-struct Named(BTreeMap<String, Image>);
+struct Named {
+    given: BTreeMap<String, Image>,
+    cache: PathBuf,
+}
 
 impl Named {
-    fn open(contexts: &[String]) -> Result<Self> {
+    fn open(contexts: &[String], cache: PathBuf) -> Result<Self> {
         let mut images = BTreeMap::new();
         for context in contexts {
             let place = context.split_once('=').and_then(|(name, source)| {
@@ -143,19 +147,40 @@ impl Named {
             };
             images.insert(name.to_owned(), read_image(Path::new(path))?.image);
         }
-        Ok(Self(images))
+        Ok(Self { given: images, cache })
+    }
+
+    /// The base of our own cases that has this name, made now: a row of ci/bases.toml.
+    fn ours(&self, name: &str) -> Option<Result<Image, BaseError>> {
+        let policy = match bases::Policy::compiled_in() {
+            Ok(policy) => policy,
+            Err(error) => return Some(Err(error)),
+        };
+        let base = policy.names().find(|id| policy.base(id).is_ok_and(|base| base.image == name))?;
+        Some(bases::provide(base, &self.cache, &say).map(|base| base.image))
     }
 }
 
 impl Images for Named {
     fn find(&self, name: &str) -> Result<Image, NotFound> {
-        if let Some(image) = self.0.get(name) {
+        if let Some(image) = self.given.get(name) {
             return Ok(image.clone());
         }
-        let given: Vec<&str> = self.0.keys().map(String::as_str).collect();
-        let given = if given.is_empty() { "none".to_owned() } else { given.join(", ") };
+        match self.ours(name) {
+            Some(Ok(image)) => return Ok(image),
+            Some(Err(error)) => {
+                return Err(NotFound { name: name.to_owned(), tried: vec![error.to_string()] });
+            }
+            None => {}
+        }
+        let given: Vec<&str> = self.given.keys().map(String::as_str).collect();
+        let given = if given.is_empty() {
+            "none was given".to_owned()
+        } else {
+            format!("given are {}", given.join(", "))
+        };
         let tried = vec![
-            format!("--build-context: there are {given}"),
+            format!("nothing is pulled, and of --build-context {given}"),
             format!("give it with --build-context {name}=oci-layout://DIR or docker-archive://FILE"),
         ];
         Err(NotFound { name: name.to_owned(), tried })
@@ -178,7 +203,15 @@ fn build_args(args: &[String]) -> BTreeMap<String, String> {
     args.iter()
         .filter_map(|arg| match arg.split_once('=') {
             Some((name, value)) => Some((name.to_owned(), value.to_owned())),
-            None => std::env::var(arg).ok().map(|value| (arg.clone(), value)),
+            None => {
+                let value = std::env::var(arg).ok();
+                if value.is_none() {
+                    say(&format!(
+                        "warning: --build-arg {arg}: there is no {arg} in the environment; the default counts"
+                    ));
+                }
+                value.map(|value| (arg.clone(), value))
+            }
         })
         .collect()
 }

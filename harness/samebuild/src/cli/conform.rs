@@ -1,6 +1,7 @@
 //! `samebuild conform`: a line a case, a table, an exit code; in a checkout against its goldens, elsewhere dialect against
 //! dialect. The findings of the run stay in `target/samebuild/`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -15,9 +16,10 @@ use crate::conform::{CaseResult, Check, Exit, Verdict, Workshop, dialects, orpha
 use crate::files;
 
 pub(crate) fn run(args: &Conform) -> Result<Exit> {
-    let checkout = if args.dirs.is_empty() { Some(Checkout::find()?) } else { None };
+    let (dirs, filters) = dirs_and_filters(args);
+    let checkout = if dirs.is_empty() { Some(Checkout::find()?) } else { None };
     let mut cases = Vec::new();
-    for dir in &args.dirs {
+    for dir in &dirs {
         cases.extend(load(dir)?);
     }
     if let Some(checkout) = &checkout {
@@ -26,18 +28,18 @@ pub(crate) fn run(args: &Conform) -> Result<Exit> {
     let goldens = checkout.as_ref().map(Checkout::goldens);
     let dialects = spoken(&args.which.dialects, goldens.as_ref(), &cases)?;
     let job = Job {
-        cases: choose(&cases, &args.which.filters)?,
+        cases: choose(&cases, &filters)?,
         dialects,
         only_these: !args.which.dialects.is_empty(),
         goldens: goldens.as_ref(),
         engine: args.engine.as_deref(),
-        again: again(&args.dirs),
+        again: again(&dirs),
     };
     let results = job.run(args.format)?;
-    let mut exit = Exit::of(results.iter().flat_map(|result| &result.checks).map(|check| check.verdict));
+    let mut exit = Exit::of(results.iter().flat_map(|result| &result.checks).map(counts_as));
     // A filtered run leaves the goldens of other cases alone.
     if let Some(goldens) = &goldens
-        && args.which.filters.is_empty()
+        && filters.is_empty()
     {
         for orphan in orphans(goldens, &cases, crate::cases::DIALECTS)? {
             eprintln!("orphaned: {orphan}");
@@ -53,6 +55,25 @@ pub(crate) fn run(args: &Conform) -> Result<Exit> {
         eprintln!("nothing was compared: every check was skipped");
     }
     Ok(exit)
+}
+
+/// In a checkout, what is no directory but the beginning of a case's name is a filter: `conform copy/chown`.
+fn dirs_and_filters(args: &Conform) -> (Vec<PathBuf>, Vec<String>) {
+    let mut filters = args.which.filters.clone();
+    let names: Vec<String> = Checkout::find()
+        .and_then(|checkout| Ok(checkout.cases()?))
+        .map(|cases| cases.iter().map(|case| case.id.to_string()).collect())
+        .unwrap_or_default();
+    let mut dirs = args.dirs.clone();
+    dirs.retain(|dir| {
+        let text = dir.to_string_lossy();
+        let is_filter = !dir.exists() && names.iter().any(|name| name.contains(&*text));
+        if is_filter {
+            filters.push(text.into_owned());
+        }
+        !is_filter
+    });
+    (dirs, filters)
 }
 
 /// One run of cases.
@@ -77,8 +98,8 @@ impl Job<'_> {
         let told = |result: &CaseResult| {
             if is_text {
                 bar.line(&show::line(result, width, &paint));
-                let red = result.checks.iter().filter(|check| !check.verdict.is_green());
-                red.for_each(|check| bar.line(self.detail(check).trim_end()));
+                let details = show::details(result, &self.dockerfile(&result.case), &self.again);
+                details.iter().for_each(|detail| bar.line(detail.trim_end()));
             }
         };
         let dialects = self.with_engines(&workshop)?;
@@ -121,9 +142,20 @@ impl Job<'_> {
     }
 
     fn detail(&self, check: &Check) -> String {
-        let case = self.cases.iter().find(|case| case.id.as_str() == check.case);
-        let dockerfile = case.map_or_else(Default::default, |case| String::from_utf8_lossy(&case.dockerfile));
-        show::detail(check, &dockerfile, &self.again)
+        show::detail(check, &self.dockerfile(&check.case), &self.again)
+    }
+
+    fn dockerfile(&self, case: &str) -> Cow<'_, str> {
+        let case = self.cases.iter().find(|known| known.id.as_str() == case);
+        case.map_or_else(Default::default, |case| String::from_utf8_lossy(&case.dockerfile))
+    }
+}
+
+/// That dialects differ is knowledge; that a builder differs from its own dialect is not.
+fn counts_as(check: &Check) -> Verdict {
+    match check.verdict {
+        Verdict::Different if check.is_divergence => Verdict::Known,
+        verdict => verdict,
     }
 }
 
@@ -187,6 +219,7 @@ fn skipped(results: &[CaseResult]) {
         }
     }
     for (why, count) in reasons {
-        out!("not exercised, {count} checks: {why}");
+        let plural = if count == 1 { "" } else { "s" };
+        out!("not exercised, {count} check{plural}: {why}");
     }
 }

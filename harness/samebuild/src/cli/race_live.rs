@@ -162,9 +162,9 @@ fn on_disk(args: &verbs::Race, setting: &Setting) -> Result<Exit> {
 
 /// As in the model: every strategy, held against what is known of it, unless a race is named.
 fn chosen(args: &verbs::Race) -> Result<Vec<&'static strategies::Row>> {
-    Ok(match &args.name {
-        None => strategies::STRATEGIES.iter().collect(),
-        Some(_) => vec![strategies::strategy(&args.strategy)?],
+    Ok(match (&args.name, args.named_strategy()) {
+        (None, None) => strategies::STRATEGIES.iter().collect(),
+        _ => vec![strategies::strategy(args.strategy())?],
     })
 }
 
@@ -243,7 +243,7 @@ fn line(count: &Count) -> String {
 
 /// Orders of turns from seeds, on the real engine.
 fn turns(args: &verbs::Race, ground: &Ground, setting: &Setting) -> Result<Exit> {
-    let row = strategies::strategy(&args.strategy)?;
+    let row = strategies::strategy(args.strategy())?;
     let seeds = args.seed..args.seed + args.live.trials() as u64;
     let mut lost = 0;
     for seed in seeds {

@@ -8,7 +8,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use owo_colors::OwoColorize as _;
 
 use crate::cases::CaseError;
+use crate::checkout::NoCheckout;
 use crate::conform::{Exit, Verdict};
+use crate::engines::EngineError;
+use crate::stored::NotThere;
 
 /// An input or command line that makes no sense, as opposed to something that could not be found out.
 #[derive(Debug)]
@@ -29,10 +32,17 @@ pub(crate) fn complain(error: &anyhow::Error) -> Exit {
         return Exit::Usage;
     }
     anstream::eprintln!("{} failed to {}", "error:".red().bold(), paragraph(error));
-    let is_usage = error
-        .chain()
-        .any(|cause| cause.is::<Usage>() || cause.is::<samebuild_builder::dialect::UnknownDialect>());
-    if is_usage { Exit::Usage } else { Exit::Broken }
+    let is_usage = |cause: &(dyn std::error::Error + 'static)| {
+        cause.is::<Usage>()
+            || cause.is::<samebuild_builder::dialect::UnknownDialect>()
+            || cause.is::<NoCheckout>()
+            || cause.is::<NotThere>()
+            || cause.is::<samebuild_store::races::UnknownRace>()
+            || cause.is::<samebuild_store::strategies::UnknownStrategy>()
+            || cause.is::<samebuild_store::explore::ReplayError>()
+            || matches!(cause.downcast_ref(), Some(EngineError::Unknown { .. }))
+    };
+    if error.chain().any(is_usage) { Exit::Usage } else { Exit::Broken }
 }
 
 /// The error and its causes; a cause that its effect has told already is not told again.

@@ -25,6 +25,9 @@ pub(crate) enum Verb {
     Diff(Diff),
     /// Build every case in every dialect and hold it against what real builders did; on somebody else's directories,
     /// hold the dialects against one another.
+    ///
+    /// On somebody else's directories a difference between dialects is knowledge and exits 0; 1 is for a Dockerfile that
+    /// some dialects build and others do not, 3 for what broke, 4 when nothing could be compared.
     Conform(Conform),
     /// The dialects the reference builder speaks, and in what they differ.
     Dialects(Dialects),
@@ -60,7 +63,7 @@ pub(crate) struct Build {
     #[arg(short = 'f', long)]
     pub(crate) file: Option<PathBuf>,
     /// Whose behaviour to predict; `samebuild dialects` lists them.
-    #[arg(long, default_value = "buildkit@20.10")]
+    #[arg(long, default_value = "buildkit@26.1")]
     pub(crate) dialect: String,
     /// One decision of the dialect changed: `copy.setuid=kept`. `samebuild dialects --format markdown` lists all. May be
     /// repeated.
@@ -72,7 +75,7 @@ pub(crate) struct Build {
     /// The stage to build.
     #[arg(long)]
     pub(crate) target: Option<String>,
-    /// What FROM NAME means: NAME=oci-layout://DIR or NAME=docker-archive://FILE.
+    /// What FROM NAME means: NAME=oci-layout://DIR or NAME=docker-archive://FILE. samebuild.test/base:1 is there without.
     #[arg(long = "build-context", value_name = "NAME=SOURCE")]
     pub(crate) build_contexts: Vec<String>,
     /// The network of RUN.
@@ -116,7 +119,9 @@ pub(crate) struct Diff {
 
 #[derive(Debug, Args)]
 pub(crate) struct Conform {
-    /// Directories with cases (a directory with a Dockerfile is one); the checkout's dockerfiles/ if left out.
+    /// Directories with cases (a directory with a Dockerfile is one); the checkout's dockerfiles/ if left out. In a
+    /// checkout, what is no directory but part of a case's name is as --filter.
+    #[arg(value_name = "DIR|FILTER")]
     pub(crate) dirs: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) which: Which,
@@ -141,11 +146,12 @@ pub(crate) struct Which {
 
 #[derive(Debug, Args)]
 pub(crate) struct Race {
-    /// Which race. If left out, every race is run with every strategy and held against what is known of it.
+    /// Which race. If left out, every strategy (or the one of --strategy) is run in the races that decide about it, on
+    /// both engines in memory; exit 0 if each came out as is known of it, or, with --strategy, if that one lost nothing.
     pub(crate) name: Option<String>,
-    /// How the tool under test cleans up.
-    #[arg(long, default_value = "async-by-id")]
-    pub(crate) strategy: String,
+    /// How the tool under test cleans up; async-by-id if only a race is named.
+    #[arg(long)]
+    strategy: Option<String>,
     /// How the engine in memory keeps its images, graph or containerd; or disk, our own engine there; or a row of
     /// ci/engines.toml for trials on a real one, which needs root.
     #[arg(long, default_value = "graph")]
@@ -159,7 +165,7 @@ pub(crate) struct Race {
     /// Where the search starts; printed with every failure.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-    /// How many orders of turns to try, at most.
+    /// How many orders of turns to try, at most; without a race no more than 2000 with each chooser.
     #[arg(long, default_value_t = 10_000)]
     pub(crate) schedules: u64,
     /// Play the schedule in this file again instead of searching.
@@ -167,6 +173,18 @@ pub(crate) struct Race {
     pub(crate) replay: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) live: super::race_live::Live,
+}
+
+impl Race {
+    /// The strategy, where one has to be run.
+    pub(crate) fn strategy(&self) -> &str {
+        self.strategy.as_deref().unwrap_or("async-by-id")
+    }
+
+    /// The strategy, if one was named.
+    pub(crate) fn named_strategy(&self) -> Option<&str> {
+        self.strategy.as_deref()
+    }
 }
 
 #[derive(Debug, Args)]

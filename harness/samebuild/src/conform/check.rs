@@ -19,7 +19,7 @@ pub struct Check {
     /// What was held against what: `golden`, `live docker-20.10`, `live docker-20.10 against its golden`.
     pub against: String,
     pub verdict: Verdict,
-    /// One sentence; empty for `same`.
+    /// One sentence; empty for `same`, unless both sides failed alike.
     pub why: String,
     /// Every difference, documented ones too, in the order of the comparison.
     pub differences: Vec<Found>,

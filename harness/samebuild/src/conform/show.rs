@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
-use samebuild_compare::Severity;
+use samebuild_compare::{Difference, Severity, Where};
 use serde_json::{Value, json};
 
 use super::check::{Check, Found};
@@ -19,6 +19,10 @@ const SHOWN: usize = 40;
 /// `paint` colours a word by its verdict.
 pub fn line(result: &CaseResult, width: usize, paint: &dyn Fn(Verdict, &str) -> String) -> String {
     let mut line = format!("{:<width$}", result.case);
+    if let Some(why) = alike(result) {
+        let _ = write!(line, "  {} ({why})", paint(Verdict::Same, Verdict::Same.word()));
+        return line;
+    }
     for checks in result.checks.chunk_by(|left, right| left.dialect == right.dialect) {
         let _ = write!(line, "  {}", checks[0].dialect);
         if checks.iter().all(|check| check.verdict == checks[0].verdict) {
@@ -32,25 +36,93 @@ pub fn line(result: &CaseResult, width: usize, paint: &dyn Fn(Verdict, &str) -> 
     line
 }
 
+/// How all dialects failed, if they did and alike: `all fail: unknown-instruction, line 1`.
+fn alike(result: &CaseResult) -> Option<&str> {
+    let first =
+        result.checks.first().filter(|check| check.verdict == Verdict::Same && !check.why.is_empty())?;
+    let is_alike = |check: &Check| check.verdict == Verdict::Same && check.why == first.why;
+    result.checks.iter().all(is_alike).then_some(&*first.why)
+}
+
+/// [`detail`] of every check of a case that is red; dialects that differ from another in the same way share one.
+pub fn details(result: &CaseResult, dockerfile: &str, again: &str) -> Vec<String> {
+    struct Shared<'a> {
+        check: &'a Check,
+        body: String,
+        dialects: Vec<&'a str>,
+        /// Fewest and most differences in which fields there are.
+        fields: (usize, usize),
+    }
+    let mut shared: Vec<Shared<'_>> = Vec::new();
+    for check in result.checks.iter().filter(|check| !check.verdict.is_green()) {
+        let (body, fields) = body(check, dockerfile);
+        let is_like = |other: &&mut Shared<'_>| {
+            (check.is_divergence, other.check.is_divergence) == (true, true)
+                && (other.check.verdict, &other.check.against) == (check.verdict, &check.against)
+                && other.body == body
+        };
+        match shared.iter_mut().find(is_like) {
+            Some(other) => {
+                other.dialects.push(&check.dialect);
+                other.fields = (other.fields.0.min(fields), other.fields.1.max(fields));
+            }
+            None => {
+                let (dialects, fields) = (vec![&*check.dialect], (fields, fields));
+                shared.push(Shared { check, body, dialects, fields });
+            }
+        }
+    }
+    let text = |shared: &Shared<'_>| {
+        let why = match shared.dialects[..] {
+            [_] => shared.check.why.clone(),
+            _ => format!("they differ from {} in the same way", shared.check.against),
+        };
+        let body = shared.body.clone() + &fields_line(shared.fields);
+        whole(shared.check, &shared.dialects.join(", "), &why, &body, again)
+    };
+    shared.iter().map(text).collect()
+}
+
 /// What is red, or was skipped, in full: why, the differences, the instruction, and how to see it again, with the command
 /// `again`. Empty where all is green and nothing was left out.
 pub fn detail(check: &Check, dockerfile: &str, again: &str) -> String {
     if matches!(check.verdict, Verdict::Same | Verdict::Known) {
         return String::new();
     }
-    let mut text = format!("{} {} {}", check.verdict, check.case, check.dialect);
+    let (body, fields) = body(check, dockerfile);
+    whole(check, &check.dialect, &check.why, &(body + &fields_line((fields, fields))), again)
+}
+
+fn whole(check: &Check, dialects: &str, why: &str, body: &str, again: &str) -> String {
+    let mut text = format!("{} {} {dialects}", check.verdict, check.case);
     if check.against != "golden" {
         let _ = write!(text, " ({})", check.against);
     }
-    let _ = writeln!(text, ": {}", check.why);
+    let _ = writeln!(text, ": {why}");
     if check.verdict == Verdict::Skipped {
         return text;
     }
+    let _ = writeln!(text, "{body}  again: {}", replay(check, again));
+    text
+}
+
+/// How many differences are about fields that only some builders write down.
+fn fields_line((fewest, most): (usize, usize)) -> String {
+    let count = if fewest == most { most.to_string() } else { format!("{fewest} to {most}") };
+    if most == 0 {
+        return String::new();
+    }
+    format!("    and in which fields the configuration writes down: {count}\n")
+}
+
+/// The differences under their instructions; those that [`fields_line`] tells are only counted.
+fn body(check: &Check, dockerfile: &str) -> (String, usize) {
+    let mut text = String::new();
     let mut line = None;
     let (shown, counted): (Vec<&Found>, Vec<&Found>) = match check.verdict {
         // Between dialects nearly everything of the metadata differs: what a program notices comes first.
         Verdict::Different if check.is_divergence => {
-            check.differences.iter().partition(|found| is_noticed(found.difference.rule))
+            check.differences.iter().partition(|found| is_noticed(&found.difference))
         }
         _ => (check.differences.iter().collect(), Vec::new()),
     };
@@ -68,6 +140,13 @@ pub fn detail(check: &Check, dockerfile: &str, again: &str) -> String {
     if shown.len() > SHOWN {
         let _ = writeln!(text, "    … and {} more", shown.len() - SHOWN);
     }
+    let (written, counted): (Vec<_>, Vec<_>) =
+        counted.into_iter().partition(|found| is_spelling(&found.difference));
+    let (times, counted): (Vec<_>, Vec<_>) =
+        counted.into_iter().partition(|found| found.difference.rule == "mtime");
+    if !times.is_empty() {
+        let _ = writeln!(text, "    and in the times of files: mtime {}", times.len());
+    }
     if !counted.is_empty() {
         let mut rules: BTreeMap<&str, usize> = BTreeMap::new();
         for found in &counted {
@@ -76,14 +155,24 @@ pub fn detail(check: &Check, dockerfile: &str, again: &str) -> String {
         let rules: Vec<String> = rules.iter().map(|(rule, count)| format!("{rule} {count}")).collect();
         let _ = writeln!(text, "    and in what no program in the image notices: {}", rules.join(", "));
     }
-    let _ = writeln!(text, "  again: {}", replay(check, again));
-    text
+    (text, written.len())
 }
 
-/// Whether a rule's differences can change what programs in the image do, or who may do what.
-fn is_noticed(rule: &str) -> bool {
-    samebuild_compare::rules::rule(rule)
-        .is_none_or(|rule| matches!(rule.about().severity, Severity::Behaviour | Severity::Security))
+/// Whether a difference can change what programs in the image do, or who may do what.
+fn is_noticed(difference: &Difference) -> bool {
+    let rule = samebuild_compare::rules::rule(difference.rule);
+    !is_spelling(difference)
+        && rule.is_none_or(|rule| matches!(rule.about().severity, Severity::Behaviour | Severity::Security))
+}
+
+/// Whether it is about fields that some builders write down and others leave out, and that no engine acts on.
+fn is_spelling(difference: &Difference) -> bool {
+    const FIELDS: [&str; 5] = ["container_config", "container", "docker_version", "Image", "ArgsEscaped"];
+    let field = match &difference.at {
+        Where::Config(field) | Where::Top(field) => field.split('.').next().unwrap_or(field),
+        _ => "",
+    };
+    difference.rule == "config_null" || (difference.rule == "config_other" && FIELDS.contains(&field))
 }
 
 /// The command that makes this check again; `again` is how cases of this kind are run at all.
@@ -168,7 +257,7 @@ fn underlined(dockerfile: &str, line: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use samebuild_compare::{Difference, LayerNumber, Where};
+    use samebuild_compare::LayerNumber;
     use samebuild_image::At;
 
     fn different() -> Check {
@@ -213,18 +302,58 @@ different copy/x classic@20.10 (live docker-20.10, its golden): 1 difference bet
         let mut check = different();
         check.against = "buildkit@20.10".to_owned();
         check.is_divergence = true;
-        check.differences = vec![Found::from(owner), Found::from(history)];
+        let mtime = of("mtime", Where::Rootfs(At::from("x")));
+        let version = of("config_other", Where::Top("docker_version".to_owned()));
+        let null = of("config_null", Where::Config("Image".to_owned()));
+        check.differences = [owner, history, mtime, version, null].map(Found::from).to_vec();
         let text = detail(&check, "", "samebuild conform DIR");
         assert!(text.contains("    rootfs · /x · owner: a → b\n"), "{text}");
         assert!(text.contains("    and in what no program in the image notices: history 1\n"), "{text}");
+        assert!(text.contains("    and in the times of files: mtime 1\n"), "{text}");
+        assert!(text.contains("    and in which fields the configuration writes down: 2\n"), "{text}");
+        assert!(!text.contains("docker_version"), "{text}");
         let again =
             "samebuild conform DIR --filter copy/x --dialect classic@20.10 --dialect buildkit@20.10\n";
         assert!(text.ends_with(again), "{text}");
     }
 
     #[test]
+    fn dialects_that_differ_in_the_same_way_share_a_block() {
+        let of = |dialect: &str| Check {
+            dialect: dialect.to_owned(),
+            against: "classic@20.10".to_owned(),
+            is_divergence: true,
+            ..different()
+        };
+        let mut other = of("c");
+        other.differences.clear();
+        let checks = vec![of("a"), of("b"), other];
+        let result = CaseResult { case: "copy/x".to_owned(), checks, elapsed: std::time::Duration::ZERO };
+        let blocks = details(&result, "", "again");
+        assert_eq!(blocks.len(), 2, "{blocks:?}");
+        let first = "different copy/x a, b (classic@20.10): they differ from classic@20.10 in the same way\n";
+        assert!(blocks[0].starts_with(first), "{blocks:?}");
+    }
+
+    #[test]
+    fn that_all_fail_alike_is_said() {
+        let check = Check {
+            verdict: Verdict::Same,
+            why: "all fail: unknown-instruction, line 1".to_owned(),
+            ..different()
+        };
+        let checks = vec![check.clone(), check];
+        let result = CaseResult { case: "app".to_owned(), checks, elapsed: std::time::Duration::ZERO };
+        let line = line(&result, 0, &|_, word| word.to_owned());
+        assert_eq!(line, "app  same (all fail: unknown-instruction, line 1)");
+    }
+
+    #[test]
     fn a_line_tells_checks_apart_only_where_they_differ() {
-        let with = |verdict, against: &str| Check { verdict, against: against.to_owned(), ..different() };
+        let with = |verdict, against: &str| {
+            let (against, why) = (against.to_owned(), String::new());
+            Check { verdict, against, why, ..different() }
+        };
         let line = |checks| {
             let result = CaseResult { case: "copy/x".to_owned(), checks, elapsed: std::time::Duration::ZERO };
             super::line(&result, 8, &|_, word| word.to_owned())

@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use samebuild_builder::snapshot::walk;
+use samebuild_image::golden::Outcome;
 
 use super::check::{Check, Party, check, differences, hangs, unmade};
 use super::goldens::{Goldens, Origin};
@@ -188,7 +189,10 @@ impl Suite<'_> {
         let answers: Vec<(&str, Answer)> = self
             .dialects
             .iter()
-            .map(|dialect| (*dialect, guarded(self.reference, &Order::new(case, dialect, ground))))
+            .map(|dialect| {
+                let answer = guarded(self.reference, &Order::new(case, dialect, ground));
+                (*dialect, or_unmet(answer, &ground.base.reference))
+            })
             .collect();
         let mut checks = Vec::new();
         for (dialect, answer) in &answers {
@@ -209,16 +213,48 @@ impl Suite<'_> {
     }
 }
 
-/// A check without an expectation: both may build, or both fail.
+/// An image that nobody has says nothing about the Dockerfile: dialects that all miss it agree on nothing.
+fn or_unmet(answer: Answer, base: &str) -> Answer {
+    let Answer::Ended(ended) = &answer else { return answer };
+    let Outcome::Failed(failure) = &ended.observation.outcome else { return answer };
+    if failure.class != "image-not-found" {
+        return answer;
+    }
+    Answer::Unmet(format!(
+        "{}; nothing is pulled: give it with `samebuild build DIR --build-context NAME=oci-layout://DIR`, or start FROM \
+         scratch or {base}",
+        failure.message.trim()
+    ))
+}
+
+/// How a build failed, in a few words.
+fn failed(answer: &Ended) -> Option<String> {
+    let Outcome::Failed(failure) = &answer.observation.outcome else { return None };
+    let line = failure.line.map_or(String::new(), |line| format!(", line {line}"));
+    Some(format!("{}{line}", failure.class))
+}
+
+/// A check without an expectation: both may build, or both fail. Where one fails alone, that is the finding.
 fn free(case: &Case, dialect: &str, against: String, ground: &Ground, sides: &[Party<'_>; 2]) -> Check {
     let [left, right] = sides;
     match (left.answer, right.answer) {
         (Answer::Ended(one), Answer::Ended(other)) => {
             match differences(&one.observation, &other.observation, ground) {
-                Ok(found) if found.is_empty() => unmade(case, dialect, against, Verdict::Same, String::new()),
+                Ok(found) if found.is_empty() => {
+                    let why = failed(one).map_or(String::new(), |how| format!("all fail: {how}"));
+                    unmade(case, dialect, against, Verdict::Same, why)
+                }
                 Ok(found) => {
-                    let why = format!("{} differences between {} and {}", found.len(), left.name, right.name);
-                    let mut check = unmade(case, dialect, against, Verdict::Different, why);
+                    let (verdict, why) = match (failed(one), failed(other)) {
+                        (Some(how), None) => {
+                            (Verdict::Failed, format!("{} fails ({how}), {} builds", left.name, right.name))
+                        }
+                        (None, Some(how)) => {
+                            (Verdict::Failed, format!("{} fails ({how}), {} builds", right.name, left.name))
+                        }
+                        _ => (Verdict::Different, counted(found.len(), left.name, right.name)),
+                    };
+                    let mut check = unmade(case, dialect, against, verdict, why);
                     check.differences = found.into_iter().map(super::check::Found::from).collect();
                     check
                 }
@@ -227,6 +263,11 @@ fn free(case: &Case, dialect: &str, against: String, ground: &Ground, sides: &[P
         }
         _ => check(case, dialect, against, ground, [left, right], false),
     }
+}
+
+fn counted(number: usize, left: &str, right: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} difference{plural} between {left} and {right}")
 }
 
 fn take<'a>(cases: &[&'a Case], next: &AtomicUsize) -> Option<(usize, &'a Case)> {

@@ -82,7 +82,7 @@ pub fn race(id: &str) -> Result<&'static Race, UnknownRace> {
 
 /// No race has this name.
 #[derive(Debug, thiserror::Error)]
-#[error("no race `{0}`; there are {list}", list = names())]
+#[error("find the race `{0}`; there are {list}", list = names())]
 pub struct UnknownRace(String);
 
 fn names() -> String {

@@ -121,7 +121,7 @@ pub fn strategy(id: &str) -> Result<&'static Row, UnknownStrategy> {
 
 /// No strategy has this name.
 #[derive(Debug, thiserror::Error)]
-#[error("no strategy `{0}`; there are {list}", list = names())]
+#[error("find the strategy `{0}`; there are {list}", list = names())]
 pub struct UnknownStrategy(String);
 
 fn names() -> String {
