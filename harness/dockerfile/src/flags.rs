@@ -184,12 +184,8 @@ fn unknown<'a>(
     let near = suggest::nearest(name, known.iter().copied());
     let hint = near.map(|near| format!(" (did you mean --{near}?)")).unwrap_or_default();
     let suggestion = near.map(|near| format!(" (did you mean {near}?)")).unwrap_or_default();
-    Fault::new(Class::UnknownFlag, span, format!("understand the flag --{name}; {accepted}{hint}")).says(says(
-        syntax,
-        "Unknown flag",
-        name,
-        &suggestion,
-    ))
+    Fault::new(Class::UnknownFlag, span, format!("understand the flag --{name}; {accepted}{hint}"))
+        .says(says(syntax, "Unknown flag", name, &suggestion))
 }
 
 /// `Unknown flag: x` in the words of the syntax.

@@ -140,14 +140,16 @@ impl Dockerfile {
         let last = self.stages.len().saturating_sub(1);
         let Some(name) = target else { return Ok(last) };
         self.stage_index(name).ok_or_else(|| {
-            let known =
-                self.stages.iter().map(|stage| stage.name().map_or(stage.index.to_string(), str::to_owned));
+            let known = self.stages.iter().map(|stage| {
+                let name = stage.name().map(|name| format!(" ({name})")).unwrap_or_default();
+                format!("{}{name}", stage.index)
+            });
             let known = known.collect::<Vec<_>>().join(", ");
             let says = match syntax.unused_stages {
                 UnusedStages::Built => format!("failed to reach build target {name} in Dockerfile"),
                 UnusedStages::Skipped => format!("target stage {} could not be found", crate::go_quote(name)),
             };
-            let message = format!("find the target stage {name:?}; there are {known}");
+            let message = format!("find the target stage {name:?}; the stages are {known}");
             Box::new(self.error(Class::UnknownTarget, Span::default(), message, Some(says)))
         })
     }

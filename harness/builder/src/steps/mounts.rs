@@ -52,7 +52,7 @@ fn one(
     out: &mut Mounts,
 ) -> Result<(), StepError> {
     if mount.kind == MountType::Ssh {
-        return Err(StepFailure::unsupported("RUN --mount=type=ssh").into());
+        return Err(no_ssh());
     }
     let target = target(stage, mount)?;
     let kind = match mount.kind {
@@ -63,8 +63,7 @@ fn one(
             Some(kind) => kind,
             None => return Ok(()),
         },
-        // Refused above, before anything about it is read.
-        MountType::Ssh => return Ok(()),
+        MountType::Ssh => return Err(no_ssh()),
     };
     let is_dir = !matches!(mount.kind, MountType::Secret)
         && !matches!(&kind, MountKind::Bind(bind) if bind.source.is_file());
@@ -76,6 +75,10 @@ fn one(
     out.stubs.push(Stub { at: at.to_string(), is_dir, keep: left && is_dir, parents_too: !left });
     out.mounts.push(Mount { at: at.to_string(), kind });
     Ok(())
+}
+
+fn no_ssh() -> StepError {
+    StepFailure::unsupported("RUN --mount=type=ssh").into()
 }
 
 /// Relative targets join the working directory; a secret without one goes to /run/secrets.
