@@ -100,6 +100,7 @@ fn what_makes_no_sense_exits_2_with_what_is_accepted() {
         (&["race", "skaffold-9251", "--chooser", "dice"], "there are random, pct1"),
         (&["race", "--replay", "nowhere"], "read nowhere"),
         (&["race", "--replay", "full/mine"], "read full/mine"),
+        (&["conform", "nowhere"], "find `nowhere`: it is no directory"),
         (&["conform"], "cd into one, or name a directory"),
         (&["list"], "cd into one, or name a directory"),
         (&["diff", "nowhere", "full"], "read the image nowhere"),

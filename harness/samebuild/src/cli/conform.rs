@@ -20,6 +20,13 @@ pub(crate) fn run(args: &Conform) -> Result<Exit> {
     let checkout = if dirs.is_empty() { Some(Checkout::find()?) } else { None };
     let mut cases = Vec::new();
     for dir in &dirs {
+        if !dir.exists() {
+            let name = dir.display();
+            return Err(Usage(format!(
+                "find `{name}`: it is no directory, nor part of the name of a case here; `samebuild list` lists them"
+            ))
+            .into());
+        }
         cases.extend(load(dir)?);
     }
     if let Some(checkout) = &checkout {

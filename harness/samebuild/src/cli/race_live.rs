@@ -149,9 +149,9 @@ fn on_disk(args: &verbs::Race, setting: &Setting) -> Result<Exit> {
         }
         let survives = setting.race.survivors.contains(&row.id);
         let known = row.expected == Expected::CaughtIn(setting.race.id) || survives;
-        let as_wanted = match &args.name {
-            None => !known || survives == caught.is_none(),
-            Some(_) => caught.is_none(),
+        let as_wanted = match args.wants_one() {
+            false => !known || survives == caught.is_none(),
+            true => caught.is_none(),
         };
         if !as_wanted {
             exit = Exit::Different;
@@ -160,11 +160,11 @@ fn on_disk(args: &verbs::Race, setting: &Setting) -> Result<Exit> {
     Ok(exit)
 }
 
-/// As in the model: every strategy, held against what is known of it, unless a race is named.
+/// As in the model: every strategy, held against what is known of it, unless a race or a strategy is named.
 fn chosen(args: &verbs::Race) -> Result<Vec<&'static strategies::Row>> {
-    Ok(match (&args.name, args.named_strategy()) {
-        (None, None) => strategies::STRATEGIES.iter().collect(),
-        _ => vec![strategies::strategy(args.strategy())?],
+    Ok(match args.wants_one() {
+        false => strategies::STRATEGIES.iter().collect(),
+        true => vec![strategies::strategy(args.strategy())?],
     })
 }
 
@@ -175,9 +175,9 @@ fn measured(args: &verbs::Race, ground: &Ground, setting: &Setting) -> Result<Ex
         for pressure in Pressure::all() {
             let count = races::measure(ground, setting, row, pressure, args.live.trials(), &mut |_, _| {})?;
             println!("{}", line(&count));
-            let as_wanted = match &args.name {
-                None => count.as_known(setting, row),
-                Some(_) => count.lost() == 0,
+            let as_wanted = match args.wants_one() {
+                false => count.as_known(setting, row),
+                true => count.lost() == 0,
             };
             if !as_wanted {
                 exit = Exit::Different;

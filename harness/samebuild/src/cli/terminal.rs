@@ -11,6 +11,7 @@ use crate::cases::CaseError;
 use crate::checkout::NoCheckout;
 use crate::conform::{Exit, Verdict};
 use crate::engines::EngineError;
+use crate::races::LiveError;
 use crate::stored::NotThere;
 
 /// An input or command line that makes no sense, as opposed to something that could not be found out.
@@ -41,6 +42,10 @@ pub(crate) fn complain(error: &anyhow::Error) -> Exit {
             || cause.is::<samebuild_store::strategies::UnknownStrategy>()
             || cause.is::<samebuild_store::explore::ReplayError>()
             || matches!(cause.downcast_ref(), Some(EngineError::Unknown { .. }))
+            || matches!(
+                cause.downcast_ref(),
+                Some(LiveError::Host | LiveError::Engine(EngineError::Unknown { .. }))
+            )
     };
     if error.chain().any(is_usage) { Exit::Usage } else { Exit::Broken }
 }
@@ -126,6 +131,15 @@ pub(crate) fn say(line: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_engine_that_nobody_knows_is_a_mistake_of_who_named_it_wherever_it_was_asked_for() {
+        let unknown = || EngineError::Unknown { name: "x".to_owned(), known: "y".to_owned() };
+        assert_eq!(complain(&unknown().into()), Exit::Usage);
+        assert_eq!(complain(&LiveError::from(unknown()).into()), Exit::Usage);
+        let fetch = EngineError::Fetch { what: "x".to_owned(), why: "no network".to_owned() };
+        assert_eq!(complain(&fetch.into()), Exit::Broken);
+    }
 
     #[test]
     fn no_cause_is_told_twice() {

@@ -181,6 +181,11 @@ impl Race {
         self.strategy.as_deref().unwrap_or("async-by-id")
     }
 
+    /// Whether one strategy is asked about, which then must lose nothing; else all are, against what is known of them.
+    pub(crate) fn wants_one(&self) -> bool {
+        self.name.is_some() || self.strategy.is_some()
+    }
+
     /// The strategy, if one was named.
     pub(crate) fn named_strategy(&self) -> Option<&str> {
         self.strategy.as_deref()
