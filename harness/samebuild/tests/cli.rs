@@ -230,6 +230,24 @@ fn a_build_argument_that_is_nowhere_is_told() {
 }
 
 #[test]
+fn mistakes_in_a_dockerfile_are_told_in_sentences() {
+    for (dockerfile, target, says) in [
+        (
+            "FROM scratch\nFROM scratch AS two\n",
+            "three",
+            "find the target stage \"three\"; the stages are 0, 1 (two)",
+        ),
+        ("FROM scratch\nENV a\n", "0", "read a value for \"a\"; write ENV a=value"),
+        ("FROM scratch\nCOPY --chmodd=1 a /\n", "0", "understand the flag --chmodd; COPY takes --from"),
+    ] {
+        let place = Place::with(dockerfile);
+        let (code, said) = place.fails(&["build", "ctx", "--target", target, "-o", "oci:out"]);
+        assert_eq!(code, 1, "{said}");
+        assert!(said.contains(says), "{dockerfile}: {said}");
+    }
+}
+
+#[test]
 fn what_is_not_supported_yet_is_said_before_anything_about_it() {
     let place = Place::with("FROM scratch\nRUN --mount=type=ssh true\n");
     let (_, said) = place.fails(&["build", "ctx", "-o", "oci:out"]);
