@@ -329,4 +329,76 @@ mod tests {
         let (_, layer) = delta.finish(LayerForm::UpperDirectory);
         assert_eq!(paths(&layer), ["d/"]);
     }
+
+    /// One thing a step may do, to one of a few places, so that steps meet.
+    #[derive(Debug, Clone)]
+    enum Act {
+        File(usize),
+        Dir(usize),
+        Remove(usize),
+        Link(usize, usize),
+        Mode(usize),
+    }
+
+    const PLACES: [&str; 7] = ["d", "d/a", "d/s", "d/s/b", "n", "n/x", "e"];
+
+    fn act() -> impl proptest::strategy::Strategy<Value = Act> {
+        use proptest::prelude::*;
+        let place = 0..PLACES.len();
+        prop_oneof![
+            place.clone().prop_map(Act::File),
+            place.clone().prop_map(Act::Dir),
+            place.clone().prop_map(Act::Remove),
+            (place.clone(), place.clone()).prop_map(|(a, b)| Act::Link(a, b)),
+            place.prop_map(Act::Mode),
+        ]
+    }
+
+    fn play(acts: &[Act]) -> Delta {
+        let mut delta = Delta::new(&base(), Mtime::secs(9));
+        let has_parent = |delta: &Delta, at: &At| at.parent().is_none_or(|dir| delta.is_dir(&dir));
+        for act in acts {
+            match act {
+                Act::File(place) | Act::Dir(place) => {
+                    let at = At::from(PLACES[*place]);
+                    let is_dir = matches!(act, Act::Dir(_));
+                    if has_parent(&delta, &at) && !(is_dir && delta.is_dir(&at)) {
+                        let kind = if is_dir { Kind::Dir } else { file() };
+                        delta.put(&at, kind, Meta::new(0o700, Mtime::secs(9)));
+                    }
+                }
+                Act::Remove(place) => delta.remove(&At::from(PLACES[*place])),
+                Act::Link(at, to) => {
+                    let (at, to) = (At::from(PLACES[*at]), At::from(PLACES[*to]));
+                    let is_file = delta.tree().get(&to).is_some_and(|inode| !inode.kind.is_dir());
+                    if is_file && has_parent(&delta, &at) && !to.is_within(&at) {
+                        delta.link(&at, &to);
+                    }
+                }
+                Act::Mode(place) => delta.change(&At::from(PLACES[*place]), |meta| meta.mode = 0o711),
+            }
+        }
+        delta
+    }
+
+    fn told(tree: &Tree) -> Vec<String> {
+        let tell = |(at, _, inode): (&At, _, &samebuild_image::Inode)| {
+            let content = if let Kind::File(content) = &inode.kind { content.digest().ok() } else { None };
+            format!("{at} {} {:o} {content:?}", inode.kind.word(), inode.meta.mode)
+        };
+        tree.iter().map(tell).collect()
+    }
+
+    proptest::proptest! {
+        /// What a layer says of a step, applied to what was below, is what the step made: in either form.
+        #[test]
+        fn a_layer_applied_to_what_was_below_is_the_step(acts in proptest::collection::vec(act(), 0..14)) {
+            for form in [LayerForm::UpperDirectory, LayerForm::DoubleWalk] {
+                let (tree, layer) = play(&acts).finish(form);
+                let mut applied = base();
+                applied.apply(&layer).unwrap();
+                proptest::prop_assert_eq!(told(&applied), told(&tree), "{:?}: {:?}", form, paths(&layer));
+            }
+        }
+    }
 }

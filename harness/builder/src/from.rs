@@ -65,7 +65,7 @@ fn on_image(name: &str, session: &Session<'_>) -> Result<Stage, StepError> {
         .images
         .find(name)
         .map_err(|error| StepFailure::new("image-not-found", error.to_string()))?;
-    let tree = image.tree().map_err(StepError::broken("read the base image"))?;
+    let tree = session.request.images.tree(name, &image).map_err(StepError::broken("read the base image"))?;
     let identity = Stage::identity(&image.layers).unwrap_or_else(|| Digest::of(name.as_bytes()));
     let mut platform = image.config.clone();
     for field in [

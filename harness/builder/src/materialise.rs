@@ -9,7 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, XattrFlags};
+use filetime::FileTime;
+use rustix::fs::{CWD, XattrFlags};
 use samebuild_image::entry::Whiteout;
 use samebuild_image::tree::Ino;
 use samebuild_image::{At, Digest, Kind, Layer, Meta, Tree};
@@ -192,9 +193,8 @@ fn set_meta(path: &Path, kind: &Kind, meta: &Meta) -> io::Result<()> {
 
 fn set_time(path: &Path, meta: &Meta) -> io::Result<()> {
     let (secs, nanos) = meta.mtime.timestamp().unwrap_or((0, 0));
-    let stamp = Timespec { tv_sec: secs, tv_nsec: nanos.into() };
-    let times = Timestamps { last_access: stamp, last_modification: stamp };
-    Ok(rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+    let time = FileTime::from_unix_time(secs, nanos);
+    filetime::set_symlink_file_times(path, time, time)
 }
 
 fn id(number: u64) -> io::Result<u32> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use samebuild_image::tree::ApplyError;
 use samebuild_image::{Epochs, Image, Tree};
 
 use crate::dialect::Dialect;
@@ -69,6 +70,11 @@ pub enum Event<'a> {
 pub trait Images: Sync {
     /// The image called `name`, or all places that were tried and what each said.
     fn find(&self, name: &str) -> Result<Image, NotFound>;
+
+    /// Its flattened file system; for whoever has it at hand.
+    fn tree(&self, _name: &str, image: &Image) -> Result<Tree, ApplyError> {
+        image.tree()
+    }
 }
 
 /// No place has this image.

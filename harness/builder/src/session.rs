@@ -147,7 +147,8 @@ impl Session<'_> {
             Origin::Image(name) => {
                 let image = self.request.images.find(&name);
                 let image = image.map_err(|error| StepFailure::new("image-not-found", error.to_string()))?;
-                image.tree().map_err(|error| StepFailure::new("bad-image", error.to_string()))
+                let tree = self.request.images.tree(&name, &image);
+                tree.map_err(|error| StepFailure::new("bad-image", error.to_string()))
             }
         }
     }

@@ -2,14 +2,23 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 
 use bstr::{BStr, ByteSlice};
 
 /// A clean path inside an image: bytes, relative, no empty, `.` or `..` component. The root is empty.
 ///
 /// Ordered as builders walk a tree: a directory comes right before what is in it, names by their bytes.
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
-pub struct At(Vec<u8>);
+///
+/// Cheap to clone: trees hand their places around.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct At(Arc<[u8]>);
+
+impl Default for At {
+    fn default() -> Self {
+        Self(Arc::from([]))
+    }
+}
 
 impl At {
     /// The root directory.
@@ -29,7 +38,7 @@ impl At {
                 name => parts.push(name),
             }
         }
-        Self(parts.join(&b'/'))
+        Self(parts.join(&b'/').into())
     }
 
     /// The bytes, without a leading or trailing slash.
@@ -52,12 +61,12 @@ impl At {
         if self.is_root() {
             return None;
         }
-        Some(Self(self.0.rfind_byte(b'/').map_or_else(Vec::new, |slash| self.0[..slash].to_vec())))
+        Some(self.0.rfind_byte(b'/').map_or_else(Self::root, |slash| Self(self.0[..slash].into())))
     }
 
     /// Parents from the top (without the root) down to the direct one.
     pub fn parents(&self) -> impl Iterator<Item = At> + '_ {
-        self.0.find_iter(b"/").map(|slash| Self(self.0[..slash].to_vec()))
+        self.0.find_iter(b"/").map(|slash| Self(self.0[..slash].into()))
     }
 
     /// `name` (one or more components) below this place; cleaned, so it cannot climb.
@@ -69,7 +78,7 @@ impl At {
         if name.is_root() {
             return self.clone();
         }
-        Self([self.as_bytes(), name.as_bytes()].join(&b'/'))
+        Self([self.as_bytes(), name.as_bytes()].join(&b'/').into())
     }
 
     /// Whether this is `dir` or lies below it.

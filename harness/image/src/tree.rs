@@ -22,11 +22,11 @@ pub struct Inode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ino(usize);
 
-/// A file system in memory, contents by reference.
+/// A file system in memory, contents by reference. Cheap to clone: what two trees share they share until one changes.
 #[derive(Clone, Debug)]
 pub struct Tree {
-    paths: BTreeMap<At, Ino>,
-    inodes: Vec<Arc<Inode>>,
+    paths: Arc<BTreeMap<At, Ino>>,
+    inodes: Arc<Vec<Arc<Inode>>>,
 }
 
 /// Why a layer cannot be applied.
@@ -57,7 +57,10 @@ impl Tree {
     /// Nothing but the root directory, 0755, owned by root, from 1970.
     pub fn new() -> Self {
         let root = Inode { kind: Kind::Dir, meta: Meta::new(0o755, Mtime::secs(0)) };
-        Self { paths: BTreeMap::from([(At::root(), Ino(0))]), inodes: vec![Arc::new(root)] }
+        Self {
+            paths: Arc::new(BTreeMap::from([(At::root(), Ino(0))])),
+            inodes: Arc::new(vec![Arc::new(root)]),
+        }
     }
 
     /// What is at exactly this path; no symbolic link is followed.
@@ -73,7 +76,7 @@ impl Tree {
     /// The metadata at exactly this path, to change it; hard links change together.
     pub fn meta_mut(&mut self, at: &At) -> Option<&mut Meta> {
         let ino = self.paths.get(at)?;
-        Some(&mut Arc::make_mut(&mut self.inodes[ino.0]).meta)
+        Some(&mut Arc::make_mut(&mut Arc::make_mut(&mut self.inodes)[ino.0]).meta)
     }
 
     /// Every path and inode, in walking order, the root first.
@@ -121,8 +124,10 @@ impl Tree {
         if !keep_children {
             self.remove(at);
         }
-        self.inodes.push(Arc::new(Inode { kind, meta }));
-        self.paths.insert(at.clone(), Ino(self.inodes.len() - 1));
+        let inodes = Arc::make_mut(&mut self.inodes);
+        inodes.push(Arc::new(Inode { kind, meta }));
+        let ino = Ino(inodes.len() - 1);
+        Arc::make_mut(&mut self.paths).insert(at.clone(), ino);
     }
 
     /// Gives the inode at `target` another name; `false` where there is no such inode.
@@ -130,7 +135,7 @@ impl Tree {
         let Some(ino) = self.paths.get(target).copied() else { return false };
         if at != target {
             self.remove(at);
-            self.paths.insert(at.clone(), ino);
+            Arc::make_mut(&mut self.paths).insert(at.clone(), ino);
         }
         true
     }
@@ -139,8 +144,11 @@ impl Tree {
     pub fn remove(&mut self, at: &At) -> usize {
         let gone: Vec<At> =
             self.within(at).map(|(below, _, _)| below.clone()).filter(|below| !below.is_root()).collect();
-        for below in &gone {
-            self.paths.remove(below);
+        if !gone.is_empty() {
+            let paths = Arc::make_mut(&mut self.paths);
+            for below in &gone {
+                paths.remove(below);
+            }
         }
         gone.len()
     }
@@ -229,8 +237,11 @@ impl Tree {
             })
             .cloned()
             .collect();
-        for at in hidden {
-            self.paths.remove(&at);
+        if !hidden.is_empty() {
+            let paths = Arc::make_mut(&mut self.paths);
+            for at in &hidden {
+                paths.remove(at);
+            }
         }
     }
 }

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use samebuild_builder::{BuildError, Built, Images, NotFound, Request, dialect};
-use samebuild_image::Image;
 use samebuild_image::golden::{self, Observation, Outcome};
+use samebuild_image::tree::ApplyError;
+use samebuild_image::{Image, Tree};
 
 use super::{Answer, Builder, Ended, Ground, Means, Order, Step, now, platform};
 use crate::cases;
@@ -76,6 +77,10 @@ impl Images for OneBase<'_> {
         }
         let tried = vec![format!("conform has only {}", self.0.base.reference)];
         Err(NotFound { name: name.to_owned(), tried })
+    }
+
+    fn tree(&self, _: &str, _: &Image) -> Result<Tree, ApplyError> {
+        Ok(self.0.base.tree.clone())
     }
 }
 

@@ -69,9 +69,12 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
     };
     output.write(&built.image, dialect)?;
     say(&format!(
-        "{} written, {} layers, as {} builds it",
+        "{} written, {}, as {} builds it",
         args.output,
-        built.image.layers.len(),
+        match built.image.layers.len() {
+            1 => "1 layer".to_owned(),
+            layers => format!("{layers} layers"),
+        },
         dialect.id
     ));
     Ok(Exit::Same)

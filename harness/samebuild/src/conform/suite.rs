@@ -45,7 +45,8 @@ impl Suite<'_> {
         let next = AtomicUsize::new(0);
         let (sender, receiver) = mpsc::channel();
         let threads =
-            std::thread::available_parallelism().map_or(1, usize::from).min(self.cases.len().max(1));
+            // Half of a RUN is waiting for the kernel to take namespaces and mounts apart.
+            (2 * std::thread::available_parallelism().map_or(1, usize::from)).min(self.cases.len().max(1));
         std::thread::scope(|scope| {
             for _ in 0..threads {
                 let (sender, next) = (sender.clone(), &next);
