@@ -4,6 +4,8 @@
 //! Needs root, the network on a cold cache, and `SAMEBUILD_LIVE=docker-20.10` (or several of `ci/engines.toml`,
 //! separated by commas). Without them the trials are listed as ignored, and the reason is printed; they do not pass.
 
+mod live;
+
 use std::path::Path;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -29,23 +31,9 @@ const TRIALS: [(&str, Check); 6] = [
 fn main() {
     engines::child::run_if_asked();
     let args = Arguments::from_args();
-    let live = std::env::var("SAMEBUILD_LIVE").unwrap_or_default();
-    let mut names: Vec<&str> = live.split(',').filter(|name| !name.is_empty()).collect();
-    let unmet = if names.is_empty() {
-        Some("SAMEBUILD_LIVE is not set; try SAMEBUILD_LIVE=docker-20.10")
-    } else if !nix::unistd::geteuid().is_root() {
-        Some("a private engine needs root")
-    } else {
-        None
-    };
-    if let Some(reason) = unmet.filter(|_| !args.list) {
-        eprintln!("race_live: not exercised: {reason}");
-    }
-    if names.is_empty() {
-        names.push("docker-20.10");
-    }
+    let (names, unmet) = live::engines("race_live", args.list);
     let mut trials = Vec::new();
-    for engine in names {
+    for engine in &names {
         for (name, check) in TRIALS {
             let no_client = name.starts_with("an_unmodified_client") && !is_on_path("docker");
             let unmet =

@@ -1,0 +1,22 @@
+//! What the live tests share: which engines were asked for, and why none can be had. What is tried on them is theirs.
+
+/// The engines of `SAMEBUILD_LIVE`, and the reason why nothing can be exercised, if there is one; it is printed with
+/// `file`'s name unless trials are only listed. Without engines one stands in, so that the trials can be listed.
+pub fn engines(file: &str, only_listed: bool) -> (Vec<String>, Option<&'static str>) {
+    let live = std::env::var("SAMEBUILD_LIVE").unwrap_or_default();
+    let mut names: Vec<String> = live.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    let unmet = if names.is_empty() {
+        Some("SAMEBUILD_LIVE is not set; try SAMEBUILD_LIVE=docker-20.10")
+    } else if !nix::unistd::geteuid().is_root() {
+        Some("a private engine needs root")
+    } else {
+        None
+    };
+    if let Some(reason) = unmet.filter(|_| !only_listed) {
+        eprintln!("{file}: not exercised: {reason}");
+    }
+    if names.is_empty() {
+        names.push("docker-20.10".to_owned());
+    }
+    (names, unmet)
+}
