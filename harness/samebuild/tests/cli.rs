@@ -176,6 +176,34 @@ fn dialects_that_fail_alike_say_how() {
     assert!(said.starts_with("ctx  same (all fail: unknown-instruction, line 1)\n"), "{said}");
 }
 
+/// A planted one: if this is not seen, `--repeat` sees nothing.
+#[test]
+fn a_run_that_writes_random_bytes_is_unstable_and_its_line_is_shown() {
+    let place = Place::with("FROM samebuild.test/base:1\nCOPY a /\nRUN head -c 16 /dev/urandom > /r\n");
+    let output = place.samebuild(&["conform", "ctx", "--repeat", "2", "--dialect", "classic@20.10"]);
+    let (said, complained) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if complained.contains("find a busybox") || said.contains("not exercised") {
+        println!("not exercised: {complained}{said}");
+        return;
+    }
+    assert_eq!(output.status.code(), Some(1), "{said}{complained}");
+    for part in [
+        "ctx  classic@20.10 unstable\n",
+        "2 builds made 2 images (1 + 1)",
+        "Dockerfile:3 │ RUN head -c 16 /dev/urandom > /r",
+        "layer 2 · /r · content:",
+        "--repeat 2 --filter ctx --dialect classic@20.10",
+        "1 case with 1 layer count, 2 trees (1+1), 2 images (1+1)",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    std::fs::write(place.path().join("ctx/Dockerfile"), "FROM samebuild.test/base:1\nRUN date > /dev/null\n")
+        .unwrap();
+    let output = place.samebuild(&["conform", "ctx", "--repeat", "3"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
 #[test]
 fn that_dialects_differ_is_knowledge_and_told_once() {
     let place = Place::with(GOOD);

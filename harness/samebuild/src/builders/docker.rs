@@ -76,7 +76,7 @@ impl Docker<'_> {
             BuildOutcome::Built { image_id, log } => {
                 let record = self.fetch(order, &tag, &image_id, built_between)?;
                 self.engine.remove(&tag).map_err(say)?;
-                Ok(self.ended(order, Outcome::Built(record), log))
+                Ok(Ended { image_id: Some(image_id), ..self.ended(order, Outcome::Built(record), log) })
             }
             BuildOutcome::Failed { message, line, step, log } => {
                 let failure = self.failure(order, &message, line, step.as_ref());
@@ -210,7 +210,7 @@ impl Docker<'_> {
             platform: platform(),
             outcome,
         };
-        Ended { observation, steps: Vec::new(), log }
+        Ended { log, ..Ended::of(observation) }
     }
 }
 

@@ -74,12 +74,14 @@ pub struct Ended {
     pub steps: Vec<Step>,
     /// What the builder printed.
     pub log: Vec<String>,
+    /// What the builder calls the image, where it names images by their content: `sha256:…`.
+    pub image_id: Option<String>,
 }
 
 impl Ended {
     /// Everything but the observation, which the caller fills in.
     pub(crate) fn of(observation: Observation) -> Self {
-        Self { observation, steps: Vec::new(), log: Vec::new() }
+        Self { observation, steps: Vec::new(), log: Vec::new(), image_id: None }
     }
 }
 

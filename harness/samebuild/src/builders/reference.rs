@@ -93,7 +93,8 @@ fn observed(order: &Order<'_>, built: &Built) -> std::io::Result<Ended> {
         (index + 1).checked_sub(built.base_layers).filter(|number| *number > 0)
     };
     let steps = built.steps.iter().map(|step| Step { line: step.line, layer: layer(step) }).collect();
-    Ok(Ended { observation: observation(order, Outcome::Built(record)), steps, log: built.log.clone() })
+    let observation = observation(order, Outcome::Built(record));
+    Ok(Ended { steps, log: built.log.clone(), ..Ended::of(observation) })
 }
 
 fn failed(order: &Order<'_>, failure: samebuild_builder::Failure) -> Ended {
@@ -104,7 +105,7 @@ fn failed(order: &Order<'_>, failure: samebuild_builder::Failure) -> Ended {
         class: failure.class.to_owned(),
         message: failure.builder_message.unwrap_or(failure.message),
     };
-    Ended { observation: observation(order, Outcome::Failed(told)), steps: Vec::new(), log: failure.log }
+    Ended { log: failure.log, ..Ended::of(observation(order, Outcome::Failed(told))) }
 }
 
 fn observation(order: &Order<'_>, outcome: Outcome) -> Observation {

@@ -30,6 +30,8 @@ pub struct Case {
     pub known: Vec<Known>,
     pub under: Vec<Under>,
     pub volatile: Vec<Volatile>,
+    /// Why two builds of it make two images, where that is its nature.
+    pub never_twice: Option<String>,
     /// By dialect glob, in the order of their text.
     pub(super) outcomes: BTreeMap<String, Outcome>,
     pub(super) context: Tree,
@@ -40,6 +42,11 @@ impl Case {
     /// says, else 0:0, 0644/0755 and [`super::CONTEXT_EPOCH`]; contents are read when they are needed.
     pub fn context_tree(&self) -> Tree {
         self.context.clone()
+    }
+
+    /// Why two builds of it need not be the same image, if case.toml says so: of itself, or of a file in it.
+    pub fn volatile_why(&self) -> Option<&str> {
+        self.never_twice.as_deref().or(self.volatile.first().map(|file| &*file.why))
     }
 
     /// What the builder of this dialect is expected to do. A name beats a glob; globs never disagree.

@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::case::{Build, Known, Outcome, Secret, Under, Volatile};
 use super::dialects::{Vocabulary, matches};
-use super::format::{BuildToml, KnownToml, OutcomeToml, UnderToml, VolatileToml};
+use super::format::{BuildToml, KnownToml, OutcomeToml, UnderToml, VolatileKey, VolatileToml};
 use super::problem::Problem;
 
 /// The builders whose command lines `[build.flags]` may speak to.
@@ -150,15 +150,23 @@ pub(super) fn under(written: Vec<UnderToml>, vocabulary: &Vocabulary) -> Result<
         .collect()
 }
 
-/// `[[volatile]]`.
-pub(super) fn volatile(written: &[VolatileToml]) -> Result<Vec<Volatile>, Problem> {
-    written
-        .iter()
-        .map(|volatile| {
-            let at = At::clean(place("at", &volatile.at)?);
-            Ok(Volatile { at, why: said("why", &volatile.why)? })
-        })
-        .collect()
+/// `volatile`: why the case as a whole is not the same twice, and which files are not.
+pub(super) fn volatile(
+    written: Option<&Spanned<VolatileKey>>,
+) -> Result<(Option<String>, Vec<Volatile>), Problem> {
+    match written.map(|key| (key.get_ref(), key.span())) {
+        None => Ok((None, Vec::new())),
+        Some((VolatileKey::Case(why), span)) => {
+            Ok((Some(said("volatile", &Spanned::new(span, why.clone()))?), Vec::new()))
+        }
+        Some((VolatileKey::Files(files), _)) => {
+            let file = |file: &VolatileToml| {
+                let at = At::clean(place("at", &file.at)?);
+                Ok(Volatile { at, why: said("why", &file.why)? })
+            };
+            Ok((None, files.iter().map(file).collect::<Result<_, Problem>>()?))
+        }
+    }
 }
 
 /// A place in the image, which starts with a slash.

@@ -1,8 +1,10 @@
 //! `case.toml` as it is written: one field for each accepted key, nothing else. What the values mean together is `check`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use toml::Spanned;
 
 use super::case::{Need, Network};
@@ -27,8 +29,7 @@ pub(crate) struct CaseToml {
     pub(crate) known: Vec<KnownToml>,
     #[serde(default)]
     pub(crate) under: Vec<UnderToml>,
-    #[serde(default)]
-    pub(crate) volatile: Vec<VolatileToml>,
+    pub(crate) volatile: Option<Spanned<VolatileKey>>,
 }
 
 /// What a builder is expected to do where it does not build.
@@ -126,6 +127,41 @@ pub(crate) struct UnderToml {
     #[serde(default)]
     pub(crate) with: toml::Table,
     pub(crate) expect: super::case::Expect,
+}
+
+/// What is not the same twice: the case as a whole, for this reason, or the content of some files.
+#[derive(Debug)]
+pub(crate) enum VolatileKey {
+    Case(String),
+    Files(Vec<VolatileToml>),
+}
+
+impl<'de> Deserialize<'de> for VolatileKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Key;
+        impl<'de> Visitor<'de> for Key {
+            type Value = VolatileKey;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "volatile = \"why\" for the whole case, or [[volatile]] with `at` and `why` for a file",
+                )
+            }
+
+            fn visit_str<E: Error>(self, why: &str) -> Result<VolatileKey, E> {
+                Ok(VolatileKey::Case(why.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut files: A) -> Result<VolatileKey, A::Error> {
+                let mut all = Vec::new();
+                while let Some(file) = files.next_element()? {
+                    all.push(file);
+                }
+                Ok(VolatileKey::Files(all))
+            }
+        }
+        deserializer.deserialize_any(Key)
+    }
 }
 
 /// Content that depends on the run or the host.

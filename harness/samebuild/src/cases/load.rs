@@ -140,6 +140,7 @@ fn described(
     let said = |name, key: &Option<toml::Spanned<String>>| {
         key.as_ref().map(|text| check::said(name, text)).transpose().map_err(wrong)
     };
+    let (never_twice, volatile) = check::volatile(written.volatile.as_ref()).map_err(wrong)?;
     Ok(Case {
         id,
         dir: dir.to_owned(),
@@ -151,7 +152,8 @@ fn described(
         build: check::build(&written.build).map_err(wrong)?,
         known: check::known(&written.known, vocabulary).map_err(wrong)?,
         under: check::under(written.under, vocabulary).map_err(wrong)?,
-        volatile: check::volatile(&written.volatile).map_err(wrong)?,
+        volatile,
+        never_twice,
         outcomes: check::outcomes(&written.outcome, vocabulary).map_err(wrong)?,
         context: tree,
     })
@@ -185,6 +187,7 @@ fn plain(dir: &Path, id: CaseId, dockerfile: Arc<[u8]>) -> Result<Case, CaseErro
         known: Vec::new(),
         under: Vec::new(),
         volatile: Vec::new(),
+        never_twice: None,
         outcomes: Default::default(),
         context: context::from_disk(dir).map_err(|error| scan_failed(dir, &error))?,
     })

@@ -40,9 +40,12 @@ pub(crate) fn run(args: &Conform) -> Result<Exit> {
         only_these: !args.which.dialects.is_empty(),
         goldens: goldens.as_ref(),
         engine: args.engine.as_deref(),
-        again: again(&dirs),
+        again: again(&dirs) + &args.repeat.map_or(String::new(), |times| format!(" --repeat {times}")),
     };
-    let results = job.run(args.format)?;
+    let results = match args.repeat {
+        Some(times) => super::repeat::run(&job, times.into(), args.record, args.format)?,
+        None => job.run(args.format)?,
+    };
     let mut exit = Exit::of(results.iter().flat_map(|result| &result.checks).map(counts_as));
     // A filtered run leaves the goldens of other cases alone.
     if let Some(goldens) = &goldens
@@ -100,13 +103,10 @@ impl Job<'_> {
     pub(crate) fn run(&self, format: Format) -> Result<Vec<CaseResult>> {
         let workshop = Workshop::open(&self.cases, self.engine, &say)?;
         let is_text = format == Format::Text;
-        let width = self.cases.iter().map(|case| case.id.as_str().len()).max().unwrap_or(0);
         let bar = Bar::new(self.cases.len(), "cases");
         let told = |result: &CaseResult| {
             if is_text {
-                bar.line(&show::line(result, width, &paint));
-                let details = show::details(result, &self.dockerfile(&result.case), &self.again);
-                details.iter().for_each(|detail| bar.line(detail.trim_end()));
+                self.lines(result).iter().for_each(|line| bar.line(line));
             }
         };
         let dialects = self.with_engines(&workshop)?;
@@ -124,8 +124,27 @@ impl Job<'_> {
         Ok(results)
     }
 
+    /// Prints results that came all at once.
+    pub(super) fn show(&self, results: &[CaseResult], format: Format) -> Result<()> {
+        if format == Format::Json {
+            out!("{}", serde_json::to_string_pretty(&show::json(results, &self.again))?);
+            return Ok(());
+        }
+        results.iter().flat_map(|result| self.lines(result)).for_each(|line| out!("{line}"));
+        out!("{}", show::table(results));
+        skipped(results);
+        Ok(())
+    }
+
+    fn lines(&self, result: &CaseResult) -> Vec<String> {
+        let width = self.cases.iter().map(|case| case.id.as_str().len()).max().unwrap_or(0);
+        let details = show::details(result, &self.dockerfile(&result.case), &self.again);
+        let line = show::line(result, width, &paint);
+        std::iter::once(line).chain(details.iter().map(|detail| detail.trim_end().to_owned())).collect()
+    }
+
     /// The dialects, and those that the engine speaks.
-    fn with_engines(&self, workshop: &Workshop) -> Result<Vec<&'static str>> {
+    pub(super) fn with_engines(&self, workshop: &Workshop) -> Result<Vec<&'static str>> {
         let Some((engine, spoken)) = &workshop.engine else { return Ok(self.dialects.clone()) };
         let is_live = |id: &str| spoken.values().any(|live| live == id);
         if !self.only_these {

@@ -13,6 +13,7 @@ mod proxy;
 mod prune;
 mod race;
 mod race_live;
+mod repeat;
 mod report;
 mod terminal;
 mod verbs;

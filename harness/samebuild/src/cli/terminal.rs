@@ -68,7 +68,7 @@ pub(crate) fn paint(verdict: Verdict, word: &str) -> String {
     match verdict {
         Verdict::Same => word.green().to_string(),
         Verdict::Known | Verdict::Skipped => word.yellow().to_string(),
-        Verdict::Stale | Verdict::Different | Verdict::Failed => word.red().to_string(),
+        Verdict::Stale | Verdict::Different | Verdict::Unstable | Verdict::Failed => word.red().to_string(),
         Verdict::Broken => word.red().bold().to_string(),
     }
 }

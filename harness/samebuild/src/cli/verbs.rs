@@ -128,6 +128,12 @@ pub(crate) struct Conform {
     /// Also build every case live: a row of ci/engines.toml, or `host`.
     #[arg(long)]
     pub(crate) engine: Option<String>,
+    /// Build every case so many times with each builder, cold, and hold the images of each builder against one another.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..))]
+    pub(crate) repeat: Option<u16>,
+    /// With --repeat and --engine: write what was counted to records/ (in a checkout).
+    #[arg(long, requires = "repeat", requires = "engine")]
+    pub(crate) record: bool,
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
 }

@@ -1,8 +1,6 @@
 //! One check: two observations of a case in a dialect, held against each other and judged. Where the observations come from
 //! is `suite.rs`'s affair.
 
-use std::collections::BTreeMap;
-
 use samebuild_compare::{Difference, Options, Where, compare_outcome};
 use samebuild_image::golden::{self, Observation};
 
@@ -130,22 +128,26 @@ fn side<'a>(party: &Party<'a>) -> Side<'a> {
 }
 
 fn found(judgement: Judgement<Difference>, knowns: &[&Known], steps: &[Step]) -> Vec<Found> {
-    let lines: BTreeMap<usize, usize> =
-        steps.iter().filter_map(|step| Some((step.layer?, step.line))).collect();
-    let line = |difference: &Difference| match &difference.at {
-        Where::Entry(number, _) | Where::Layer(number) => lines.get(&number.left).copied(),
-        _ => None,
-    };
     let covered = judgement
         .covered
         .into_iter()
         .map(|(index, difference)| (difference, knowns.get(index).map(|known| known.why.clone())));
     let mut all: Vec<Found> = covered
         .chain(judgement.open.into_iter().map(|difference| (difference, None)))
-        .map(|(difference, known)| Found { line: line(&difference), difference, known })
+        .map(|(difference, known)| Found { line: line_of(&difference, steps), difference, known })
         .collect();
     all.sort_by(|a, b| a.difference.at.cmp(&b.difference.at));
     all
+}
+
+/// Line of the instruction that made the layer a difference is in, if the builder told.
+pub(super) fn line_of(difference: &Difference, steps: &[Step]) -> Option<usize> {
+    match &difference.at {
+        Where::Entry(number, _) | Where::Layer(number) => {
+            steps.iter().rev().find(|step| step.layer == Some(number.left)).map(|step| step.line)
+        }
+        _ => None,
+    }
 }
 
 fn covers(known: &Known, difference: &Difference) -> bool {

@@ -2,10 +2,13 @@
 //! Who builds is `builders`', what two images differ in `samebuild-compare`'s, what is demanded of a whole run `gate`'s.
 
 pub(crate) mod check;
+pub(crate) mod crew;
 pub mod goldens;
 pub mod judge;
+pub mod repeat;
 pub mod show;
 mod suite;
+pub mod tally;
 mod verdict;
 mod workshop;
 

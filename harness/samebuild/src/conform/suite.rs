@@ -3,14 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use samebuild_builder::snapshot::walk;
 use samebuild_image::golden::Outcome;
 
 use super::check::{Check, Party, check, differences, hangs, unmade};
+use super::crew::on_all_cores;
 use super::goldens::{Goldens, Origin};
 use super::verdict::Verdict;
 use crate::builders::{Answer, Builder, Ended, Ground, Order, platform};
@@ -40,37 +39,9 @@ pub struct CaseResult {
 }
 
 impl Suite<'_> {
-    /// Runs everything. `told` hears of each case in order, and `begun` how many cases are done whenever one is.
-    pub fn run(&self, mut told: impl FnMut(&CaseResult), mut done: impl FnMut(usize)) -> Vec<CaseResult> {
-        let next = AtomicUsize::new(0);
-        let (sender, receiver) = mpsc::channel();
-        let threads =
-            // Half of a RUN is waiting for the kernel to take namespaces and mounts apart.
-            (2 * std::thread::available_parallelism().map_or(1, usize::from)).min(self.cases.len().max(1));
-        std::thread::scope(|scope| {
-            for _ in 0..threads {
-                let (sender, next) = (sender.clone(), &next);
-                scope.spawn(move || {
-                    while let Some((index, case)) = take(self.cases, next) {
-                        if sender.send((index, self.case(case))).is_err() {
-                            return;
-                        }
-                    }
-                });
-            }
-            drop(sender);
-            let mut waiting: BTreeMap<usize, CaseResult> = BTreeMap::new();
-            let mut results = Vec::with_capacity(self.cases.len());
-            for (count, (index, result)) in receiver.iter().enumerate() {
-                waiting.insert(index, result);
-                while let Some(result) = waiting.remove(&results.len()) {
-                    told(&result);
-                    results.push(result);
-                }
-                done(count + 1);
-            }
-            results
-        })
+    /// Runs everything. `told` hears of each case in order, and `done` how many cases are done whenever one is.
+    pub fn run(&self, told: impl FnMut(&CaseResult), done: impl FnMut(usize)) -> Vec<CaseResult> {
+        on_all_cores(self.cases, |case| self.case(case), told, done)
     }
 
     fn case(&self, case: &Case) -> CaseResult {
@@ -271,13 +242,8 @@ fn counted(number: usize, left: &str, right: &str) -> String {
     format!("{number} difference{plural} between {left} and {right}")
 }
 
-fn take<'a>(cases: &[&'a Case], next: &AtomicUsize) -> Option<(usize, &'a Case)> {
-    let index = next.fetch_add(1, Ordering::Relaxed);
-    cases.get(index).map(|case| (index, *case))
-}
-
 /// Builds; a panic is an answer too.
-fn guarded(builder: &dyn Builder, order: &Order<'_>) -> Answer {
+pub(super) fn guarded(builder: &dyn Builder, order: &Order<'_>) -> Answer {
     catch_unwind(AssertUnwindSafe(|| builder.build(order))).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
@@ -286,7 +252,7 @@ fn guarded(builder: &dyn Builder, order: &Order<'_>) -> Answer {
 }
 
 /// The sentence about what this machine lacks for a case.
-fn unmet(case: &Case) -> Option<String> {
+pub(super) fn unmet(case: &Case) -> Option<String> {
     if case.needs.contains(&Need::Root) && !nix::unistd::geteuid().is_root() {
         return Some("it needs root".to_owned());
     }

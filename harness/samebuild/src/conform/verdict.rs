@@ -16,6 +16,8 @@ pub enum Verdict {
     Stale,
     /// An undocumented difference, or a golden changed.
     Different,
+    /// One builder, two builds, two images, and no clock explains it.
+    Unstable,
     /// Built or failed against expectation.
     Failed,
     /// The harness, or a builder's daemon, failed: nobody knows.
@@ -34,12 +36,13 @@ pub enum Exit {
 
 impl Verdict {
     /// Every verdict and the word for it, in the order tables have.
-    pub const ALL: [(Verdict, &'static str); 7] = [
+    pub const ALL: [(Verdict, &'static str); 8] = [
         (Verdict::Same, "same"),
         (Verdict::Known, "known"),
         (Verdict::Skipped, "skipped"),
         (Verdict::Stale, "stale"),
         (Verdict::Different, "different"),
+        (Verdict::Unstable, "unstable"),
         (Verdict::Failed, "failed"),
         (Verdict::Broken, "broken"),
     ];
@@ -77,7 +80,7 @@ impl Exit {
         let next = match verdict {
             Verdict::Skipped => return self,
             Verdict::Same | Verdict::Known => Self::Same,
-            Verdict::Stale | Verdict::Different | Verdict::Failed => Self::Different,
+            Verdict::Stale | Verdict::Different | Verdict::Unstable | Verdict::Failed => Self::Different,
             Verdict::Broken => Self::Broken,
         };
         if self == Self::Nothing { next } else { self.max(next) }
@@ -103,6 +106,7 @@ mod tests {
             (&[Same, Known], Exit::Same),
             (&[Same, Stale, Same], Exit::Different),
             (&[Failed], Exit::Different),
+            (&[Same, Unstable], Exit::Different),
             (&[Different, Skipped], Exit::Different),
             (&[Broken, Different, Same], Exit::Broken),
             (&[Same, Broken], Exit::Broken),

@@ -71,6 +71,18 @@ impl Workshop {
         self.engine.as_ref().map_or("", |(engine, _)| engine.name())
     }
 
+    /// The engine and the machine, for records; without a name or a path of either.
+    ///
+    /// # Errors
+    /// There is no engine, or it does not answer.
+    pub fn engine_words(&self) -> Result<String> {
+        let (engine, _) = self.engine.as_ref().context("name an engine with --engine")?;
+        let info = engine.info()?;
+        let version = info.version.split(['+', '~', '-']).next().unwrap_or(&info.version);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(format!("Docker Engine {version}, {}, {} with {cores} cores", info.driver, builders::platform()))
+    }
+
     /// Runs a suite of these cases; see [`Suite::run`].
     ///
     /// # Errors

@@ -20,6 +20,9 @@ struct Record {
     place: String,
     columns: Vec<String>,
     rows: Vec<Vec<String>>,
+    /// What the rows were counted from; too long for a page.
+    #[serde(default, rename = "details")]
+    _details: serde_json::Value,
 }
 
 pub(super) fn section(dir: &Path) -> Result<String> {
