@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use samebuild_dockerfile::expand::Expander;
 use samebuild_dockerfile::syntax::{DuplicateStage, UnusedStages};
-use samebuild_dockerfile::{Dockerfile, Instruction, InstructionKind, Node, SyntaxError};
+use samebuild_dockerfile::{Dockerfile, Instruction, InstructionKind, Node, Span, SyntaxError, position};
 use samebuild_image::{Epochs, Image};
 
 use crate::context;
@@ -96,12 +96,10 @@ impl Builder {
                     Ok((name, definition.value.as_ref().map(|value| expand(&value.text)).transpose()?))
                 });
                 let (name, default) = expanded.map_err(|error| {
-                    let failure = StepFailure {
-                        class: error.class.slug(),
-                        message: error.message,
-                        builder_message: Some(error.builder_message),
-                    };
-                    fail(failure, Some(self.number), Some(node.line), Vec::new())
+                    let failure =
+                        StepFailure::new(error.class.slug(), error.message).says(error.builder_message);
+                    let place = Place::of(node, session.dockerfile);
+                    fail(failure, Some(self.number), Some(place), Vec::new())
                 })?;
                 let value = session.build_arg(&name).or(default);
                 session.global_args.push((name, value));
@@ -125,7 +123,7 @@ impl Builder {
                     format!("name the stage `{}`: an earlier one has that name", name.unwrap_or_default());
                 return Err(StepFailure::new("duplicate-stage", message).into());
             }
-            from(&header.kind.image.text, stage.index, session)
+            from(&header.kind.image, stage.index, session)
         })?;
         built.index = stage.index;
         let triggers = std::mem::take(&mut built.config.on_build);
@@ -159,7 +157,12 @@ impl Builder {
             .map_err(|error| syntax_failure(&error, Some(line)))?;
         self.number -= 1; // a trigger is part of the FROM that brought it
         let here = Node { line, ..parsed };
-        self.step(&here, stage, session, |session| self::instruction(built, session, &here))
+        // Its columns are those of its text, which stands in another file.
+        let unplaced = |error| match error {
+            BuildError::Failed(failure) => BuildError::Failed(Box::new(Failure { column: None, ..*failure })),
+            other => other,
+        };
+        self.step(&here, stage, session, |session| self::instruction(built, session, &here)).map_err(unplaced)
     }
 
     /// Runs one step, timed, told of, and its failure placed.
@@ -179,7 +182,9 @@ impl Builder {
             Some(error) => {
                 Err(BuildError::Failed(Box::new(Failure { step: Some(number), ..syntax(error, None) })))
             }
-            None => step(session).map_err(|error| self.place(error, number, node.line)),
+            None => {
+                step(session).map_err(|error| self.place(error, number, Place::of(node, session.dockerfile)))
+            }
         }?;
         self.steps.push(Step {
             number,
@@ -192,10 +197,13 @@ impl Builder {
         Ok(outcome)
     }
 
-    fn place(&self, error: StepError, number: usize, line: usize) -> BuildError {
+    fn place(&self, error: StepError, number: usize, place: Place<'_>) -> BuildError {
         match error {
-            StepError::Failed(failure) => fail(failure, Some(number), Some(line), self.log.clone()),
-            StepError::Unmet(need) => BuildError::Unmet(format!("line {line}: {need}")),
+            StepError::Failed(failure) => fail(failure, Some(number), Some(place), self.log.clone()),
+            StepError::Unmet { need, at } => {
+                let column = place.column(at);
+                BuildError::Unmet(format!("line {}, column {column}: {need}", place.line))
+            }
             StepError::Broken { what, source } => BuildError::Broken { what, source },
         }
     }
@@ -248,9 +256,29 @@ fn instruction(stage: &mut Stage, session: &Session<'_>, node: &Instruction) -> 
     Ok(())
 }
 
-fn fail(failure: StepFailure, step: Option<usize>, line: Option<usize>, log: Vec<String>) -> BuildError {
-    let StepFailure { class, message, builder_message } = failure;
-    BuildError::Failed(Box::new(Failure { step, line, column: None, class, message, builder_message, log }))
+/// Where an instruction stands.
+struct Place<'a> {
+    source: &'a str,
+    line: usize,
+    span: Span,
+}
+
+impl<'a> Place<'a> {
+    fn of<K>(node: &Node<K>, dockerfile: &'a Dockerfile) -> Self {
+        Self { source: &dockerfile.source, line: node.line, span: node.span }
+    }
+
+    /// Column of the words at `at` if they stand in the instruction's first line, else that of the instruction.
+    fn column(&self, at: Option<Span>) -> usize {
+        let words = at.map(|at| position(self.source, at.start)).filter(|words| words.line == self.line);
+        words.unwrap_or_else(|| position(self.source, self.span.start)).column
+    }
+}
+
+fn fail(failure: StepFailure, step: Option<usize>, place: Option<Place<'_>>, log: Vec<String>) -> BuildError {
+    let StepFailure { class, message, builder_message, at } = failure;
+    let (line, column) = place.map_or((None, None), |place| (Some(place.line), Some(place.column(at))));
+    BuildError::Failed(Box::new(Failure { step, line, column, class, message, builder_message, log }))
 }
 
 fn syntax_failure(error: &SyntaxError, line: Option<usize>) -> BuildError {

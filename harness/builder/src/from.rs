@@ -1,5 +1,6 @@
 //! FROM: what a stage starts from, and which arguments its line can see.
 
+use samebuild_dockerfile::Word;
 use samebuild_dockerfile::plan::Origin;
 use samebuild_image::Digest;
 
@@ -10,12 +11,18 @@ use crate::session::{Session, StepError};
 use crate::stage::{Args, Stage};
 
 /// What a stage starts from: nothing, an earlier stage, or an image.
-pub(crate) fn from(image: &str, stage: usize, session: &Session<'_>) -> Result<Stage, StepError> {
-    let name = session.expander.word(image, &visible_globals(session)).map_err(|error| StepFailure {
-        class: error.class.slug(),
-        message: error.message,
-        builder_message: Some(error.builder_message),
-    })?;
+pub(crate) fn from(image: &Word, stage: usize, session: &Session<'_>) -> Result<Stage, StepError> {
+    named(&image.text, stage, session).map_err(|error| match error {
+        StepError::Failed(failure) => StepError::Failed(failure.at(image.span)),
+        other => other,
+    })
+}
+
+fn named(image: &str, stage: usize, session: &Session<'_>) -> Result<Stage, StepError> {
+    let name = session
+        .expander
+        .word(image, &visible_globals(session))
+        .map_err(|error| StepFailure::new(error.class.slug(), error.message).says(error.builder_message))?;
     if name.is_empty() {
         return Err(StepFailure::new(
             "blank-from",

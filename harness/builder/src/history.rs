@@ -103,13 +103,15 @@ pub enum Line {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyLine {
     pub keyword: &'static str,
-    /// `file`, `dir` or `multi`, and the digest of what is copied in hexadecimal.
+    /// `file`, `dir`, `multi` or, before what was fetched, nothing, and the digest of what is copied in hexadecimal.
     pub content: (&'static str, String),
     pub sources: Vec<String>,
     pub dest: String,
     /// `--chown=…` and `--chmod=…` as written after expansion.
     pub chown: Option<String>,
     pub chmod: Option<String>,
+    /// `--parents`.
+    pub parents: bool,
 }
 
 /// The comment BuildKit's Dockerfile frontend leaves.
@@ -142,7 +144,8 @@ fn nop_command(line: &Line, config: &Config, chown_text: ChownText) -> Vec<Strin
             let space = if chown_text == ChownText::Spaced { " " } else { "" };
             let chown =
                 copy.chown.as_ref().map_or_else(String::new, |chown| format!("--chown={chown}{space}"));
-            command.push(format!("#(nop) {} {chown}{kind}:{digest} in {} ", copy.keyword, copy.dest));
+            let colon = if kind.is_empty() { "" } else { ":" };
+            command.push(format!("#(nop) {} {chown}{kind}{colon}{digest} in {} ", copy.keyword, copy.dest));
         }
         Line::Run { args, command: run } => {
             let prefix = args
@@ -160,6 +163,7 @@ fn source(line: &Line, copy_flags: CopyFlags) -> String {
         Line::Workdir(path) => format!("WORKDIR {path}"),
         Line::Copy(copy) => {
             let mut words = vec![copy.keyword.to_owned()];
+            words.extend(copy.parents.then(|| "--parents".to_owned()));
             if copy_flags == CopyFlags::OwnerAndMode {
                 words.extend(copy.chown.iter().map(|chown| format!("--chown={chown}")));
                 words.extend(copy.chmod.iter().map(|chmod| format!("--chmod={chmod}")));
@@ -306,6 +310,7 @@ mod tests {
             dest: "/n/".into(),
             chown: Some("app:appg".into()),
             chmod: None,
+            parents: false,
         });
         let (entry, command) = crate::dialect::CLASSIC_20_10.history.write(&line, &Config::default(), false);
         assert_eq!(entry.created_by, "/bin/sh -c #(nop) COPY --chown=app:appgdir:cf98 in /n/ ");

@@ -10,6 +10,7 @@ pub mod delta;
 pub mod dialect;
 pub mod disk;
 mod failure;
+pub mod fetch;
 mod finish;
 mod from;
 mod history;
@@ -25,4 +26,5 @@ mod users;
 
 pub use build::build;
 pub use dialect::{DIALECTS, Dialect};
+pub use fetch::{Fetch, FetchError, Fetched};
 pub use request::{BuildError, Built, Event, Failure, Images, Network, NotFound, Request, Step};

@@ -7,6 +7,7 @@ use samebuild_image::tree::ApplyError;
 use samebuild_image::{Epochs, Image, Tree};
 
 use crate::dialect::Dialect;
+use crate::fetch::Fetch;
 use crate::snapshot::{Lens, Snapshotter};
 
 /// One build of one Dockerfile.
@@ -27,6 +28,8 @@ pub struct Request<'a> {
     pub target: Option<String>,
     /// Where images named by FROM and `COPY --from` come from.
     pub images: &'a dyn Images,
+    /// How ADD reaches what stands behind a URL.
+    pub fetch: &'a dyn Fetch,
     /// Where scratch directories are made; on a file system an overlay's upper directory may be on.
     pub work: &'a Path,
     /// Where unpacked base layers are kept between builds, by diff id.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use samebuild_dockerfile::expand::Expander;
 use samebuild_dockerfile::plan::Origin;
-use samebuild_dockerfile::{Dockerfile, Word};
+use samebuild_dockerfile::{Dockerfile, Span, Word};
 use samebuild_image::{Digest, Mtime, Tree};
 
 use crate::context;
@@ -39,13 +39,17 @@ pub struct Session<'a> {
 #[derive(Debug)]
 pub enum StepError {
     Failed(StepFailure),
-    Unmet(String),
+    Unmet { need: String, at: Option<Span> },
     Broken { what: String, source: Box<dyn std::error::Error + Send + Sync> },
 }
 
 impl From<StepFailure> for StepError {
     fn from(failure: StepFailure) -> Self {
-        if failure.class == UNSUPPORTED { Self::Unmet(failure.message) } else { Self::Failed(failure) }
+        if failure.class == UNSUPPORTED {
+            Self::Unmet { need: failure.message, at: failure.at }
+        } else {
+            Self::Failed(failure)
+        }
     }
 }
 
@@ -130,12 +134,9 @@ impl Session<'_> {
 
     /// The file system that `--from` names in stage `index`: another stage or an image.
     pub fn tree_of(&self, index: usize, from: &Word) -> Result<Tree, StepFailure> {
-        let origin =
-            self.dockerfile.copy_origin(index, from, &self.dialect.syntax).map_err(|error| StepFailure {
-                class: error.class.slug(),
-                message: error.message,
-                builder_message: error.builder_message,
-            })?;
+        let origin = self.dockerfile.copy_origin(index, from, &self.dialect.syntax).map_err(|error| {
+            StepFailure::new(error.class.slug(), error.message).says(error.builder_message)
+        })?;
         match origin {
             Origin::Scratch => Ok(Tree::new()),
             Origin::Stage(index) => self.done.get(&index).map(|stage| stage.tree.clone()).ok_or_else(|| {

@@ -164,9 +164,5 @@ impl Stage {
 }
 
 fn expansion_failed(error: samebuild_dockerfile::expand::ExpandError) -> StepFailure {
-    StepFailure {
-        class: error.class.slug(),
-        message: error.message,
-        builder_message: Some(error.builder_message),
-    }
+    StepFailure::new(error.class.slug(), error.message).says(error.builder_message)
 }

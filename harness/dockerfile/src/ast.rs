@@ -244,6 +244,16 @@ pub struct Transfer {
     pub exclude: Vec<Word>,
 }
 
+impl Transfer {
+    /// The sources that are not heredocs.
+    pub fn paths(&self) -> impl Iterator<Item = &Word> {
+        self.sources.iter().filter_map(|source| match source {
+            Source::Path(word) => Some(word),
+            Source::Heredoc(..) => None,
+        })
+    }
+}
+
 /// COPY.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopyInstruction {

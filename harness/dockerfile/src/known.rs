@@ -91,11 +91,13 @@ impl Syntax {
     };
 
     /// Docker Engine 26.1, the classic builder: the parser of the BuildKit beside it, of which it then refuses what only
-    /// BuildKit does. `--link`, `--checksum` and `--keep-git-dir` are taken and do nothing to a local file. Seen in builds.
+    /// BuildKit does. `--link`, `--checksum` and `--keep-git-dir` are taken and do nothing, not even a wrong
+    /// `--checksum` of a URL fails. Seen in builds.
     pub const CLASSIC_26_1: Syntax = Syntax {
         flag_chmod: FlagSupport::RefusedAtBuild,
         flag_mount: FlagSupport::RefusedAtBuild,
         flag_network: FlagSupport::RefusedAtBuild,
+        git_source: Support::Absent,
         copy_reach: CopyReach::EarlierStages,
         from_stage: FromStage::AnyCase,
         // The client packs the context itself.

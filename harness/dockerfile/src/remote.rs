@@ -51,9 +51,56 @@ pub fn check_copy(source: &str, syntax: &Syntax) -> Result<(), RemoteError> {
     Err(RemoteError { class: Class::BadArguments, text: source.to_owned(), builder_message: says.to_owned() })
 }
 
+/// The path of an http(s) URL, percent-decoded; `None` where it cannot be decoded to text.
+pub fn path(url: &str) -> Option<String> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    percent_decoded(rest.find('/').map_or("", |at| &rest[at..]))
+}
+
+/// Go's `path.Base` of a URL's path: its last component that is one; `None` where there is none.
+pub fn last_component(url: &str) -> Option<String> {
+    let path = path(url)?;
+    let last = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    Some(last.to_owned()).filter(|last| !last.is_empty() && last != ".")
+}
+
+/// `%41` as `A`; `None` for what is no escape, or not UTF-8 in the end.
+pub fn percent_decoded(text: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        out.push(match byte {
+            b'%' => {
+                let mut digit = || bytes.next().and_then(|digit| char::from(digit).to_digit(16));
+                u8::try_from(digit()? * 16 + digit()?).ok()?
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(out).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_names_its_file_by_the_last_component_of_its_path() {
+        for (url, path_of, last) in [
+            ("http://h/a/b.txt", Some("/a/b.txt"), Some("b.txt")),
+            ("http://h:80/a%20b%2Fc?x=/y#z", Some("/a b/c"), Some("c")),
+            ("https://u@h/dir/", Some("/dir/"), Some("dir")),
+            ("http://h", Some(""), None),
+            ("http://h/?q=1", Some("/"), None),
+            ("http://h/%zz", None, None),
+            ("http://h/%ff", None, None),
+            ("http://h/a*b", Some("/a*b"), Some("a*b")),
+        ] {
+            assert_eq!(path(url).as_deref(), path_of, "{url}");
+            assert_eq!(last_component(url).as_deref(), last, "{url}");
+        }
+    }
 
     #[test]
     fn addresses_are_told_from_paths() {

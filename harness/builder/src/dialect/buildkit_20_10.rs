@@ -11,7 +11,7 @@ use crate::config::Schema;
 use crate::history::{CopyFlags, HistoryRules, HistoryText, OnbuildHistory};
 use crate::steps::copy::{
     ArchiveOwner, CopyRules, Devices, DirectoryOverOther, DirectoryParents, DirectoryTime, Fifos,
-    FileOverDirectory, GlobWithoutMatch, OutsideContext, Setuid, SeveralToAFile,
+    FileOverDirectory, GlobWithoutMatch, OutsideContext, Setuid, SeveralToAFile, UrlName,
 };
 use crate::steps::run::{Groups, Hostname, MountPoints, NotFound, RunRules, Volumes};
 
@@ -54,6 +54,7 @@ pub const BUILDKIT_20_10: Dialect = Dialect {
         directory_time: DirectoryTime::WhenChanged,
         fifos: Fifos::LeftOut,
         devices: Devices::EmptyFiles,
+        url_name: UrlName::LastComponent,
         ..CLASSIC_20_10.copy
     },
     run: RunRules {

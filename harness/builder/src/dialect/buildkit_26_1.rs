@@ -6,7 +6,9 @@ use super::rules::{IgnoredParents, ImageRules, TarHeader};
 use super::{BUILDKIT_20_10, Dialect};
 use crate::config::Schema;
 use crate::history::{CopyFlags, HistoryRules};
-use crate::steps::copy::{ChecksumOfLocal, CopyRules, Devices, DirectoryTime, DotDestination, Fifos};
+use crate::steps::copy::{
+    ChecksumOfLocal, CopyRules, Devices, DirectoryTime, DotDestination, Fifos, UrlChecksum,
+};
 use crate::steps::run::{Groups, MountTargets, RunRules};
 
 /// See the top of this file.
@@ -27,6 +29,7 @@ pub const BUILDKIT_26_1: Dialect = Dialect {
         devices: Devices::Copied,
         dot_destination: DotDestination::Directory,
         checksum_of_local: ChecksumOfLocal::Fails,
+        url_checksum: UrlChecksum::Verified,
         ..BUILDKIT_20_10.copy
     },
     run: RunRules { groups: Groups::WithOwn, mount_targets: MountTargets::Removed, ..BUILDKIT_20_10.run },

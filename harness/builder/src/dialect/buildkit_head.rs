@@ -4,6 +4,7 @@ use samebuild_dockerfile::Syntax;
 
 use super::{BUILDKIT_26_1_CONTAINERD, Dialect};
 use crate::history::{ArgText, GoValues, HistoryRules, RunArgs};
+use crate::steps::copy::{ArchiveOwner, CopyRules};
 
 /// See the top of this file.
 pub const BUILDKIT_HEAD: Dialect = Dialect {
@@ -16,5 +17,6 @@ pub const BUILDKIT_HEAD: Dialect = Dialect {
         arg: ArgText::Effective,
         ..BUILDKIT_26_1_CONTAINERD.history
     },
+    copy: CopyRules { archive_owner: ArchiveOwner::Chown, ..BUILDKIT_26_1_CONTAINERD.copy },
     ..BUILDKIT_26_1_CONTAINERD
 };

@@ -17,7 +17,7 @@ use crate::history::{
 use crate::steps::copy::{
     ArchiveOwner, ChecksumOfLocal, CopyRules, Devices, DirectoryOverOther, DirectoryParents, DirectoryTime,
     DotDestination, Fifos, FileOverDirectory, GlobWithoutMatch, HeredocSources, OutsideContext, Setuid,
-    SeveralToAFile,
+    SeveralToAFile, UrlChecksum, UrlName,
 };
 use crate::steps::run::{Groups, Heredocs, Hostname, MountPoints, MountTargets, NotFound, RunRules, Volumes};
 
@@ -71,6 +71,8 @@ pub const CLASSIC_20_10: Dialect = Dialect {
         dot_destination: DotDestination::Cleaned,
         checksum_of_local: ChecksumOfLocal::Ignored,
         heredoc_sources: HeredocSources::Files,
+        url_name: UrlName::PathOrDisposition,
+        url_checksum: UrlChecksum::Ignored,
     },
     run: RunRules {
         mount_points: MountPoints::LayerBelow,

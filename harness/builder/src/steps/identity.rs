@@ -15,13 +15,10 @@ pub(super) fn user(stage: &Stage, rule: Groups) -> Result<(Owner, String), StepE
     let (name, group) = text.split_once(':').map_or((text, None), |(name, group)| (name, Some(group)));
     let number = name.parse::<u32>().ok();
     let known = users.user(name).or_else(|| number.and_then(|uid| users.by_uid(uid)));
-    let unknown = |kind: &str, name: &str, file: &str| StepFailure {
-        class: "unknown-user",
-        message: format!("run as `{text}`: {file} of the image knows no {kind} `{name}`; use a number"),
-        builder_message: Some(format!(
-            "unable to find {kind} {name}: no matching entries in {} file",
-            &file[5..]
-        )),
+    let unknown = |kind: &str, name: &str, file: &str| {
+        let message = format!("run as `{text}`: {file} of the image knows no {kind} `{name}`; use a number");
+        StepFailure::new("unknown-user", message)
+            .says(format!("unable to find {kind} {name}: no matching entries in {} file", &file[5..]))
     };
     let uid = known.map(|user| user.uid).or(number).ok_or_else(|| unknown("user", name, "/etc/passwd"))?;
     let home =

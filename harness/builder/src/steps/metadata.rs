@@ -120,11 +120,11 @@ pub fn expose(
     }
     let mut ports = Vec::new();
     for word in &words {
-        ports.extend(ports::parse_expose(word, &session.dialect.syntax).map_err(|error| StepFailure {
-            class: "bad-port",
-            message: error.to_string(),
-            builder_message: Some(error.builder_message),
-        })?);
+        ports.extend(
+            ports::parse_expose(word, &session.dialect.syntax).map_err(|error| {
+                StepFailure::new("bad-port", error.to_string()).says(error.builder_message)
+            })?,
+        );
     }
     let text = match session.dialect.history.text {
         HistoryText::NopComment => words.join(" "),
@@ -161,11 +161,8 @@ pub fn volume(stage: &mut Stage, session: &Session<'_>, paths: &[Word]) -> Resul
 /// STOPSIGNAL.
 pub fn stop_signal(stage: &mut Stage, session: &Session<'_>, word: &Word) -> Result<(), StepFailure> {
     let text = stage.word(&session.expander, &word.text)?;
-    signal::parse(&text, &session.dialect.syntax).map_err(|error| StepFailure {
-        class: "bad-signal",
-        message: error.to_string(),
-        builder_message: Some(error.builder_message),
-    })?;
+    signal::parse(&text, &session.dialect.syntax)
+        .map_err(|error| StepFailure::new("bad-signal", error.to_string()).says(error.builder_message))?;
     stage.config.stop_signal = Some(text.clone());
     record(stage, session, format!("STOPSIGNAL {text}"));
     Ok(())

@@ -40,7 +40,7 @@ pub fn prepare(
 
 impl From<MountError> for StepFailure {
     fn from(error: MountError) -> Self {
-        Self { class: "bad-mount", message: error.to_string(), builder_message: Some(error.builder_message) }
+        Self::new("bad-mount", error.to_string()).says(error.builder_message)
     }
 }
 

@@ -100,7 +100,7 @@ const LIMIT: Duration = Duration::from_secs(600);
 pub fn run(stage: &mut Stage, session: &Session<'_>, run: &RunInstruction) -> Result<(), StepError> {
     refuse_unsupported(run)?;
     if let Some(need) = sandbox::unmet() {
-        return Err(StepError::Unmet(need));
+        return Err(StepError::Unmet { need, at: None });
     }
     let (command, script) = command(stage, session, run);
     let args = history_args(stage, session);
@@ -117,9 +117,14 @@ pub fn run(stage: &mut Stage, session: &Session<'_>, run: &RunInstruction) -> Re
 }
 
 fn refuse_unsupported(run: &RunInstruction) -> Result<(), StepFailure> {
-    let uses = [(run.security.is_some(), "RUN --security"), (!run.devices.is_empty(), "RUN --device")];
-    match uses.iter().find(|(used, _)| *used) {
-        Some((_, what)) => Err(StepFailure::unsupported(what)),
+    // `sandbox` is what a RUN without the flag has.
+    let insecure = run.security.as_ref().filter(|mode| mode.text != "sandbox");
+    let uses = [
+        (insecure, "RUN --security=insecure (it would take the sandbox away; --security=sandbox would do)"),
+        (run.devices.first(), "RUN --device (a build has no devices but those of every container)"),
+    ];
+    match uses.iter().find_map(|(word, what)| Some((word.as_ref()?, what))) {
+        Some((word, what)) => Err(StepFailure::unsupported(what).at(word.span)),
         None => Ok(()),
     }
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use samebuild_dockerfile::chmod::{self, Chmod};
 use samebuild_dockerfile::ignore::IgnoreFile;
 use samebuild_dockerfile::syntax;
-use samebuild_dockerfile::{AddInstruction, CopyInstruction, Source, Transfer, Word};
+use samebuild_dockerfile::{AddInstruction, CopyInstruction, Source, Transfer, Word, remote};
 use samebuild_image::{At, Content, Digest, Kind, Meta, Tree};
 
-use super::copy::{self, ChecksumOfLocal, Copy, HeredocSources, Owner};
+use super::copy::remote::Remote;
+use super::copy::{self, ChecksumOfLocal, Copy, HeredocSources, Owner, Pattern, UrlChecksum};
 use crate::delta::Delta;
 use crate::dialect::rules::{ChownGroup, Link, UnknownOwner};
 use crate::failure::StepFailure;
@@ -23,9 +24,37 @@ pub fn copy(
     session: &Session<'_>,
     instruction: &CopyInstruction,
 ) -> Result<(), StepFailure> {
-    refuse(&[(instruction.parents, "COPY --parents")])?;
-    let from = instruction.from.as_ref().map(|from| session.tree_of(stage.index, from)).transpose()?;
-    transfer(stage, session, &instruction.transfer, from.as_ref(), "COPY")
+    let from = instruction
+        .from
+        .as_ref()
+        .map(|from| session.tree_of(stage.index, from).map_err(|failure| failure.at(from.span)));
+    let from = from.transpose()?;
+    transfer(stage, session, &instruction.transfer, From::Tree { tree: from, parents: instruction.parents })
+}
+
+/// What COPY and ADD do not share.
+enum From {
+    /// COPY: from the context, or from this tree.
+    Tree { tree: Option<Tree>, parents: bool },
+    /// ADD: from the context, or from behind a URL.
+    Anywhere(Add),
+}
+
+/// What ADD alone is asked.
+struct Add {
+    /// `--unpack`; archives of the context are unpacked without it.
+    unpack: Option<bool>,
+    /// What is fetched must have this digest.
+    checksum: Option<Digest>,
+}
+
+impl From {
+    fn keyword(&self) -> &'static str {
+        match self {
+            Self::Tree { .. } => "COPY",
+            Self::Anywhere(_) => "ADD",
+        }
+    }
 }
 
 /// ADD.
@@ -34,39 +63,59 @@ pub fn add(
     session: &Session<'_>,
     instruction: &AddInstruction,
 ) -> Result<(), StepFailure> {
-    refuse(&[(instruction.unpack.is_some(), "ADD --unpack")])?;
-    let is_local = |source: &Source| matches!(source, Source::Path(path) if !is_remote(&path.text));
-    let refuses = session.dialect.copy.checksum_of_local == ChecksumOfLocal::Fails;
-    if instruction.checksum.is_some() && refuses && instruction.transfer.sources.iter().all(is_local) {
-        let message =
-            "add with --checksum: it is for a source behind http(s); leave it out for files of the context";
-        return Err(StepFailure::new("checksum-of-local", message));
-    }
-    transfer(stage, session, &instruction.transfer, None, "ADD")
+    let how = Add { unpack: instruction.unpack, checksum: checksum(stage, session, instruction)? };
+    transfer(stage, session, &instruction.transfer, From::Anywhere(how))
 }
 
-/// What parses but is not built yet says so, by name; it is never done halfway.
-fn refuse(uses: &[(bool, &str)]) -> Result<(), StepFailure> {
-    match uses.iter().find(|(used, _)| *used) {
-        Some((_, what)) => Err(StepFailure::unsupported(what)),
-        None => Ok(()),
+/// The checksum that what is fetched must have, if anybody looks at it.
+fn checksum(
+    stage: &Stage,
+    session: &Session<'_>,
+    add: &AddInstruction,
+) -> Result<Option<Digest>, StepFailure> {
+    let Some(word) = &add.checksum else { return Ok(None) };
+    let rules = &session.dialect.copy;
+    if rules.checksum_of_local == ChecksumOfLocal::Fails {
+        let paths: Vec<&Word> = add.transfer.paths().collect();
+        let sources = paths.iter().map(|path| stage.word(&session.expander, &path.text));
+        let sources: Vec<String> = sources.collect::<Result<_, _>>()?;
+        let is_remote = |source: &String| remote::kind(source, &session.dialect.syntax) != remote::Remote::No;
+        if sources.len() != 1 || !sources.iter().all(is_remote) {
+            let message = "add with --checksum: it is for one source behind http(s); leave it out for files of the context";
+            return Err(StepFailure::new("checksum-of-local", message).at(word.span));
+        }
     }
+    if rules.url_checksum == UrlChecksum::Ignored {
+        return Ok(None);
+    }
+    let text = stage.word(&session.expander, &word.text)?;
+    copy::remote::checksum(&text).map(Some).map_err(|failure| failure.at(word.span))
 }
 
 fn transfer(
     stage: &mut Stage,
     session: &Session<'_>,
     transfer: &Transfer,
-    from: Option<&Tree>,
-    keyword: &'static str,
+    how: From,
 ) -> Result<(), StepFailure> {
-    let sources = sources(stage, session, transfer, keyword)?;
-    let word = |word: &Word| stage.word(&session.expander, &word.text);
+    let word =
+        |word: &Word| stage.word(&session.expander, &word.text).map_err(|failure| failure.at(word.span));
     let dest = word(&transfer.destination)?;
+    let sources = sources(stage, session, transfer, &dest, &how)?;
+    let (from, parents) = match &how {
+        From::Tree { tree, parents } => (tree.as_ref(), *parents),
+        From::Anywhere(_) => (None, false),
+    };
     let chown = transfer.chown.as_ref().map(word).transpose()?;
     let chmod = transfer.chmod.as_ref().map(word).transpose()?;
-    let owner = chown.as_ref().map(|chown| owner(stage, session, chown)).transpose()?;
-    let mode = chmod.as_ref().map(|text| mode(text, session)).transpose()?.flatten();
+    let placed = |flag: &Option<Word>| {
+        let span = flag.as_ref().map(|word| word.span);
+        move |failure: StepFailure| StepFailure { at: failure.at.or(span), ..failure }
+    };
+    let owner = chown.as_ref().map(|chown| owner(stage, session, chown)).transpose();
+    let owner = owner.map_err(placed(&transfer.chown))?;
+    let mode = chmod.as_ref().map(|text| mode(text, session)).transpose();
+    let mode = mode.map_err(placed(&transfer.chmod))?.flatten();
     let exclude: Vec<&str> = transfer.exclude.iter().map(|word| word.text.as_str()).collect();
     let exclude = IgnoreFile::of(exclude, &session.dialect.syntax)
         .map_err(|error| StepFailure::new("bad-pattern", error.to_string()))?;
@@ -90,13 +139,16 @@ fn transfer(
             owner,
             mode: mode.clone(),
             exclude: &exclude,
-            unpack: keyword == "ADD" && part.tree.is_none(),
+            unpack: part.unpack,
+            literal: part.tree.is_some(),
+            parents: parents && part.tree.is_none(),
+            syntax: &session.dialect.syntax,
             spool: &spool,
             rules: &session.dialect.copy,
         };
         copy::copy(&request, &mut delta)?;
         if session.dialect.history.text == HistoryText::NopComment {
-            content = content_kind(&request)?;
+            content = content_kind(&request, part.is_fetched, sources.parts.len() > 1)?;
         }
     }
     let (mut tree, layer) = delta.finish(session.dialect.image.layer_form);
@@ -110,7 +162,15 @@ fn transfer(
     let (chown, chmod) = (written(&transfer.chown), written(&transfer.chmod));
     stage.record(
         session.dialect,
-        &Line::Copy(CopyLine { keyword, content, sources: sources.shown, dest, chown, chmod }),
+        &Line::Copy(CopyLine {
+            keyword: how.keyword(),
+            content,
+            sources: sources.shown,
+            dest,
+            chown,
+            chmod,
+            parents,
+        }),
         false,
     );
     Ok(())
@@ -124,36 +184,45 @@ struct Sources {
 }
 
 struct Part {
-    patterns: Vec<String>,
-    /// Where the patterns are looked up, if it is not the context or the tree of `--from`.
+    patterns: Vec<Pattern>,
+    /// Where the patterns are looked up, if it is not the context or the tree of `--from`; they are names then.
     tree: Option<Tree>,
+    unpack: bool,
+    is_fetched: bool,
 }
 
 fn sources(
     stage: &Stage,
     session: &Session<'_>,
     transfer: &Transfer,
-    keyword: &str,
+    dest: &str,
+    how: &From,
 ) -> Result<Sources, StepFailure> {
     let mut parts: Vec<Part> = Vec::new();
     let mut shown = Vec::new();
     for source in &transfer.sources {
         match source {
             Source::Path(path) => {
-                let path = stage.word(&session.expander, &path.text)?;
-                if keyword == "ADD" && is_remote(&path) {
-                    return Err(StepFailure::unsupported(&format!(
-                        "ADD of a URL or git repository (`{path}`)"
-                    )));
-                }
+                let span = path.span;
+                let path = stage.word(&session.expander, &path.text).map_err(|failure| failure.at(span))?;
                 shown.push(path.clone());
+                let fetched = fetched(session, &path, dest, how).map_err(|failure| failure.at(span))?;
+                let (name, tree, is_fetched) = match fetched {
+                    Some(remote) => (remote.name, Some(remote.tree), true),
+                    None => (path, None, false),
+                };
+                let pattern = Pattern { text: name, span };
+                let unpack = match how {
+                    From::Anywhere(add) => add.unpack.unwrap_or(!is_fetched),
+                    From::Tree { .. } => false,
+                };
                 match parts.last_mut() {
-                    Some(part) if part.tree.is_none() => part.patterns.push(path),
-                    _ => parts.push(Part { patterns: vec![path], tree: None }),
+                    Some(part) if part.tree.is_none() && tree.is_none() => part.patterns.push(pattern),
+                    _ => parts.push(Part { patterns: vec![pattern], tree, unpack, is_fetched }),
                 }
             }
             Source::Heredoc(..) if session.dialect.copy.heredoc_sources == HeredocSources::Ignored => {}
-            Source::Heredoc(_, heredoc) => {
+            Source::Heredoc(word, heredoc) => {
                 shown.push(format!("<<{}", heredoc.name));
                 let body = heredoc.text();
                 let text = if heredoc.expand {
@@ -169,19 +238,43 @@ fn sources(
                     Kind::File(Content::inline(text.into_bytes())),
                     Meta::new(0o644, session.now()),
                 );
-                parts.push(Part { patterns: vec![heredoc.name.clone()], tree: Some(tree) });
+                let patterns = vec![Pattern { text: heredoc.name.clone(), span: word.span }];
+                parts.push(Part { patterns, tree: Some(tree), unpack: false, is_fetched: false });
             }
         }
     }
     if parts.is_empty() {
-        let message = format!("{keyword}: there is nothing to copy; name a source");
+        let message = format!("{}: there is nothing to copy; name a source", how.keyword());
         return Err(StepFailure::new("copy-no-match", message));
     }
     Ok(Sources { parts, shown })
 }
 
-fn is_remote(source: &str) -> bool {
-    ["http://", "https://", "git@", "git://", "ssh://"].iter().any(|scheme| source.starts_with(scheme))
+/// What is behind a source that is not a path; `None` for a path.
+fn fetched(
+    session: &Session<'_>,
+    source: &str,
+    dest: &str,
+    how: &From,
+) -> Result<Option<Remote>, StepFailure> {
+    let From::Anywhere(add) = how else {
+        return remote::check_copy(source, &session.dialect.syntax).map(|()| None).map_err(|error| {
+            StepFailure::new(error.class.slug(), error.to_string()).says(error.builder_message)
+        });
+    };
+    match remote::kind(source, &session.dialect.syntax) {
+        remote::Remote::No => Ok(None),
+        remote::Remote::Git => Err(StepFailure::unsupported(
+            "ADD of a git repository (a path of the context or an http(s) URL would do; clone it into the context)",
+        )),
+        remote::Remote::Http => {
+            let found = copy::remote::fetch(session, source, dest)?;
+            if let Some(promised) = add.checksum {
+                copy::remote::verify(source, found.digest, promised)?;
+            }
+            Ok(Some(found))
+        }
+    }
 }
 
 /// The mode of `--chmod`; `None` if it is passed over.
@@ -189,11 +282,7 @@ fn mode(text: &str, session: &Session<'_>) -> Result<Option<Chmod>, StepFailure>
     match chmod::parse(text, &session.dialect.syntax) {
         Ok(mode) => Ok(Some(mode)),
         Err(_) if session.dialect.syntax.chmod == syntax::Chmod::OctalElseIgnored => Ok(None),
-        Err(error) => Err(StepFailure {
-            class: "bad-chmod",
-            message: error.to_string(),
-            builder_message: Some(error.builder_message),
-        }),
+        Err(error) => Err(StepFailure::new("bad-chmod", error.to_string()).says(error.builder_message)),
     }
 }
 
@@ -202,12 +291,11 @@ fn owner(stage: &Stage, session: &Session<'_>, text: &str) -> Result<Owner, Step
     let users =
         Users::of(&stage.tree).map_err(|error| StepFailure::new("unreadable-passwd", error.to_string()))?;
     let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
-    let unknown = |kind: &str, name: &str| StepFailure {
-        class: "unknown-owner",
-        message: format!(
+    let unknown = |kind: &str, name: &str| {
+        let message = format!(
             "change the owner to `{text}`: the image's /etc/passwd and /etc/group know no {kind} `{name}`; use a number"
-        ),
-        builder_message: None,
+        );
+        StepFailure::new("unknown-owner", message)
     };
     let by_name = users.user(user);
     let uid: Option<u64> = by_name.map(|user| user.uid.into()).or_else(|| user.parse().ok());
@@ -228,11 +316,17 @@ fn owner(stage: &Stage, session: &Session<'_>, text: &str) -> Result<Owner, Step
     }
 }
 
-/// `file`, `dir` or `multi`, with a digest of what is copied: the classic builder's history names content that way. The
+/// `file`, `dir`, `multi` or nothing at all before what was fetched, with a digest of what is copied: the classic builder's history names content that way. The
 /// digest is ours: theirs covers tar headers of their own making, and counts as an id.
-fn content_kind(copy: &Copy<'_>) -> Result<(&'static str, String), StepFailure> {
+fn content_kind(
+    copy: &Copy<'_>,
+    is_fetched: bool,
+    is_one_of_several: bool,
+) -> Result<(&'static str, String), StepFailure> {
     let sources = copy::sources::find(copy)?;
     let kind = match sources.as_slice() {
+        _ if is_one_of_several => "multi",
+        [_] if is_fetched => "",
         [one] if one.is_dir => "dir",
         [_] => "file",
         _ => "multi",

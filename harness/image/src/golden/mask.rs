@@ -10,7 +10,26 @@ pub fn message(text: &str, paths: &[(&str, &str)]) -> String {
             text = text.replace(path, name);
         }
     }
-    words(&mounts(&digests(&unreachable(&text))))
+    words(&mounts(&digests(&unreachable(&ports(&text)))))
+}
+
+/// `127.0.0.1:<digits>` → `127.0.0.1:<port>`: what serves a case listens where the system lets it.
+pub(super) fn ports(text: &str) -> String {
+    const HOST: &str = "127.0.0.1:";
+    let mut pieces = text.split(HOST);
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let digits = piece.bytes().take_while(u8::is_ascii_digit).count();
+        out.push_str(HOST);
+        out.push_str(if digits > 0 { "<port>" } else { "" });
+        out.push_str(&piece[digits..]);
+    }
+    out
+}
+
+/// What history says of a build's sources: hashes of what was copied, ports of servers.
+pub(super) fn told(text: &str) -> String {
+    ports(&copied(text))
 }
 
 /// How far a look-up at a registry got depends on the machine's network, not on the builder: from `Get "https://…` or
@@ -33,7 +52,18 @@ pub(super) fn digests(text: &str) -> String {
 pub(super) fn copied(text: &str) -> String {
     let text = tagged(text, &["file:"], "file:", "<id>");
     let text = tagged(&text, &["dir:"], "dir:", "<id>");
-    tagged(&text, &["multi:"], "multi:", "<id>")
+    fetched(&tagged(&text, &["multi:"], "multi:", "<id>"))
+}
+
+/// The hash in classic's `ADD <hash> in /x` of what was fetched: no word before it, and after `--chown=55:66` no separator.
+fn fetched(text: &str) -> String {
+    const ADD: &str = "#(nop) ADD ";
+    let hash = text.find(ADD).and_then(|add| {
+        let end = add + text[add..].find(" in ")?;
+        let start = end.checked_sub(64).filter(|start| *start >= add + ADD.len())?;
+        is_long_id(text.get(start..end)?).then_some((start, end))
+    });
+    hash.map_or_else(|| text.to_owned(), |(start, end)| format!("{}<id>{}", &text[..start], &text[end..]))
 }
 
 /// Whether this is an image's or container's id, long, short, or as a digest.
@@ -164,6 +194,14 @@ mod tests {
         assert_eq!(masked, "#(nop) COPY --chown=app:appgdir:<id> in /n1/n2/ ");
         let longer = format!("file:{HASH}0");
         assert_eq!(copied(&longer), longer);
+        let fetched = format!("/bin/sh -c #(nop) ADD --chown=55:66{HASH} in /n1/ ");
+        assert_eq!(copied(&fetched), "/bin/sh -c #(nop) ADD --chown=55:66<id> in /n1/ ");
+    }
+
+    #[test]
+    fn the_port_of_a_server_is_the_systems_choice() {
+        let masked = told("ADD http://127.0.0.1:41231/a http://127.0.0.1:/b /x # buildkit");
+        assert_eq!(masked, "ADD http://127.0.0.1:<port>/a http://127.0.0.1:/b /x # buildkit");
     }
 
     #[test]

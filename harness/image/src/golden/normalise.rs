@@ -170,7 +170,7 @@ fn top(image: &Image) -> Map<String, Value> {
         mask_container(container);
         // `COPY file:<hash>`: see `mask::copied`. The last instruction stands here as a command.
         for argument in container.get_mut("Cmd").and_then(Value::as_array_mut).into_iter().flatten() {
-            mask_text(Some(argument), |text| Some(mask::copied(text)));
+            mask_text(Some(argument), |text| Some(mask::told(text)));
         }
     }
     // Build records name the base and the sources by digest.
@@ -197,7 +197,7 @@ fn history(entry: &Value) -> Map<String, Value> {
     let mut entry = entry.clone();
     // The clock.
     entry.shift_remove("created");
-    mask_text(entry.get_mut("created_by"), |text| Some(mask::copied(text)));
+    mask_text(entry.get_mut("created_by"), |text| Some(mask::told(text)));
     // A squashed image's comment names the layers it merged.
     mask_text(entry.get_mut("comment"), |text| Some(mask::digests(text)));
     entry

@@ -1,6 +1,7 @@
 //! The two builders of a Docker engine, live. The engine is `engines`' affair; here a case becomes a request, and what
 //! comes back a record.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -66,10 +67,12 @@ impl Docker<'_> {
         self.load(order)?;
         let tag = self.tag(order);
         let (started, _) = now();
+        let underway = order.case.underway();
+        let underway = underway.map_err(|error| format!("serve the pages of {}: {error}", order.case.id))?;
         let outcome = if needs_client(order.case) {
-            self.by_client(order, &tag)?
+            self.by_client(order, &tag, &underway.args)?
         } else {
-            self.by_upload(order, &tag)?
+            self.by_upload(order, &tag, &underway.args)?
         };
         let built_between = (started - 1, now().0 + 1);
         match outcome {
@@ -102,14 +105,19 @@ impl Docker<'_> {
     }
 
     /// The context as a tar, through the API.
-    fn by_upload(&self, order: &Order<'_>, tag: &str) -> Result<BuildOutcome, String> {
+    fn by_upload(
+        &self,
+        order: &Order<'_>,
+        tag: &str,
+        args: &BTreeMap<String, String>,
+    ) -> Result<BuildOutcome, String> {
         let case = order.case;
         let tar = context_tar(&owned_by_root(&case.context_tree()));
         let tar = tar.map_err(|error| format!("pack the context of {}: {error}", case.id))?;
         let request = BuildRequest {
             context: Context::Bytes(tar),
             dockerfile: "Dockerfile".to_owned(),
-            build_args: case.build.args.clone(),
+            build_args: args.clone(),
             target: case.build.target.clone(),
             builder: self.builder,
             network: network(case),
@@ -123,7 +131,12 @@ impl Docker<'_> {
     }
 
     /// The context as a directory, by Docker's own client: only it reads `.dockerignore`.
-    fn by_client(&self, order: &Order<'_>, tag: &str) -> Result<BuildOutcome, String> {
+    fn by_client(
+        &self,
+        order: &Order<'_>,
+        tag: &str,
+        args: &BTreeMap<String, String>,
+    ) -> Result<BuildOutcome, String> {
         let case = order.case;
         let room = tempfile::Builder::new().prefix("context-").tempdir_in(self.work);
         let room =
@@ -145,7 +158,7 @@ impl Docker<'_> {
                 .collect(),
             context: &context,
             builder: self.builder,
-            build_args: &case.build.args,
+            build_args: args,
             target: case.build.target.as_deref(),
             network: network(case),
             tag,

@@ -9,15 +9,17 @@ use samebuild_image::{Image, Tree};
 
 use super::{Answer, Builder, Ended, Ground, Means, Order, Step, now, platform};
 use crate::cases;
+use crate::fetch::{Http, Limits, Only};
 
 pub(super) struct Reference {
     work: PathBuf,
     unpacked: PathBuf,
+    http: Http,
 }
 
 impl Reference {
     pub(super) fn new(means: &Means<'_>) -> Self {
-        Self { work: means.work.clone(), unpacked: means.unpacked.clone() }
+        Self { work: means.work.clone(), unpacked: means.unpacked.clone(), http: Http::new(Limits::USUAL) }
     }
 }
 
@@ -27,6 +29,13 @@ impl Builder for Reference {
             Ok(dialect) => dialect,
             Err(error) => return Answer::Unmet(error.to_string()),
         };
+        let underway = match order.case.underway() {
+            Ok(underway) => underway,
+            Err(error) => return Answer::Broken(format!("serve the pages of {}: {error}", order.case.id)),
+        };
+        let server = underway.server();
+        let anywhere = order.case.needs.contains(&cases::Need::Network);
+        let fetch = Only { server: server.as_deref(), anywhere, http: &self.http };
         let context = order.case.context_tree();
         let images = OneBase(order.base);
         let build = &order.case.build;
@@ -35,7 +44,7 @@ impl Builder for Reference {
             dockerfile_name: "Dockerfile",
             context: &context,
             dialect,
-            build_args: build.args.clone(),
+            build_args: underway.args.clone(),
             target: build.target.clone(),
             secrets: build
                 .secrets
@@ -43,6 +52,7 @@ impl Builder for Reference {
                 .map(|secret| (secret.id.clone(), secret.text.clone().into_bytes()))
                 .collect(),
             images: &images,
+            fetch: &fetch,
             work: &self.work,
             unpacked: &self.unpacked,
             network: match build.network {

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::dialects::matches;
 use super::id::CaseId;
+use crate::served::{ARGUMENT, Page, Served};
 
 /// One Dockerfile with its context.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub struct Case {
     /// The name of the base image in `ci/bases.toml`.
     pub base: String,
     pub build: Build,
+    /// What its own server answers while it is built; no server without.
+    pub served: Vec<Page>,
     pub known: Vec<Known>,
     pub under: Vec<Under>,
     pub volatile: Vec<Volatile>,
@@ -55,6 +58,33 @@ impl Case {
         let matching =
             || self.outcomes.iter().find(|(glob, _)| matches(glob, dialect)).map(|(_, outcome)| outcome);
         exact.or_else(matching).cloned().unwrap_or(Outcome::Builds)
+    }
+}
+
+/// A case about to be built: its server runs as long as this lives.
+pub struct Underway {
+    server: Option<Served>,
+    /// `--build-arg`s, the server's address among them.
+    pub args: BTreeMap<String, String>,
+}
+
+impl Case {
+    /// Starts the case's server, if it has one.
+    ///
+    /// # Errors
+    /// There is no loopback to listen on.
+    pub fn underway(&self) -> std::io::Result<Underway> {
+        let server = if self.served.is_empty() { None } else { Some(Served::start(self.served.clone())?) };
+        let mut args = self.build.args.clone();
+        args.extend(server.as_ref().map(|server| (ARGUMENT.to_owned(), server.url())));
+        Ok(Underway { server, args })
+    }
+}
+
+impl Underway {
+    /// The address of the server: `http://127.0.0.1:PORT`.
+    pub fn server(&self) -> Option<String> {
+        self.server.as_ref().map(Served::url)
     }
 }
 

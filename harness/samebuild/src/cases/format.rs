@@ -26,6 +26,8 @@ pub(crate) struct CaseToml {
     #[serde(default)]
     pub(crate) context: Vec<EntryToml>,
     #[serde(default)]
+    pub(crate) serve: Vec<Spanned<ServeToml>>,
+    #[serde(default)]
     pub(crate) known: Vec<KnownToml>,
     #[serde(default)]
     pub(crate) under: Vec<UnderToml>,
@@ -107,6 +109,19 @@ pub(crate) enum ArchiveFormat {
     TarGz,
     #[serde(rename = "tar.xz")]
     TarXz,
+}
+
+/// What the server of a case answers to a path.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ServeToml {
+    pub(crate) path: Spanned<String>,
+    pub(crate) text: Option<String>,
+    pub(crate) hex: Option<Hex>,
+    pub(crate) archive: Option<ArchiveToml>,
+    pub(crate) status: Option<Spanned<u16>>,
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<Spanned<String>, Spanned<String>>,
 }
 
 /// A documented difference between a real builder and the reference speaking its dialect.

@@ -13,6 +13,7 @@ use super::dialects::Vocabulary;
 use super::format::CaseToml;
 use super::id::CaseId;
 use super::problem::{CaseError, Problem, Text};
+use super::serve;
 
 const DOCKERFILE: &str = "Dockerfile";
 const CASE_TOML: &str = "case.toml";
@@ -150,6 +151,7 @@ fn described(
         needs: written.needs.iter().map(|need| *need.get_ref()).collect(),
         base: said("base", &written.base)?.unwrap_or_else(|| USUAL_BASE.to_owned()),
         build: check::build(&written.build).map_err(wrong)?,
+        served: serve::pages(&written.serve, &written.build).map_err(wrong)?,
         known: check::known(&written.known, vocabulary).map_err(wrong)?,
         under: check::under(written.under, vocabulary).map_err(wrong)?,
         volatile,
@@ -184,6 +186,7 @@ fn plain(dir: &Path, id: CaseId, dockerfile: Arc<[u8]>) -> Result<Case, CaseErro
         needs: Default::default(),
         base: USUAL_BASE.to_owned(),
         build: Build::default(),
+        served: Vec::new(),
         known: Vec::new(),
         under: Vec::new(),
         volatile: Vec::new(),
@@ -275,6 +278,7 @@ mod tests {
             case.context_tree().iter().map(|(at, _, inode)| format!("{at} {}", inode.kind.word())).collect();
         assert_eq!(kinds.len(), 12, "{kinds:?}");
         assert_eq!((case.known.len(), case.under.len(), case.volatile.len()), (1, 1, 1));
+        assert_eq!(case.served.len(), 1);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod id;
 mod load;
 mod problem;
 mod seeded;
+mod serve;
 mod tar_out;
 mod values;
 

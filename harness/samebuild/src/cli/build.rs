@@ -16,6 +16,7 @@ use super::verbs::{Build, Net};
 use crate::bases::{self, BaseError};
 use crate::conform::{Exit, scratch};
 use crate::engines::cache_dir;
+use crate::fetch::{Http, Limits};
 use crate::files;
 use crate::stored::{self, read_image};
 
@@ -31,6 +32,7 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
     let cache = cache_dir()?;
     let images = Named::open(&args.build_contexts, cache.clone())?;
     let work = scratch(&cache)?;
+    let http = Http::new(Limits::USUAL);
     let unpacked = cache.join("unpacked");
     std::fs::create_dir_all(&unpacked).with_context(|| format!("create {}", unpacked.display()))?;
     let name = file.file_name().map_or_else(|| "Dockerfile".into(), |name| name.to_string_lossy());
@@ -43,6 +45,7 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
         target: args.target.clone(),
         secrets: BTreeMap::new(),
         images: &images,
+        fetch: &http,
         work: work.path(),
         unpacked: &unpacked,
         network: match args.network {

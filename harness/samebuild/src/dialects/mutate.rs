@@ -93,9 +93,9 @@ pub fn run(
     results.into_iter().map(|result| result.unwrap_or(Ok(Noticed::Nobody))).collect()
 }
 
-type Straight = BTreeMap<(&'static str, usize), Ended>;
+type Straight = BTreeMap<(&'static str, usize), Option<Ended>>;
 
-/// What each case is in each dialect with nothing turned.
+/// What each case is in each dialect with nothing turned; `None` where the reference lacks what it takes.
 fn built_straight(
     turns: &[Turn],
     cases: &[&Case],
@@ -107,9 +107,7 @@ fn built_straight(
     for id in dialects {
         let spoken = dialect::find(id)?;
         for (index, case) in cases.iter().enumerate() {
-            if let Some(ended) = ended(case, id, spoken, grounds, reference)? {
-                out.insert((spoken.id, index), ended);
-            }
+            out.insert((spoken.id, index), ended(case, id, spoken, grounds, reference)?);
         }
     }
     Ok(out)
@@ -129,10 +127,12 @@ fn take(
     for index in order {
         let Some(before) = straight.get(&(turn.dialect, index)) else { continue };
         let case = cases[index];
-        let rule = match ended(case, turn.dialect, &turned, grounds, reference)? {
-            Some(after) => rule_that_tells(before, &after, case, grounds)?,
-            // It cannot be built any more: that is noticed too.
-            None => Some("unmet".to_owned()),
+        let after = ended(case, turn.dialect, &turned, grounds, reference)?;
+        let rule = match (before, &after) {
+            (Some(before), Some(after)) => rule_that_tells(before, after, case, grounds)?,
+            // It cannot be built any more, or now it can: that is noticed too.
+            (Some(_), None) | (None, Some(_)) => Some("unmet".to_owned()),
+            (None, None) => None,
         };
         if let Some(rule) = rule {
             if let Ok(mut order) = lately.lock() {

@@ -4,12 +4,14 @@
 //! which builders differ is a field of [`CopyRules`].
 
 pub mod archive;
+mod parents;
 pub mod place;
+pub(in crate::steps) mod remote;
 pub mod sources;
 
 use samebuild_dockerfile::chmod::Chmod;
 use samebuild_dockerfile::ignore::IgnoreFile;
-use samebuild_dockerfile::{decisions, variants};
+use samebuild_dockerfile::{Span, Syntax, decisions, variants};
 use samebuild_image::{At, Tree};
 
 use crate::delta::Delta;
@@ -19,7 +21,7 @@ use sources::Source;
 /// One COPY or ADD, its words expanded.
 pub struct Copy<'a> {
     /// As written, after expansion.
-    pub patterns: &'a [String],
+    pub patterns: &'a [Pattern],
     /// Whether the instruction has more sources than these patterns.
     pub several: bool,
     /// Where from: the context or another stage's or image's tree.
@@ -36,11 +38,24 @@ pub struct Copy<'a> {
     pub mode: Option<Chmod>,
     /// `--exclude`, relative to each source.
     pub exclude: &'a IgnoreFile,
-    /// ADD: archives are unpacked.
+    /// Archives are unpacked.
     pub unpack: bool,
+    /// The patterns are names: a star in one is a star.
+    pub literal: bool,
+    /// `--parents`: directories above what is copied are kept, from `/./` on if the source has one.
+    pub parents: bool,
     /// Makes a directory that lives as long as the build's results.
     pub spool: &'a dyn Fn() -> Result<std::path::PathBuf, StepFailure>,
     pub rules: &'a CopyRules,
+    /// How the dialect reads patterns.
+    pub syntax: &'a Syntax,
+}
+
+/// A source that is a path or a pattern, after expansion, and its word in the Dockerfile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
+    pub text: String,
+    pub span: Span,
 }
 
 /// A numeric owner.
@@ -79,6 +94,10 @@ decisions! {
         dot_destination: DotDestination,
         /// `ADD --checksum` of a file of the context.
         checksum_of_local: ChecksumOfLocal,
+        /// What a file behind a URL is called in a directory.
+        url_name: UrlName,
+        /// `ADD --checksum` of a file behind a URL.
+        url_checksum: UrlChecksum,
         /// Heredocs as sources, where the language has them.
         heredoc_sources: HeredocSources,
     }
@@ -173,6 +192,21 @@ variants! {
         /// The build fails.
         Fails = "fails",
     }
+    /// What a file behind a URL is called in a directory.
+    UrlName {
+        /// As the last component of the URL's path; without one, `__unnamed__`.
+        LastComponent = "last-component",
+        /// As the path's last component, else as the answer's Content-Disposition says; without either, `__unnamed__`, and
+        /// the build fails if the destination ends in a slash.
+        PathOrDisposition = "path-or-disposition",
+    }
+    /// `ADD --checksum` of a file behind a URL.
+    UrlChecksum {
+        /// The flag is passed over.
+        Ignored = "ignored",
+        /// The build fails unless the content has that digest.
+        Verified = "verified",
+    }
     /// Devices among what is copied.
     Devices {
         /// They are copied as devices.
@@ -191,6 +225,9 @@ variants! {
 
 /// Carries the copy out on `delta`.
 pub fn copy(copy: &Copy<'_>, delta: &mut Delta) -> Result<(), StepFailure> {
+    if copy.parents {
+        return parents::copy(copy, delta);
+    }
     let sources = sources::find(copy)?;
     let several = copy.several || sources.len() > 1;
     if several && !copy.dest.ends_with('/') && copy.rules.several_to_a_file == SeveralToAFile::Fails {
@@ -210,7 +247,7 @@ pub fn copy(copy: &Copy<'_>, delta: &mut Delta) -> Result<(), StepFailure> {
 
 fn put(copy: &Copy<'_>, source: &Source, delta: &mut Delta) -> Result<(), StepFailure> {
     if source.is_dir {
-        return place::directory(copy, source, delta);
+        return place::directory(copy, source, None, delta);
     }
     if copy.unpack
         && let Some(archive) = archive::open(copy.from, &source.at, copy.spool)?
@@ -238,15 +275,17 @@ impl Copy<'_> {
 
     /// Whether `--exclude` leaves out what is at `at` below the source `root`.
     fn leaves_out(&self, root: &At, at: &At) -> bool {
-        if self.exclude.is_empty() {
-            return false;
-        }
-        let below = at.below(root).and_then(|below| std::str::from_utf8(below).ok());
-        below.is_some_and(|below| self.exclude.excludes(below))
+        !self.exclude.is_empty() && matches(self.exclude, root, at)
     }
 
     /// Who owns what this copy makes, if it is not the source's owner.
     fn new_owner(&self) -> Option<Owner> {
         self.owner.or(self.from_context.then_some(Owner::default()))
     }
+}
+
+/// Whether `patterns` match what is at `at`, seen from `root`.
+fn matches(patterns: &IgnoreFile, root: &At, at: &At) -> bool {
+    let below = at.below(root).and_then(|below| std::str::from_utf8(below).ok());
+    below.is_some_and(|below| patterns.excludes(below))
 }

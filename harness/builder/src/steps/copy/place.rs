@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use samebuild_dockerfile::ignore::IgnoreFile;
 use samebuild_image::entry::Whiteout;
 use samebuild_image::tree::{Ino, ResolveError};
 use samebuild_image::{At, Content, Inode, Kind, Layer, Meta, Mtime};
@@ -10,7 +11,7 @@ use samebuild_image::{At, Content, Inode, Kind, Layer, Meta, Mtime};
 use super::sources::Source;
 use super::{
     ArchiveOwner, Copy, Devices, DirectoryOverOther, DirectoryParents, DirectoryTime, Fifos,
-    FileOverDirectory, Owner, Setuid,
+    FileOverDirectory, Owner, Setuid, matches,
 };
 use crate::delta::Delta;
 use crate::failure::StepFailure;
@@ -27,8 +28,14 @@ pub(super) fn file(copy: &Copy<'_>, source: &Source, delta: &mut Delta) -> Resul
     put(copy, delta, &target, inode)
 }
 
-/// Copies what is in a directory into the destination, which becomes a directory if it is nothing yet.
-pub(super) fn directory(copy: &Copy<'_>, source: &Source, delta: &mut Delta) -> Result<(), StepFailure> {
+/// Copies what is in a directory into the destination, which becomes a directory if it is nothing yet. With `take` only
+/// what matches, and the directories above it.
+pub(super) fn directory(
+    copy: &Copy<'_>,
+    source: &Source,
+    take: Option<&IgnoreFile>,
+    delta: &mut Delta,
+) -> Result<(), StepFailure> {
     let dest = resolve(delta, &copy.absolute_dest())?;
     let owner = copy.owner.unwrap_or_default();
     let parents = match copy.rules.directory_parents {
@@ -39,7 +46,8 @@ pub(super) fn directory(copy: &Copy<'_>, source: &Source, delta: &mut Delta) -> 
     if made.last() == Some(&dest) {
         delta.change(&dest, |meta| (meta.uid, meta.gid) = (owner.uid, owner.gid));
     }
-    contents(copy, &source.at, &source.at, &dest, delta, &mut BTreeMap::new())?;
+    let walk = Walk { copy, take, root: &source.at, above: Vec::new(), links: BTreeMap::new() };
+    walk.run(&dest, delta)?;
     let time = match copy.rules.directory_time {
         DirectoryTime::Source => directory_time(copy, &source.at, delta.now()),
         DirectoryTime::Now => delta.now(),
@@ -57,34 +65,75 @@ fn directory_time(copy: &Copy<'_>, at: &At, now: Mtime) -> Mtime {
     }
 }
 
-fn contents(
-    copy: &Copy<'_>,
-    root: &At,
-    from: &At,
-    to: &At,
-    delta: &mut Delta,
-    links: &mut BTreeMap<Ino, At>,
-) -> Result<(), StepFailure> {
-    let children: Vec<At> = copy.from.children(from).map(|(at, _)| at.clone()).collect();
-    for child in children {
-        let (Some(inode), Some(ino)) = (copy.from.get(&child), copy.from.ino(&child)) else { continue };
-        if copy.leaves_out(root, &child) {
-            continue;
-        }
-        let target = to.join(child.name());
-        if inode.kind.is_dir() {
-            subdirectory(copy, inode, &target, delta)?;
-            contents(copy, root, &child, &target, delta, links)?;
-            let time = inode.meta.mtime;
-            delta.change(&target, |meta| meta.mtime = time);
-        } else if let Some(first) = links.get(&ino) {
-            delta.link(&target, first);
-        } else {
-            put(copy, delta, &target, inode)?;
-            links.insert(ino, target);
-        }
+/// The contents of a directory on their way to the destination.
+struct Walk<'a> {
+    copy: &'a Copy<'a>,
+    /// What is taken; everything without it.
+    take: Option<&'a IgnoreFile>,
+    root: &'a At,
+    /// Directories that were entered though they are not taken themselves, with their places: made when something below
+    /// them is taken.
+    above: Vec<(At, At)>,
+    /// Where each inode with several names went first.
+    links: BTreeMap<Ino, At>,
+}
+
+impl Walk<'_> {
+    fn run(mut self, dest: &At, delta: &mut Delta) -> Result<(), StepFailure> {
+        let root = self.root;
+        self.contents(root, dest, delta)
     }
-    Ok(())
+
+    fn contents(&mut self, from: &At, to: &At, delta: &mut Delta) -> Result<(), StepFailure> {
+        let children: Vec<At> = self.copy.from.children(from).map(|(at, _)| at.clone()).collect();
+        for child in children {
+            let tree = self.copy.from;
+            let (Some(inode), Some(ino)) = (tree.get(&child), tree.ino(&child)) else { continue };
+            let target = to.join(child.name());
+            let taken = self.take.is_none_or(|take| matches(take, self.root, &child));
+            if !taken || self.copy.leaves_out(self.root, &child) {
+                if inode.kind.is_dir() && self.may_take_below() {
+                    self.above.push((child.clone(), target.clone()));
+                    self.contents(&child, &target, delta)?;
+                    // It is gone already if something below it was taken.
+                    self.above.retain(|(at, _)| *at != child);
+                }
+                continue;
+            }
+            self.make_above(delta)?;
+            if inode.kind.is_dir() {
+                subdirectory(self.copy, inode, &target, delta)?;
+                self.contents(&child, &target, delta)?;
+                let time = inode.meta.mtime;
+                delta.change(&target, |meta| meta.mtime = time);
+            } else if let Some(first) = self.links.get(&ino) {
+                delta.link(&target, first);
+            } else {
+                put(self.copy, delta, &target, inode)?;
+                self.links.insert(ino, target);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether something below a directory may be taken that is not taken itself.
+    fn may_take_below(&self) -> bool {
+        self.take.is_some() || self.copy.exclude.patterns().iter().any(|pattern| pattern.negated)
+    }
+
+    /// Makes the directories above what is taken. Of one that is there already only the mode changes.
+    fn make_above(&mut self, delta: &mut Delta) -> Result<(), StepFailure> {
+        for (from, to) in std::mem::take(&mut self.above) {
+            let Some(inode) = self.copy.from.get(&from) else { continue };
+            if delta.is_dir(&to) {
+                let mode = inode.meta.mode;
+                delta.change(&to, |meta| meta.mode = mode);
+            } else {
+                subdirectory(self.copy, inode, &to, delta)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A directory below the source: merged into one that is there, with the source's mode and owner.

@@ -20,23 +20,28 @@ pub struct Source {
 pub fn find(copy: &Copy<'_>) -> Result<Vec<Source>, StepFailure> {
     let mut found = Vec::new();
     for pattern in copy.patterns {
-        if climbs_out(pattern) && copy.rules.outside_context == OutsideContext::Fails && copy.from_context {
-            let message = format!(
-                "copy {pattern}: it lies outside the build context; move it in, or build from the directory above"
-            );
-            return Err(StepFailure::new("copy-outside-context", message));
-        }
-        if is_wildcard(pattern) {
-            wildcard(copy, pattern, &mut found)?;
-        } else {
-            let at = At::clean(pattern);
-            found.push(one(copy.from, &at).ok_or_else(|| not_found(copy, pattern))?);
-        }
+        find_one(copy, &pattern.text, &mut found).map_err(|failure| failure.at(pattern.span))?;
     }
     Ok(found)
 }
 
-fn wildcard(copy: &Copy<'_>, pattern: &str, found: &mut Vec<Source>) -> Result<(), StepFailure> {
+fn find_one(copy: &Copy<'_>, pattern: &str, found: &mut Vec<Source>) -> Result<(), StepFailure> {
+    let climbs = !copy.literal && climbs_out(pattern);
+    if climbs && copy.rules.outside_context == OutsideContext::Fails && copy.from_context {
+        let message = format!(
+            "copy {pattern}: it lies outside the build context; move it in, or build from the directory above"
+        );
+        return Err(StepFailure::new("copy-outside-context", message));
+    }
+    if !copy.literal && is_wildcard(pattern) {
+        return wildcard(copy, pattern, found);
+    }
+    let at = At::clean(pattern);
+    found.push(one(copy.from, &at).ok_or_else(|| not_found(copy, pattern))?);
+    Ok(())
+}
+
+pub(super) fn wildcard(copy: &Copy<'_>, pattern: &str, found: &mut Vec<Source>) -> Result<(), StepFailure> {
     let clean = At::clean(pattern);
     let depth = clean.components().count();
     let before = found.len();
@@ -64,13 +69,13 @@ fn wildcard(copy: &Copy<'_>, pattern: &str, found: &mut Vec<Source>) -> Result<(
     Ok(())
 }
 
-fn one(tree: &Tree, at: &At) -> Option<Source> {
+pub(super) fn one(tree: &Tree, at: &At) -> Option<Source> {
     let real = tree.resolve(at.as_bytes(), true).ok()?;
     let inode = tree.get(&real)?;
     Some(Source { name: at.name().to_vec(), is_dir: matches!(inode.kind, Kind::Dir), at: real })
 }
 
-fn not_found(copy: &Copy<'_>, pattern: &str) -> StepFailure {
+pub(super) fn not_found(copy: &Copy<'_>, pattern: &str) -> StepFailure {
     let place = if copy.from_context {
         "the build context (or .dockerignore leaves it out)"
     } else {
@@ -80,7 +85,7 @@ fn not_found(copy: &Copy<'_>, pattern: &str) -> StepFailure {
 }
 
 /// Whether Go's `filepath.Match` would do anything but compare.
-fn is_wildcard(pattern: &str) -> bool {
+pub(super) fn is_wildcard(pattern: &str) -> bool {
     let mut escaped = false;
     pattern.chars().any(|c| {
         let special = !escaped && matches!(c, '*' | '?' | '[');

@@ -1,0 +1,87 @@
+//! Sources of ADD that are not in the context: what stands behind a URL becomes a tree with one file. How a network is
+//! reached is [`crate::fetch`]'s; putting the file in place is the copy's.
+
+use std::str::FromStr as _;
+
+use samebuild_dockerfile::remote;
+use samebuild_image::{At, Digest, Kind, Meta, Mtime, Tree};
+
+use super::UrlName;
+use crate::disk::FileSource;
+use crate::failure::StepFailure;
+use crate::fetch::{FetchError, Fetched};
+use crate::session::Session;
+
+/// What a file without a name is called.
+const UNNAMED: &str = "__unnamed__";
+
+/// One file as a tree, and its name in it.
+pub(in crate::steps) struct Remote {
+    pub tree: Tree,
+    pub name: String,
+    pub digest: Digest,
+}
+
+/// Fetches `url` for a copy to `dest`: 0600, root's, from when the server says it was modified, else from 1970.
+pub(in crate::steps) fn fetch(session: &Session<'_>, url: &str, dest: &str) -> Result<Remote, StepFailure> {
+    let failed =
+        |why: &dyn std::fmt::Display| StepFailure::new("fetch-failed", format!("fetch {url}: {why}"));
+    let dir = session.scratch().map_err(|error| StepFailure::new("no-scratch", format!("{error:?}")))?;
+    let file = dir.join("fetched");
+    let fetched = session.request.fetch.fetch(url, &file).map_err(|error| match &error {
+        FetchError::NotHere(_) => StepFailure::unmet(format!("fetch {url}: {error}")),
+        FetchError::Failed(_) => failed(&error),
+    })?;
+    if fetched.status >= 400 {
+        let message = format!("fetch {url}: the server answers {}; look the address up", fetched.status);
+        return Err(StepFailure::new("fetch-status", message));
+    }
+    let name = name(url, &fetched, dest, session.dialect.copy.url_name)?;
+    let at = At::clean(&name);
+    if at.name() != name.as_bytes() {
+        return Err(failed(&format!("`{name}` cannot be the name of a file")));
+    }
+    let content = FileSource::new(file, fetched.size).content();
+    let digest = content.digest().map_err(|error| failed(&error))?;
+    let mut tree = Tree::new();
+    let time = Mtime::secs(fetched.modified_secs().unwrap_or(0));
+    tree.insert(&at, Kind::File(content), Meta::new(0o600, time));
+    Ok(Remote { tree, name, digest })
+}
+
+/// What the file is called where `dest` is a directory.
+fn name(url: &str, fetched: &Fetched, dest: &str, rule: UrlName) -> Result<String, StepFailure> {
+    if rule == UrlName::LastComponent {
+        return Ok(remote::last_component(url).unwrap_or_else(|| UNNAMED.to_owned()));
+    }
+    let path = remote::path(url).unwrap_or_default();
+    let by_path = remote::last_component(url).filter(|_| !path.ends_with('/'));
+    match by_path.or_else(|| fetched.disposition_name()) {
+        Some(name) => Ok(name),
+        None if dest.ends_with('/') => {
+            let message = format!(
+                "name what {url} is: neither its path nor the answer names a file; write the destination with a file's name"
+            );
+            let says = format!("cannot determine filename for source {url}");
+            Err(StepFailure::new("fetch-without-name", message).says(says))
+        }
+        None => Ok(UNNAMED.to_owned()),
+    }
+}
+
+/// A checksum as `--checksum` takes it.
+pub(in crate::steps) fn checksum(text: &str) -> Result<Digest, StepFailure> {
+    Digest::from_str(text).map_err(|_| {
+        let message = format!("read --checksum={text}; it takes sha256: and 64 hexadecimal digits");
+        StepFailure::new("bad-checksum", message)
+    })
+}
+
+/// Holds what was fetched against the checksum that was promised.
+pub(in crate::steps) fn verify(url: &str, found: Digest, promised: Digest) -> Result<(), StepFailure> {
+    if found == promised {
+        return Ok(());
+    }
+    let message = format!("fetch {url}: its digest is {found}, --checksum says {promised}");
+    Err(StepFailure::new("checksum-mismatch", message).says(format!("digest mismatch {found}: {promised}")))
+}
