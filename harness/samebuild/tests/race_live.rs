@@ -30,6 +30,7 @@ const TRIALS: [(&str, Check); 6] = [
 
 fn main() {
     engines::child::run_if_asked();
+    races::deploy::run_if_asked();
     let args = Arguments::from_args();
     let (names, unmet) = live::engines("race_live", args.list);
     let mut trials = Vec::new();

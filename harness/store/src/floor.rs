@@ -201,6 +201,16 @@ impl Floor {
         self.shielded.set(self.shielded.get() | 1 << self.current.get());
     }
 
+    /// What follows is this actor's; for a floor without a scheduler, which grants nothing.
+    pub(crate) fn enter(&self, actor: Actor) {
+        self.current.set(actor);
+    }
+
+    /// Whether `actor` was cancelled and nothing keeps it.
+    pub(crate) fn has_to_go(&self, actor: Actor) -> bool {
+        self.cancelled.get() & !self.shielded.get() & (1 << actor) != 0
+    }
+
     /// Ends `shield`.
     pub fn unshield(&self) {
         self.shielded.set(self.shielded.get() & !(1 << self.current.get()));
@@ -339,8 +349,7 @@ pub async fn drive(floor: &Floor, cast: &mut Cast<'_>, conductor: &mut dyn Condu
 
 /// Whether an actor is to be dropped; its request, too, when it has not been sent.
 fn goes_away(floor: &Floor, actor: usize) -> bool {
-    let bit = 1 << actor;
-    if floor.cancelled.get() & bit == 0 || floor.shielded.get() & bit != 0 {
+    if !floor.has_to_go(u8::try_from(actor).unwrap_or(u8::MAX)) {
         return false;
     }
     if floor.waiting.borrow()[actor].as_ref().is_none_or(|waiting| !waiting.within_request) {

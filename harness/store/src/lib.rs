@@ -17,6 +17,7 @@
 
 pub mod actors;
 pub mod choosers;
+pub mod crowd;
 pub mod desk;
 pub mod engine;
 pub mod exhaust;

@@ -20,6 +20,7 @@ use crate::proxy::{self, Entry, Rule, RuleError};
 ///   delay METHOD PATH by MS
 ///   drop METHOD PATH after BYTES
 ///   error METHOD PATH with STATUS
+///   speak METHOD PATH as VERSION
 ///
 /// `*` stands for anything, the API's version is left out, METHOD#2 means the second such request only, times are in
 /// milliseconds. Point a client at the proxy with DOCKER_HOST=unix://LISTEN.

@@ -14,7 +14,7 @@ use crate::checkout::Checkout;
 use crate::conform::Exit;
 use crate::files;
 use crate::proxy::Rule;
-use crate::races::{self, Count, Exec, Fate, Ground, Pressure, Record, Survived, Target};
+use crate::races::{self, Count, Exec, Fate, Ground, LiveError, Pressure, Record, Survived, Target};
 
 /// What only a real engine has.
 #[derive(Debug, Args)]
@@ -57,11 +57,22 @@ pub(crate) enum Budget {
     /// 3 trials: minutes.
     #[default]
     Ci,
-    /// 100 trials, 500 of each strategy in all: hours.
+    /// 100 trials at each pressure, 500 in all, of a strategy that survives every race; 20 of any other. An hour.
     Full,
 }
 
 impl Live {
+    /// Trials of a strategy at each pressure.
+    fn trials_of(&self, row: &strategies::Row) -> usize {
+        let survives = scenarios::RACES.iter().all(|race| race.survivors.contains(&row.id));
+        self.trials.unwrap_or(match (self.budget, survives) {
+            (Budget::Ci, _) => 3,
+            (Budget::Full, true) => 100,
+            (Budget::Full, false) => 20,
+        })
+    }
+
+    /// Trials of anything else.
     fn trials(&self) -> usize {
         self.trials.unwrap_or(match self.budget {
             Budget::Ci => 3,
@@ -71,6 +82,9 @@ impl Live {
 }
 
 const GATE: &str = "hold DELETE /images/* until POST */tag == 201";
+
+/// Instead of a race's name, or a strategy's.
+const EVERY: &str = "all";
 
 /// Our own engine on disk.
 const DISK: &str = "disk";
@@ -108,6 +122,10 @@ pub(crate) fn run(args: &verbs::Race) -> Result<Option<Exit>> {
     }
     if is_model {
         return Ok(None);
+    }
+    if args.name.as_deref() == Some(EVERY) && args.engine != DISK {
+        let ground = Ground::open(&args.engine, &policy()?, &say)?;
+        return every_race(args, &ground).map(Some);
     }
     let race = scenarios::race(args.name.as_deref().unwrap_or("skaffold-9251"))?;
     let setting = Setting { race, mode: Mode::Graphdriver, old: args.old };
@@ -149,7 +167,7 @@ fn on_disk(args: &verbs::Race, setting: &Setting) -> Result<Exit> {
         }
         let survives = setting.race.survivors.contains(&row.id);
         let known = row.expected == Expected::CaughtIn(setting.race.id) || survives;
-        let as_wanted = match args.wants_one() {
+        let as_wanted = match asks_one(args) {
             false => !known || survives == caught.is_none(),
             true => caught.is_none(),
         };
@@ -162,37 +180,97 @@ fn on_disk(args: &verbs::Race, setting: &Setting) -> Result<Exit> {
 
 /// As in the model: every strategy, held against what is known of it, unless a race or a strategy is named.
 fn chosen(args: &verbs::Race) -> Result<Vec<&'static strategies::Row>> {
-    Ok(match args.wants_one() {
-        false => strategies::STRATEGIES.iter().collect(),
-        true => vec![strategies::strategy(args.strategy())?],
-    })
+    if !args.wants_one() || args.strategy() == EVERY {
+        return Ok(strategies::STRATEGIES.iter().collect());
+    }
+    let named = args.strategy().split(',').map(strategies::strategy);
+    Ok(named.collect::<Result<_, _>>()?)
 }
 
-/// One strategy, or each, at every pressure.
+/// One strategy is asked about, which then must lose nothing; else each is held against what is known of it.
+fn asks_one(args: &verbs::Race) -> bool {
+    args.wants_one() && !args.strategy().contains(',') && args.strategy() != EVERY
+}
+
+/// One strategy, or several, at every pressure.
 fn measured(args: &verbs::Race, ground: &Ground, setting: &Setting) -> Result<Exit> {
+    let (counts, exit) = counted(args, ground, setting)?;
+    if args.live.record {
+        let record = races::record(setting, &counts, today(), ground.words()?);
+        write(&record, &format!("race-{}-{}", setting.race.id, args.engine))?;
+    }
+    Ok(exit)
+}
+
+/// Every race that a real engine can have; of the others, why not.
+fn every_race(args: &verbs::Race, ground: &Ground) -> Result<Exit> {
+    let (mut all, mut exit) = (Vec::new(), Exit::Same);
+    for race in scenarios::RACES {
+        println!("{}: {}", race.id, race.about);
+        match counted(args, ground, &Setting { race, mode: Mode::Graphdriver, old: args.old }) {
+            Ok((counts, came_out)) => {
+                all.push((race.id, counts));
+                if came_out != Exit::Same {
+                    exit = came_out;
+                }
+            }
+            Err(error) => match error.downcast_ref() {
+                Some(LiveError::Race { .. }) => println!("not exercised: {error}"),
+                _ => return Err(error),
+            },
+        }
+    }
+    if args.live.record {
+        let record = races::record_many(&all, today(), ground.words()?);
+        write(&record, &format!("race-all-{}", args.engine))?;
+    }
+    Ok(exit)
+}
+
+fn counted(args: &verbs::Race, ground: &Ground, setting: &Setting) -> Result<(Vec<Count>, Exit)> {
     let (mut counts, mut exit) = (Vec::new(), Exit::Same);
     for row in chosen(args)? {
         for pressure in Pressure::all() {
-            let count = races::measure(ground, setting, row, pressure, args.live.trials(), &mut |_, _| {})?;
-            println!("{}", line(&count));
-            let as_wanted = match args.wants_one() {
+            let count = told(ground, setting, row, pressure, args.live.trials_of(row))?;
+            let as_wanted = match asks_one(args) {
                 false => count.as_known(setting, row),
                 true => count.lost() == 0,
             };
             if !as_wanted {
                 exit = Exit::Different;
             }
-            if !count.as_known(setting, row) {
-                println!("  which is NOT what is known of it");
-            }
             counts.push(count);
         }
     }
-    if args.live.record {
-        let record = races::record(setting, &counts, today(), ground.words()?);
-        write(&record, &format!("race-{}-{}", setting.race.id, args.engine))?;
+    Ok((counts, exit))
+}
+
+/// Measures and tells. What is known to lose is told in numbers; what is not, in full, once.
+fn told(
+    ground: &Ground,
+    setting: &Setting,
+    row: &strategies::Row,
+    pressure: Pressure,
+    trials: usize,
+) -> Result<Count> {
+    let survives = setting.race.survivors.contains(&row.id);
+    let mut odd = None;
+    let count = races::measure(ground, setting, row, pressure, trials, &mut |number, outcome| {
+        if survives && outcome.fate.is_lost() && odd.is_none() {
+            odd = Some((number, outcome.clone()));
+        }
+    })?;
+    println!("{}", line(&count));
+    if !count.as_known(setting, row) {
+        println!("  which is NOT what is known of it");
     }
-    Ok(exit)
+    if let Some((number, outcome)) = &odd {
+        println!("  trial {number}: {:?}; the engine said: {}", outcome.fate, outcome.said.join("; "));
+        for entry in &outcome.log {
+            println!("  {}", serde_json::to_string(entry).context("write the log")?);
+        }
+    }
+    Ok(count)
 }
 
 /// Writes a table to the checkout's records/.

@@ -152,10 +152,11 @@ pub(crate) struct Which {
 
 #[derive(Debug, Args)]
 pub(crate) struct Race {
-    /// Which race. If left out, every strategy (or the one of --strategy) is run in the races that decide about it, on
+    /// Which race; on a real engine also `all`. If left out, every strategy (or the one of --strategy) is run in the races that decide about it, on
     /// both engines in memory; exit 0 if each came out as is known of it, or, with --strategy, if that one lost nothing.
     pub(crate) name: Option<String>,
-    /// How the tool under test cleans up; async-by-id if only a race is named.
+    /// How the tool under test cleans up; async-by-id if only a race is named. On a real engine also several, separated
+    /// by commas, or `all`.
     #[arg(long)]
     strategy: Option<String>,
     /// How the engine in memory keeps its images, graph or containerd; or disk, our own engine there; or a row of

@@ -61,6 +61,8 @@ pub(super) const LOG: &str = "dockerd.log";
 pub(super) const EXITED: &str = "exited";
 pub(super) const INIT_PID: &str = "init.pid";
 pub(super) const DATA: &str = "data";
+/// While it is there, a daemon that ends is followed by another; its end removes it.
+pub(super) const AGAIN: &str = "again";
 
 /// Starts the supervisor of the engine planned in `dir`. It lives until the returned child's standard input closes.
 pub(super) fn spawn(dir: &Path) -> Result<Child, EngineError> {
@@ -111,8 +113,13 @@ fn init(dir: &Path, supervisor: &str) -> Result<(), EngineError> {
     if !plan.library_path.is_empty() {
         command.env("LD_LIBRARY_PATH", &plan.library_path);
     }
-    let dockerd = command.spawn().io(|| format!("start {}", plan.dockerd.display()))?;
-    let status = reap_until(dockerd.id());
+    let status = loop {
+        let dockerd = command.spawn().io(|| format!("start {}", plan.dockerd.display()))?;
+        let status = reap_until(dockerd.id());
+        if fs::remove_file(dir.join(AGAIN)).is_err() {
+            break status;
+        }
+    };
     fs::write(dir.join(EXITED), format!("dockerd ended with {status}")).io(|| "write how it ended".into())
 }
 

@@ -11,6 +11,7 @@ use tokio::runtime::Runtime;
 use super::Progress;
 use super::error::{EngineError, IoContext};
 use super::fetch::Fetched;
+use super::killer::Killer;
 use super::policy::{EngineSpec, Store};
 use super::private::Private;
 
@@ -130,6 +131,12 @@ impl Engine {
     #[must_use]
     pub fn is_private(&self) -> bool {
         self.private.is_some()
+    }
+
+    /// What kills the daemon of a private engine, so that another one starts on its data.
+    #[must_use]
+    pub fn killer(&self) -> Option<Killer> {
+        self.private.as_ref().map(Private::killer)
     }
 
     /// The socket of a private engine, for clients other than this one.

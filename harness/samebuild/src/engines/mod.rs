@@ -18,6 +18,7 @@ mod error;
 mod events;
 mod fetch;
 mod images;
+mod killer;
 mod libraries;
 mod policy;
 mod private;
@@ -33,6 +34,7 @@ pub use engine::{Engine, Info};
 pub use error::EngineError;
 pub use events::FailedStep;
 pub use fetch::{Fetched, fetch};
+pub use killer::Killer;
 pub use policy::{EngineSpec, Policy, Store};
 
 /// Told what is going on, a line at a time; the caller decides whether and where to show it.

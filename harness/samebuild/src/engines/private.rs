@@ -12,6 +12,7 @@ use super::Progress;
 use super::child::{self, DATA, EXITED, INIT_PID, LOG, PLAN, Plan};
 use super::error::{EngineError, IoContext};
 use super::fetch::Fetched;
+use super::killer::Killer;
 use super::policy::{EngineSpec, Store};
 use super::run_dir::{self, RunDir};
 use super::signals;
@@ -76,6 +77,11 @@ impl Private {
         let pid = fs::read_to_string(dir.join(INIT_PID)).io(|| "find the engine's process".into())?;
         let data = dir.join(DATA);
         Ok(Path::new("/proc").join(pid.trim()).join("root").join(data.strip_prefix("/").unwrap_or(&data)))
+    }
+
+    /// What kills its daemon, so that another one starts.
+    pub(super) fn killer(&self) -> Killer {
+        Killer::new(self.supervised.dir.path())
     }
 
     /// How the engine ended, if it did.

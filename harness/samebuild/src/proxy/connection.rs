@@ -55,12 +55,15 @@ pub(super) async fn serve(client: UnixStream, engine: UnixStream, gates: &Gates,
 }
 
 impl Ends {
-    async fn exchange(&mut self, exchange: &Exchange<'_>, request: Request) -> Result<Then> {
+    async fn exchange(&mut self, exchange: &Exchange<'_>, mut request: Request) -> Result<Then> {
         let orders = exchange.obey().await;
         if let Some((status, rule)) = &orders.refuse {
             self.to_client.write_all(&refusal(*status, rule)).await?;
             self.to_client.shutdown().await?;
             return Ok(Then::Close);
+        }
+        if let Some(version) = &orders.version {
+            request.speak(version);
         }
         let limit = orders.drop_after.as_ref().map(|(limit, _)| *limit);
         let mut answer = Sink::new(&mut self.to_client, limit);

@@ -47,6 +47,8 @@ pub(super) struct Orders {
     pub(super) held: bool,
     /// Answered here, by this rule.
     pub(super) refuse: Option<(u16, String)>,
+    /// The version of the API it is sent as, if not its own.
+    pub(super) version: Option<String>,
     /// The connection ends after so many bytes of the response.
     pub(super) drop_after: Option<(u64, String)>,
 }
@@ -137,6 +139,7 @@ impl Exchange<'_> {
                     tokio::time::sleep(*time).await;
                     self.tell(What::Released { rule, by: "time" });
                 }
+                Action::Speak(version) => orders.version = Some(version.clone()),
                 Action::Drop { after } => orders.drop_after = Some((*after, rule)),
                 Action::Error(status) => {
                     self.tell(What::Refused { rule: rule.clone(), status: *status });

@@ -79,6 +79,16 @@ impl Request {
         };
         Ok(Request { bytes, method, target, body })
     }
+
+    /// Sends it as a request of another version of the API, if it names one. What is logged stays as it came.
+    pub(super) fn speak(&mut self, version: &str) {
+        let Some(own) = super::rule::version(&self.target) else { return };
+        // Method, a space, the target.
+        let at = self.method.len() + " /v".len();
+        if self.bytes.get(at..at + own.len()) == Some(own.as_bytes()) {
+            self.bytes.splice(at..at + own.len(), version.bytes());
+        }
+    }
 }
 
 impl Response {
@@ -147,6 +157,19 @@ mod tests {
         assert_eq!(body("Transfer-Encoding: Chunked\r\nContent-Length: 7\r\n").unwrap(), Body::Chunked);
         assert!(body("Content-Length: 7\r\nContent-Length: 8\r\n").is_err());
         assert!(body("Content-Length: -1\r\n").is_err());
+    }
+
+    #[test]
+    fn a_request_speaks_another_version_of_the_api_and_says_nothing_else() {
+        let spoken = |head: &str| {
+            let mut request = Request::parse(format!("{head}\r\n\r\n").into_bytes()).unwrap();
+            request.speak("1.41");
+            String::from_utf8(request.bytes).unwrap().trim_end().to_owned()
+        };
+        assert_eq!(spoken("GET /v1.53/info?v=/v1.53 HTTP/1.1"), "GET /v1.41/info?v=/v1.53 HTTP/1.1");
+        for head in ["GET /_ping HTTP/1.1", "POST /volumes/v1.53 HTTP/1.1"] {
+            assert_eq!(spoken(head), head);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! milliseconds races by events here, under any client that speaks Docker's API.
 //!
 //! What passes, passes byte for byte: keep-alive, chunked streams, `100 Continue`, upgrades (BuildKit's sessions) and
-//! hijacked connections (attach, exec). A client that goes away is gone for the daemon too, unless its request was held:
+//! hijacked connections (attach, exec); only `speak` changes something, a number in a path. A client that goes away is gone for the daemon too, unless its request was held:
 //! then the daemon gets it all the same, as it would have got it without us. What a rule is, is `rule`'s affair; what
 //! rules are good for, `races`'.
 

@@ -26,6 +26,8 @@ pub(super) enum Action {
     Drop { after: u64 },
     /// Never reaches the engine; answered with this status.
     Error(u16),
+    /// Reaches the engine as a request of this version of its API: some clients speak their newest to whomever they meet.
+    Speak(String),
 }
 
 /// A response has passed to its client, to its last byte.
@@ -45,12 +47,13 @@ pub(super) struct Pattern {
 }
 
 /// Every form a rule has: its word, its grammar. Times are in milliseconds.
-const FORMS: [(&str, &str); 5] = [
+const FORMS: [(&str, &str); 6] = [
     ("hold", "hold METHOD PATH until [next] METHOD PATH [== STATUS] [or MS]"),
     ("reorder", "reorder METHOD PATH after METHOD PATH"),
     ("delay", "delay METHOD PATH by MS"),
     ("drop", "drop METHOD PATH after BYTES"),
     ("error", "error METHOD PATH with STATUS"),
+    ("speak", "speak METHOD PATH as VERSION"),
 ];
 
 /// Why a text is no rule.
@@ -109,6 +112,14 @@ impl FromStr for Rule {
                 words.keyword("after")?;
                 Action::Drop { after: words.number("a number of bytes")? }
             }
+            "speak" => {
+                words.keyword("as")?;
+                let version = words.next("a version")?;
+                if !is_version(version) {
+                    return Err(words.wrong(format!("`{version}` is no version; write it as in `1.41`")));
+                }
+                Action::Speak(version.to_owned())
+            }
             _ => {
                 words.keyword("with")?;
                 Action::Error(words.status()?)
@@ -143,12 +154,17 @@ impl Event {
 /// The path without query and API version.
 fn plain(target: &str) -> &str {
     let path = target.split('?').next().unwrap_or(target);
-    let Some((version, rest)) = path.strip_prefix("/v").and_then(|tail| tail.split_once('/')) else {
-        return path;
-    };
-    let is_version = version.starts_with(|c: char| c.is_ascii_digit())
-        && version.chars().all(|c| c.is_ascii_digit() || c == '.');
-    if is_version { &path[path.len() - rest.len() - 1..] } else { path }
+    version(path).map_or(path, |version| &path["/v".len() + version.len()..])
+}
+
+/// The version of the API that a target begins with: `1.41` of `/v1.41/info`.
+pub(super) fn version(target: &str) -> Option<&str> {
+    let (version, _) = target.strip_prefix("/v")?.split_once('/')?;
+    is_version(version).then_some(version)
+}
+
+fn is_version(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_digit() || c == '.')
 }
 
 /// `*` matches anything, slashes too. Linear but for the last star.
@@ -288,6 +304,7 @@ mod tests {
         };
         assert!(until.next && until.status == Some(200) && at_most == Some(Duration::from_millis(30)));
         assert!(matches!(rule("reorder GET /a after POST /b").action, Action::Hold { .. }));
+        assert_eq!(rule("speak * * as 1.41").action, Action::Speak("1.41".to_owned()));
     }
 
     #[test]
@@ -309,6 +326,7 @@ mod tests {
             ("delay DELETE /x by soon", "`soon` is no time in milliseconds"),
             ("delay DELETE#0 /x by 1", "no number from 1"),
             ("error DELETE /x with 500 please", "`please` is not expected here"),
+            ("speak * * as v1.41", "`v1.41` is no version"),
         ] {
             let error = error(text);
             assert!(error.contains(why) && error.contains("accepted: "), "{error}");

@@ -1,11 +1,13 @@
 //! The actors of a race, around any engine.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 
 use samebuild_store::actors;
 use samebuild_store::desk::Desk;
 use samebuild_store::engine::Engine;
-use samebuild_store::floor::{Acting, Cast, Floor};
+use samebuild_store::floor::{Acting, Cast, Floor, Guard};
 use samebuild_store::model::World;
 use samebuild_store::races::{Race, Role};
 use samebuild_store::session::{Journal, Session};
@@ -14,26 +16,55 @@ use samebuild_store::strategies::Strategy;
 
 use super::ground::LiveError;
 
-/// What a race begins with, if it can be made elsewhere than in the model: images of different ages, without parents and
-/// containers.
+/// What a race begins with, if it can be made elsewhere than in the model: images without parents.
 ///
 /// # Errors
 /// It begins with something else.
 pub(super) fn beginning(setting: &Setting) -> Result<World, LiveError> {
     let world = setting.world();
-    let ages: Vec<u32> = world.images().map(|(image, _)| image.created).collect();
-    let what = if !ages.is_sorted_by(|older, newer| older < newer) {
-        "images of one age"
-    } else if world.images().any(|(image, _)| image.parent.is_some()) {
-        "images with parents"
-    } else if !world.containers().is_empty() {
-        "containers"
-    } else {
-        return Ok(world);
-    };
-    let why = format!("it begins with {what}, which are made in the model only");
-    Err(LiveError::Race { race: setting.race.id.to_owned(), why })
+    if world.images().any(|(image, _)| image.parent.is_some()) {
+        return Err(model_only(setting, "images with parents"));
+    }
+    Ok(world)
 }
+
+/// The same for our engine on disk, which gives every image an age of its own and begins without containers.
+///
+/// # Errors
+/// It begins with something else.
+pub(super) fn plain_beginning(setting: &Setting) -> Result<World, LiveError> {
+    let world = beginning(setting)?;
+    if has_ties(&world) {
+        return Err(model_only(setting, "images of one age"));
+    }
+    if !world.containers().is_empty() {
+        return Err(model_only(setting, "containers"));
+    }
+    Ok(world)
+}
+
+/// Whether images of one age are among those of `world`.
+pub(super) fn has_ties(world: &World) -> bool {
+    let ages: Vec<u32> = world.images().map(|(image, _)| image.created).collect();
+    !ages.is_sorted_by(|older, newer| older < newer)
+}
+
+fn model_only(setting: &Setting, what: &str) -> LiveError {
+    let why = format!("it begins with {what}, which are not made here");
+    LiveError::Race { race: setting.race.id.to_owned(), why }
+}
+
+/// How what disturbs a race is done, where it can be done.
+#[derive(Clone)]
+pub(super) struct Disturb {
+    /// Waits for the right moment; at once where turns are ordered.
+    pub(super) moment: Rc<dyn Fn() -> Waiting>,
+    /// Kills the daemon, and waits until its successor answers.
+    pub(super) restart: Rc<dyn Fn() -> Waiting>,
+}
+
+/// Something to wait for.
+pub(super) type Waiting = Pin<Box<dyn Future<Output = ()>>>;
 
 /// The actors of `race` under `strategy`, in the order of its cast.
 ///
@@ -45,6 +76,7 @@ pub(super) fn cast<'a>(
     journal: &Rc<dyn Journal>,
     race: &Race,
     strategy: &'a dyn Strategy,
+    disturb: Option<&Disturb>,
 ) -> Result<Cast<'a>, LiveError> {
     let machine = Desk::new(floor);
     let mut desks: Vec<(u8, Desk)> = Vec::new();
@@ -72,9 +104,26 @@ pub(super) fn cast<'a>(
                 let outcome = entry(&mut outcomes, build, Default::default);
                 Box::pin(actors::deployer(session, build, outcome))
             }
-            Role::Cancel(_) | Role::Restart => {
-                let why = format!("`{}` is played in the model only", part.name);
-                return Err(LiveError::Race { race: race.id.to_owned(), why });
+            Role::Cancel(actors) => {
+                let moment = disturb.map(|disturb| Rc::clone(&disturb.moment));
+                Box::pin(async move {
+                    if let Some(moment) = moment {
+                        moment().await;
+                    }
+                    actors::canceller(session, actors).await;
+                })
+            }
+            Role::Restart => {
+                let Some(disturb) = disturb.cloned() else {
+                    let why = format!("`{}` needs a daemon", part.name);
+                    return Err(LiveError::Race { race: race.id.to_owned(), why });
+                };
+                Box::pin(async move {
+                    (disturb.moment)().await;
+                    session.floor.turn(Guard::Always).await;
+                    session.floor.say(|| "is killed and starts again".into());
+                    (disturb.restart)().await;
+                })
             }
         };
         let floor = Rc::clone(floor);
@@ -102,16 +151,20 @@ fn entry<T: Clone>(table: &mut Vec<(u8, T)>, key: u8, new: impl FnOnce() -> T) -
 mod tests {
     use super::*;
     use samebuild_store::model::Mode;
-    use samebuild_store::races::{RACES, race};
+    use samebuild_store::races::RACES;
 
     #[test]
-    fn a_race_whose_beginning_is_made_in_the_model_only_is_refused_with_the_reason() {
+    fn a_race_whose_beginning_cannot_be_made_is_refused_with_the_reason() {
         let setting = |race| Setting { race, mode: Mode::Graphdriver, old: 2 };
-        for id in ["created-ties", "prune-all"] {
-            let Err(error) = beginning(&setting(race(id).unwrap())) else { panic!("{id} was not refused") };
-            assert!(error.to_string().contains("made in the model only"), "{error}");
-        }
-        let real = RACES.iter().filter(|race| beginning(&setting(race)).is_ok()).count();
-        assert!(real >= 6, "only {real}");
+        let refused = |beginning: fn(&Setting) -> Result<World, LiveError>| {
+            let all = RACES.iter().filter_map(|race| Some((race.id, beginning(&setting(race)).err()?)));
+            all.map(|(id, error)| {
+                assert!(error.to_string().contains("not made here"), "{error}");
+                id
+            })
+            .collect::<Vec<_>>()
+        };
+        assert_eq!(refused(beginning), ["prune-children"]);
+        assert_eq!(refused(plain_beginning), ["created-ties", "prune-children", "prune-all"]);
     }
 }

@@ -18,6 +18,7 @@ use samebuild_store::engine::{
 use samebuild_store::floor::{Floor, Guard};
 use samebuild_store::names::{ImageId, Name, Reference, Repository};
 
+use super::deploy::Deployer;
 use super::ground::context;
 use super::spelling::{Spelling, short};
 
@@ -47,12 +48,33 @@ struct Daemon {
     facts: RefCell<BTreeMap<ImageId, Facts>>,
     /// What it said no with, in its own words.
     said: RefCell<Vec<String>>,
+    /// Who runs containers by name, if not we.
+    deployer: Option<Deployer>,
 }
 
 impl DockerEngine {
     /// An engine whose calls take their turns on `floor`.
     #[must_use]
     pub fn new(docker: Docker, floor: Rc<Floor>, spelling: Rc<RefCell<Spelling>>) -> Self {
+        Self::with(docker, floor, spelling, None)
+    }
+
+    /// The same, its users' containers run by a deployer.
+    pub(super) fn deploying(
+        docker: Docker,
+        floor: Rc<Floor>,
+        spelling: Rc<RefCell<Spelling>>,
+        deployer: Deployer,
+    ) -> Self {
+        Self::with(docker, floor, spelling, Some(deployer))
+    }
+
+    fn with(
+        docker: Docker,
+        floor: Rc<Floor>,
+        spelling: Rc<RefCell<Spelling>>,
+        deployer: Option<Deployer>,
+    ) -> Self {
         let daemon = Daemon {
             docker,
             floor: Rc::clone(&floor),
@@ -60,6 +82,7 @@ impl DockerEngine {
             parents: RefCell::default(),
             facts: RefCell::default(),
             said: RefCell::default(),
+            deployer,
         };
         Self { floor, daemon: Rc::new(daemon) }
     }
@@ -261,7 +284,7 @@ impl Daemon {
             version: query::BuilderVersion::BuilderV1,
             ..query::BuildImageOptions::default()
         };
-        let body = bollard::body_full(context(request.content).into());
+        let body = bollard::body_full(context(&self.spelling.borrow().spell_content(request.content)).into());
         let mut stream = std::pin::pin!(self.docker.build_image(options, None, Some(body)));
         let mut built = None;
         while let Some(event) = stream.next().await {
@@ -320,6 +343,20 @@ impl Daemon {
 
     /// Nothing is pulled: the API does not, the client does.
     async fn create_container(&self, image: Reference, running: bool) -> Answer<()> {
+        if let (Some(deployer), Reference::Name(name), true) = (&self.deployer, image, running) {
+            let (repository, tag) = self.spelling.borrow().spell_tag(name);
+            let deployed = deployer.run(&repository, &tag).await.answer(image);
+            return match deployed {
+                Ok(()) => {
+                    self.floor.say(|| format!("runs a container from {image}"));
+                    Ok(())
+                }
+                Err((error, why)) => {
+                    self.said.borrow_mut().push(why);
+                    Err(error)
+                }
+            };
+        }
         let spelt = self.spelling.borrow().spell(image);
         let network = HostConfig { network_mode: Some("none".into()), ..HostConfig::default() };
         let body = ContainerCreateBody {

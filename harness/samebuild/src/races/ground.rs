@@ -1,24 +1,19 @@
-//! Where live trials happen: an engine of our own with the base image on it, and the state a race begins in.
+//! Where live trials happen: an engine of our own with the base image on it. The state a race begins in is `set_up`'s.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use bollard::Docker;
 use bollard::query_parameters as query;
-use samebuild_store::engine::{Build, Engine as _};
-use samebuild_store::floor::Floor;
-use samebuild_store::model::World;
-use samebuild_store::names::{Content, Name};
 use tokio::runtime::Runtime;
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
-use super::docker::{DockerEngine, LABEL};
-use super::spelling::Spelling;
+use super::cast::Waiting;
+use super::docker::LABEL;
 use crate::bases::{self, BaseError};
-use crate::engines::{self, Engine, EngineError, Policy, Progress};
+use crate::engines::{self, Engine, EngineError, Killer, Policy, Progress};
 use crate::proxy::ProxyError;
 
 /// Repositories 0 and 1 of the races.
@@ -27,6 +22,8 @@ pub(super) const REPOSITORIES: [&str; 2] = ["samebuild.test/app", "samebuild.tes
 /// A private engine, ready for trials; it ends with this.
 pub struct Ground {
     engine: Engine,
+    /// Beginnings made so far: what one is made of, no other is.
+    pub(super) made: Cell<usize>,
     pub(super) runtime: Runtime,
     pub(super) dir: tempfile::TempDir,
     socket: PathBuf,
@@ -72,9 +69,12 @@ impl Ground {
             move |source| LiveError::Io { what, source }
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let dir = tempfile::Builder::new().prefix("samebuild-race-").tempdir();
+        // In the engine's own directory, which goes with it however we end.
+        let dir =
+            tempfile::Builder::new().prefix("race-").tempdir_in(socket.parent().unwrap_or(Path::new("/tmp")));
         Ok(Self {
             engine,
+            made: Cell::new(0),
             runtime: runtime.map_err(io("start an executor"))?,
             dir: dir.map_err(io("create a directory for sockets"))?,
             socket,
@@ -97,44 +97,31 @@ impl Ground {
         &self.socket
     }
 
+    /// Kills the daemon when called, and waits until its successor answers.
+    pub(super) fn restarter(&self) -> Rc<dyn Fn() -> Waiting> {
+        const PAUSE: Duration = Duration::from_millis(20);
+        let (killer, socket) = (self.engine.killer(), self.socket.clone());
+        Rc::new(move || {
+            let (killed, socket) = (killer.as_ref().map(Killer::kill), socket.clone());
+            Box::pin(async move {
+                if !matches!(killed, Some(Ok(()))) {
+                    return;
+                }
+                // Whoever goes on without an answer gets errors of connection, which is what a restart is.
+                for _ in 0..1500 {
+                    tokio::time::sleep(PAUSE).await;
+                    if connect(&socket).await.is_ok() {
+                        break;
+                    }
+                }
+            })
+        })
+    }
+
     /// A place for a proxy's socket.
     #[must_use]
     pub fn proxy_socket(&self) -> PathBuf {
         self.dir.path().join("proxy.sock")
-    }
-
-    /// Removes every container and every image but the base; then builds what `world` has, a second apart, so that
-    /// image n of the result is image n of the world.
-    pub(super) async fn set_up(&self, world: &World) -> Result<Spelling, LiveError> {
-        let docker = connect(&self.socket).await?;
-        remove_containers(&docker).await?;
-        remove_images(&docker).await?;
-        let spelling = Rc::new(RefCell::new(Spelling::new(&REPOSITORIES)));
-        let engine = DockerEngine::new(docker, Floor::free(), Rc::clone(&spelling));
-        for (image, content) in world.images() {
-            let cannot = |error: samebuild_store::engine::EngineError| LiveError::Api {
-                what: "prepare the race's images".into(),
-                why: format!("{error}; it said: {}", engine.said().join("; ")),
-            };
-            // Its unique name is not known yet; the policy tag moves on to the next image.
-            let Some(first) = image.names.first().map(|name| Name::policy(name.repository, 0)) else {
-                continue;
-            };
-            second_boundary().await;
-            let build = Build { content, name: first };
-            let id = engine.build(build).await.map_err(cannot)?;
-            if id != image.id {
-                return Err(LiveError::Api {
-                    what: "prepare the race's images".into(),
-                    why: format!("image {} came out as {id}", image.id),
-                });
-            }
-            for name in &image.names {
-                engine.tag(id, *name).await.map_err(cannot)?;
-            }
-        }
-        drop(engine);
-        Ok(spelling.borrow().clone())
     }
 }
 
@@ -166,35 +153,11 @@ pub(super) async fn remove_containers(docker: &Docker) -> Result<(), LiveError> 
     Ok(())
 }
 
-/// Removes every image that is not a base.
-async fn remove_images(docker: &Docker) -> Result<(), LiveError> {
-    let cannot = |error: bollard::errors::Error| LiveError::Api {
-        what: "remove the trial's images".into(),
-        why: error.to_string(),
-    };
-    for image in docker.list_images(None::<query::ListImagesOptions>).await.map_err(cannot)? {
-        if image.repo_tags.iter().any(|tag| tag.starts_with("samebuild.test/base:")) {
-            continue;
-        }
-        let options = query::RemoveImageOptionsBuilder::new().force(true).build();
-        docker.remove_image(&image.id, Some(options), None).await.map_err(cannot)?;
-    }
-    Ok(())
-}
-
-/// Waits for the next second: Docker's creation times have no finer ones in a list.
-async fn second_boundary() {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let past = Duration::from_nanos(u64::from(now.subsec_nanos()));
-    tokio::time::sleep(Duration::from_secs(1) - past).await;
-}
-
-/// The build context of a content: one small layer on the base.
-pub(super) fn context(content: Content) -> Vec<u8> {
+/// A build context: one small layer on the base.
+pub(super) fn context(content: &str) -> Vec<u8> {
     let dockerfile = "FROM samebuild.test/base:1\nCOPY content /content\n";
-    let file = format!("content {}\n", content.0);
     let mut tar = tar::Builder::new(Vec::new());
-    for (name, text) in [("Dockerfile", dockerfile), ("content", file.as_str())] {
+    for (name, text) in [("Dockerfile", dockerfile), ("content", content)] {
         let mut header = tar::Header::new_ustar();
         header.set_mode(0o100_644);
         header.set_mtime(1_577_836_800);

@@ -7,6 +7,7 @@ use samebuild_store::stage::Setting;
 use samebuild_store::strategies::{Expected, Row};
 use serde::Serialize;
 
+use super::cast::{beginning, has_ties};
 use super::ground::{Ground, LiveError};
 use super::trial::{Fate, Outcome, free};
 use crate::proxy::Rule;
@@ -14,8 +15,11 @@ use crate::proxy::Rule;
 /// The slow prunes that are tried, in milliseconds before each DELETE.
 pub const DELAYS_MS: [u64; 4] = [0, 100, 500, 1500];
 
-/// What is done to provoke the race. A deployment takes its time: the container is created two seconds after it was
-/// asked for, or as soon as a DELETE was answered, whichever comes first.
+/// Trials that begin in one engine, to share the seconds between their images' ages.
+const TOGETHER: usize = 20;
+
+/// What is done to provoke the race. A deployment takes its time: its container is created when every old image could
+/// have been deleted since it was asked for, and a little later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pressure {
     /// Each DELETE waits for so many milliseconds.
@@ -42,14 +46,19 @@ impl Pressure {
 
     /// As rules of the proxy.
     #[must_use]
-    pub fn rules(self) -> Vec<Rule> {
-        let mut texts = vec!["hold POST /containers/create until DELETE /images/* or 2000".to_owned()];
-        texts.extend(match self {
-            Self::Delay(0) => None,
-            Self::Delay(ms) => Some(format!("delay DELETE /images/* by {ms}")),
-            Self::Gate => Some("hold DELETE /images/* until POST */tag == 201 or 1500".to_owned()),
-        });
-        texts.iter().filter_map(|text| text.parse().ok()).collect()
+    pub fn rules(self, setting: &Setting) -> Vec<Rule> {
+        const LITTLE_MS: u64 = 300;
+        let deletes = u64::from(setting.old.max(1));
+        let (held, deploys_after) = match self {
+            Self::Delay(0) => (None, LITTLE_MS),
+            Self::Delay(ms) => (Some(format!("delay DELETE /images/* by {ms}")), ms * deletes + LITTLE_MS),
+            Self::Gate => {
+                let held = "hold DELETE /images/* until POST */tag == 201 or 1500";
+                (Some(held.to_owned()), LITTLE_MS)
+            }
+        };
+        let deploys = format!("delay POST /containers/create by {deploys_after}");
+        held.into_iter().chain([deploys]).filter_map(|text| text.parse().ok()).collect()
     }
 }
 
@@ -98,14 +107,19 @@ pub fn measure(
     trials: usize,
     told: &mut dyn FnMut(usize, &Outcome),
 ) -> Result<Count, LiveError> {
-    let rules = pressure.rules();
+    let world = beginning(setting)?;
+    // What needs luck, and what touches every image of the engine, is alone there.
+    let together = if has_ties(&world) || !world.containers().is_empty() { 1 } else { TOGETHER };
     let (mut fates, mut ready, mut pruned) = (Vec::new(), Vec::new(), Vec::new());
-    for number in 1..=trials {
-        let outcome = free(ground, setting, row.strategy, &rules)?;
-        told(number, &outcome);
-        fates.push(outcome.fate);
-        ready.extend(outcome.ready_after);
-        pruned.extend(outcome.pruned_after);
+    while fates.len() < trials {
+        let made = ground.set_up(&world, together.min(trials - fates.len()));
+        for spelling in ground.runtime.block_on(made)? {
+            let outcome = free(ground, setting, row.strategy, pressure, spelling)?;
+            fates.push(outcome.fate);
+            told(fates.len(), &outcome);
+            ready.extend(outcome.ready_after);
+            pruned.extend(outcome.pruned_after);
+        }
     }
     Ok(Count { strategy: row.id, pressure, fates, ready_ms: median(ready), pruned_ms: median(pruned) })
 }
@@ -121,46 +135,65 @@ pub struct Record {
     pub rows: Vec<Vec<String>>,
 }
 
-/// The counts as a table. `when` is a day, `place` the engine and the machine in words.
+/// The counts of one race as a table. `when` is a day, `place` the engine and the machine in words.
 #[must_use]
 pub fn record(setting: &Setting, counts: &[Count], when: String, place: String) -> Record {
-    let columns = [
-        "strategy",
-        "DELETE held",
-        "trials",
-        "lost",
-        "refused",
-        "build failed",
-        "lost later",
-        "rebuilt",
-        "kept",
-        "ready, ms",
-        "pruned, ms",
-    ];
-    let rows = counts.iter().map(|count| {
-        let of = |wanted: Fate| count.fates.iter().filter(|fate| **fate == wanted).count().to_string();
-        let ms = |time: Option<u64>| time.map_or("-".to_owned(), |ms| ms.to_string());
-        vec![
-            count.strategy.to_owned(),
-            count.pressure.words(),
-            count.fates.len().to_string(),
-            count.lost().to_string(),
-            of(Fate::Refused),
-            of(Fate::BuildFailed),
-            of(Fate::LostLater),
-            of(Fate::Rebuilt),
-            of(Fate::Kept),
-            ms(count.ready_ms),
-            ms(count.pruned_ms),
-        ]
-    });
     Record {
         about: format!("{} on a real engine: {}", setting.race.id, setting.race.about),
         when,
         place,
-        columns: columns.map(str::to_owned).to_vec(),
+        columns: COLUMNS.map(str::to_owned).to_vec(),
+        rows: counts.iter().map(row).collect(),
+    }
+}
+
+/// The counts of many races as one table.
+#[must_use]
+pub fn record_many(races: &[(&'static str, Vec<Count>)], when: String, place: String) -> Record {
+    let rows = races.iter().flat_map(|(race, counts)| {
+        counts.iter().map(|count| std::iter::once((*race).to_owned()).chain(row(count)).collect())
+    });
+    Record {
+        about: "every race that can be had on a real engine".to_owned(),
+        when,
+        place,
+        columns: std::iter::once("race").chain(COLUMNS).map(str::to_owned).collect(),
         rows: rows.collect(),
     }
+}
+
+const COLUMNS: [&str; 12] = [
+    "strategy",
+    "DELETE held",
+    "trials",
+    "lost",
+    "refused",
+    "build failed",
+    "lost later",
+    "cut off",
+    "rebuilt",
+    "kept",
+    "ready, ms",
+    "pruned, ms",
+];
+
+fn row(count: &Count) -> Vec<String> {
+    let of = |wanted: Fate| count.fates.iter().filter(|fate| **fate == wanted).count().to_string();
+    let ms = |time: Option<u64>| time.map_or("-".to_owned(), |ms| ms.to_string());
+    vec![
+        count.strategy.to_owned(),
+        count.pressure.words(),
+        count.fates.len().to_string(),
+        count.lost().to_string(),
+        of(Fate::Refused),
+        of(Fate::BuildFailed),
+        of(Fate::LostLater),
+        of(Fate::Cut),
+        of(Fate::Rebuilt),
+        of(Fate::Kept),
+        ms(count.ready_ms),
+        ms(count.pruned_ms),
+    ]
 }
 
 fn median(mut times: Vec<Duration>) -> Option<u64> {
@@ -177,7 +210,9 @@ mod tests {
 
     #[test]
     fn every_rule_of_a_pressure_is_one() {
-        let counts: Vec<usize> = Pressure::all().map(|pressure| pressure.rules().len()).collect();
+        let setting =
+            Setting { race: races::race("skaffold-9251").unwrap(), mode: Mode::Graphdriver, old: 2 };
+        let counts: Vec<usize> = Pressure::all().map(|pressure| pressure.rules(&setting).len()).collect();
         assert_eq!(counts, [1, 2, 2, 2, 2]);
     }
 
@@ -210,6 +245,6 @@ mod tests {
         };
         let record = record(&setting, &[count], "today".into(), "here".into());
         assert_eq!(record.rows[0].len(), record.columns.len());
-        assert_eq!(record.rows[0].join(" "), "sync 5 ms 2 1 1 0 0 0 1 7 -");
+        assert_eq!(record.rows[0].join(" "), "sync 5 ms 2 1 1 0 0 0 0 1 7 -");
     }
 }

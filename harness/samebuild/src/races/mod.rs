@@ -5,12 +5,14 @@
 //! the store's affair; here is what it takes to do it for real, and to count.
 
 mod cast;
+pub mod deploy;
 mod disk;
 mod docker;
 mod exec;
 mod ground;
 mod measure;
 mod notes;
+mod set_up;
 mod spelling;
 mod trial;
 mod window;
@@ -20,7 +22,7 @@ pub use docker::{DockerEngine, Facts};
 pub use exec::{Exec, Survival, Survived, exec_record};
 pub(crate) use ground::connect;
 pub use ground::{Ground, LiveError};
-pub use measure::{Count, DELAYS_MS, Pressure, Record, measure, record};
+pub use measure::{Count, DELAYS_MS, Pressure, Record, measure, record, record_many};
 pub use spelling::Spelling;
-pub use trial::{Fate, Outcome, free, turns};
+pub use trial::{Fate, Outcome, turns};
 pub use window::{Target, Window, window, window_record};

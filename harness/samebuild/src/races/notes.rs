@@ -15,7 +15,7 @@ pub(super) struct Notes {
     /// When the last prune pass had ended.
     pub(super) pruned_after: Cell<Option<Duration>>,
     pub(super) failed: RefCell<Vec<EngineError>>,
-    pub(super) refused: RefCell<Vec<EngineError>>,
+    pub(super) refused: RefCell<Vec<(u8, EngineError)>>,
     pub(super) retries: Cell<u32>,
 }
 
@@ -51,7 +51,7 @@ impl Journal for Notes {
         self.failed.borrow_mut().push(error);
     }
 
-    fn refused(&self, _build: u8, error: EngineError) {
-        self.refused.borrow_mut().push(error);
+    fn refused(&self, build: u8, error: EngineError) {
+        self.refused.borrow_mut().push((build, error));
     }
 }

@@ -1,6 +1,6 @@
 //! How the store's symbols are spelt on a real engine: repositories, tags and IDs as text, and back.
 
-use samebuild_store::names::{ImageId, Name, Reference, Repository, Tag};
+use samebuild_store::names::{Content, ImageId, Name, Reference, Repository, Tag};
 
 /// Grows with what an engine lists. Symbols keep their meaning as long as it lives.
 #[derive(Clone, Debug)]
@@ -8,6 +8,8 @@ pub struct Spelling {
     repositories: Vec<String>,
     images: Vec<String>,
     policy: Vec<String>,
+    /// Set apart from those of other trials on the same engine.
+    trial: Option<usize>,
 }
 
 /// Policy tags that races use by number: `latest`, `v1`, `v2`, …
@@ -22,7 +24,23 @@ impl Spelling {
             repositories: repositories.iter().map(|text| (*text).to_owned()).collect(),
             images: Vec::new(),
             policy: std::iter::once("latest".to_owned()).chain(numbered).collect(),
+            trial: None,
         }
+    }
+
+    /// With repositories and contents of their own for each number, so that trials share an engine and no image.
+    #[must_use]
+    pub fn of_trial(repositories: &[&str], number: usize) -> Self {
+        let own: Vec<String> = repositories.iter().map(|text| format!("{text}-{number}")).collect();
+        let own: Vec<&str> = own.iter().map(String::as_str).collect();
+        Self { trial: Some(number), ..Self::new(&own) }
+    }
+
+    /// What a content is made of.
+    #[must_use]
+    pub fn spell_content(&self, content: Content) -> String {
+        let trial = self.trial.map_or(String::new(), |number| format!(" of trial {number}"));
+        format!("content {}{trial}\n", content.0)
     }
 
     /// How many images have a symbol.

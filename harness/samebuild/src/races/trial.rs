@@ -2,25 +2,30 @@
 //! had promised is looked up. Leaves counting to `measure`.
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use samebuild_store::choosers::{Chooser, Kind};
-use samebuild_store::engine::Engine;
+use samebuild_store::crowd::crowd;
+use samebuild_store::engine::{Engine, EngineError};
 use samebuild_store::floor::{Actor, Cast, Conductor, End, Floor, Next, drive};
-use samebuild_store::races::Part;
+use samebuild_store::names::ImageId;
+use samebuild_store::races::{Part, Role};
 use samebuild_store::session::Journal;
 use samebuild_store::stage::Setting;
 use samebuild_store::strategies::Strategy;
 use samebuild_store::timeline::Row;
 
-use super::cast::{beginning, cast};
+use super::cast::{Disturb, Waiting, beginning, cast};
+use super::deploy::{self, Deployer};
 use super::docker::DockerEngine;
 use super::ground::{Ground, LiveError, connect, remove_containers};
+use super::measure::Pressure;
 use super::notes::Notes;
 use super::spelling::Spelling;
-use crate::proxy::{Entry, Proxy, Rule};
+use crate::proxy::{Entry, Proxy, What};
 
 /// A trial that takes longer hangs.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -32,7 +37,9 @@ pub enum Fate {
     Kept,
     /// There to the end; the cache had lost it, and it was built anew.
     Rebuilt,
-    /// There when its container was created, gone at the end.
+    /// The daemon went away under a build or a deployment, which said so.
+    Cut,
+    /// There when its container was created, or its container from the beginning, and gone at the end.
     LostLater,
     /// A build ended without an image.
     BuildFailed,
@@ -44,7 +51,7 @@ impl Fate {
     /// Whether a promise was broken.
     #[must_use]
     pub fn is_lost(self) -> bool {
-        self > Self::Rebuilt
+        self > Self::Cut
     }
 }
 
@@ -66,33 +73,35 @@ pub struct Outcome {
     pub said: Vec<String>,
 }
 
-/// One trial in which everybody goes as fast as the engine and `rules` let them.
+/// One trial in which everybody goes as fast as the engine and the pressure let them, in the state that `spelling` spells.
 ///
 /// # Errors
 /// The race has a part that only the model can play; the engine fails; no end after 60 s.
-pub fn free(
+pub(super) fn free(
     ground: &Ground,
     setting: &Setting,
     strategy: &dyn Strategy,
-    rules: &[Rule],
+    pressure: Pressure,
+    spelling: Spelling,
 ) -> Result<Outcome, LiveError> {
     ground.runtime.block_on(async {
-        let world = beginning(setting)?;
-        let spelling = Rc::new(RefCell::new(ground.set_up(&world).await?));
         let log = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&log);
         let sink = Arc::new(move |entry: &Entry| {
             sink.lock().unwrap_or_else(PoisonError::into_inner).push(entry.clone());
         });
-        let proxy = Proxy::start(ground.socket(), &ground.proxy_socket(), rules.to_vec(), sink)?;
-        let floor = Floor::free();
-        let docker = connect(proxy.socket()).await?;
-        let stage = Stage::new(docker, floor, spelling);
-        let cast = stage.cast(setting, strategy)?;
-        let all = futures_util::future::join_all(cast.into_iter().flatten());
-        if tokio::time::timeout(DEADLINE, all).await.is_err() {
+        let rules = [deploy::rules(&version(ground).await?)?, pressure.rules(setting)].concat();
+        let proxy = Proxy::start(ground.socket(), &ground.proxy_socket(), rules, sink)?;
+        let stage =
+            Stage::new(connect(proxy.socket()).await?, proxy.socket(), Floor::free(), spelling).await?;
+        let disturb = Disturb { moment: moment(setting, pressure, &log), restart: ground.restarter() };
+        let mut cast = stage.cast(setting, strategy, &disturb)?;
+        if tokio::time::timeout(DEADLINE, crowd(&stage.floor, &mut cast)).await.is_err() {
             return Err(stage.hangs(setting));
         }
+        drop(cast);
+        // Whoever is gone may have left a request that is held until something which can no longer come.
+        proxy.open();
         if !proxy.settle(DEADLINE) {
             return Err(stage.hangs(setting));
         }
@@ -100,6 +109,37 @@ pub fn free(
         drop(proxy);
         outcome.log = std::mem::take(&mut *log.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(outcome)
+    })
+}
+
+/// When what disturbs a race comes: Ctrl-C when the DELETE that matters is on its way, a restart then or after the time of
+/// the pressure. Where it is never sent, a second after it could have been.
+fn moment(setting: &Setting, pressure: Pressure, log: &Arc<Mutex<Vec<Entry>>>) -> Rc<dyn Fn() -> Waiting> {
+    let restarts = setting.race.cast.iter().any(|part| part.role == Role::Restart);
+    let log = Arc::clone(log);
+    // The image that is built again is the oldest, and the last to go.
+    let old = usize::from(setting.old.max(1));
+    let held_ms = match pressure {
+        Pressure::Delay(ms) => ms,
+        Pressure::Gate => 0,
+    };
+    let at_most = Duration::from_millis(1000 + held_ms * u64::from(setting.old));
+    Rc::new(move || match pressure {
+        Pressure::Delay(ms) if restarts => Box::pin(tokio::time::sleep(Duration::from_millis(ms))),
+        _ => {
+            let log = Arc::clone(&log);
+            Box::pin(async move {
+                let is_delete = |entry: &Entry| entry.method == "DELETE" && entry.what == What::Request;
+                let seen = || {
+                    let log = log.lock().unwrap_or_else(PoisonError::into_inner);
+                    log.iter().filter(|entry| is_delete(entry)).count()
+                };
+                let began = Instant::now();
+                while seen() < old && began.elapsed() < at_most {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            })
+        }
     })
 }
 
@@ -118,23 +158,32 @@ pub fn turns(
     /// About how many turns a trial takes, for choosers that have to know.
     const TURNS: usize = 16;
     ground.runtime.block_on(async {
-        let spelling = Rc::new(RefCell::new(ground.set_up(&beginning(setting)?).await?));
+        let spelling = ground.set_up(&beginning(setting)?, 1).await?.remove(0);
         let parts = setting.race.cast;
-        let stage =
-            Stage::new(connect(ground.socket()).await?, Floor::scheduled(parts.len(), true, false), spelling);
-        let mut cast = stage.cast(setting, strategy)?;
+        let rules = deploy::rules(&version(ground).await?)?;
+        let proxy = Proxy::start(ground.socket(), &ground.proxy_socket(), rules, deploy::unread())?;
+        let floor = Floor::scheduled(parts.len(), true, false);
+        let stage = Stage::new(connect(ground.socket()).await?, proxy.socket(), floor, spelling).await?;
+        let at_once: Rc<dyn Fn() -> Waiting> = Rc::new(|| Box::pin(std::future::ready(())));
+        let disturb = Disturb { moment: at_once, restart: ground.restarter() };
+        let mut cast = stage.cast(setting, strategy, &disturb)?;
         let mut turning =
             Turning { chooser: kind.chooser(seed, parts.len(), TURNS), parts, rows: Vec::new() };
         let driven = tokio::time::timeout(DEADLINE, drive(&stage.floor, &mut cast, &mut turning)).await;
         drop(cast);
         match driven {
-            Ok(End::Finished) => {}
+            Ok(End::Finished | End::Stuck { abandoned: true, .. }) => {}
             _ => return Err(stage.hangs(setting)),
         }
         let mut outcome = stage.outcome(ground).await?;
         outcome.timeline = turning.rows;
         Ok(outcome)
     })
+}
+
+/// The version of the API that the engine speaks at most, and we too.
+async fn version(ground: &Ground) -> Result<String, LiveError> {
+    Ok(connect(ground.socket()).await?.client_version().to_string())
 }
 
 /// The engine, the floor and the notes of one trial.
@@ -145,19 +194,40 @@ struct Stage {
     notes: Rc<Notes>,
     /// So many images were there at the beginning.
     known: u32,
+    /// Images of the containers that were.
+    contained: Vec<ImageId>,
 }
 
 impl Stage {
-    fn new(docker: bollard::Docker, floor: Rc<Floor>, spelling: Rc<RefCell<Spelling>>) -> Self {
-        let engine = DockerEngine::new(docker, Rc::clone(&floor), Rc::clone(&spelling));
-        let known = spelling.borrow().images();
-        Self { floor, engine: Rc::new(engine), spelling, notes: Rc::new(Notes::new()), known }
+    /// `gate` is a socket behind the deployer's rules.
+    async fn new(
+        docker: bollard::Docker,
+        gate: &Path,
+        floor: Rc<Floor>,
+        spelling: Spelling,
+    ) -> Result<Self, LiveError> {
+        let known = spelling.images();
+        let spelling = Rc::new(RefCell::new(spelling));
+        let before = DockerEngine::new(docker.clone(), Floor::free(), Rc::clone(&spelling));
+        let contained = before.containers().await.map_err(|error| LiveError::Api {
+            what: "see what the race begins with".into(),
+            why: error.to_string(),
+        })?;
+        let contained = contained.into_iter().map(|container| container.image).collect();
+        let deployer = Deployer { socket: gate.to_owned() };
+        let engine = DockerEngine::deploying(docker, Rc::clone(&floor), Rc::clone(&spelling), deployer);
+        Ok(Self { floor, engine: Rc::new(engine), spelling, notes: Rc::new(Notes::new()), known, contained })
     }
 
-    fn cast<'a>(&self, setting: &Setting, strategy: &'a dyn Strategy) -> Result<Cast<'a>, LiveError> {
+    fn cast<'a>(
+        &self,
+        setting: &Setting,
+        strategy: &'a dyn Strategy,
+        disturb: &Disturb,
+    ) -> Result<Cast<'a>, LiveError> {
         let engine: Rc<dyn Engine> = self.engine.clone();
         let journal: Rc<dyn Journal> = self.notes.clone();
-        cast(&engine, &self.floor, &journal, setting.race, strategy)
+        cast(&engine, &self.floor, &journal, setting.race, strategy, Some(disturb))
     }
 
     fn hangs(&self, setting: &Setting) -> LiveError {
@@ -170,7 +240,7 @@ impl Stage {
     async fn outcome(&self, ground: &Ground) -> Result<Outcome, LiveError> {
         let docker = connect(ground.socket()).await?;
         let engine = DockerEngine::new(docker.clone(), Floor::free(), Rc::clone(&self.spelling));
-        let fate = fate(&engine, &self.notes, self.known).await;
+        let fate = fate(&engine, &self.notes, self.known, &self.contained).await;
         remove_containers(&docker).await?;
         Ok(Outcome {
             fate,
@@ -184,23 +254,34 @@ impl Stage {
     }
 }
 
-/// Looks up every image that was promised. Images from number `known` on were not there at the beginning.
-pub(super) async fn fate(engine: &dyn Engine, notes: &Notes, known: u32) -> Fate {
+/// Looks up every image that was promised, and those that containers were `contained` of from the beginning. Images from
+/// number `known` on were not there then.
+pub(super) async fn fate(engine: &dyn Engine, notes: &Notes, known: u32, contained: &[ImageId]) -> Fate {
     let mut fate = Fate::Kept;
     let promised = notes.ready.borrow().clone();
-    for (_, ready) in promised {
+    let refused = notes.refused.borrow().clone();
+    for (build, ready) in promised {
         if ready.id.0 >= known {
             fate = fate.max(Fate::Rebuilt);
+        }
+        // Whose deployment was cut off has let go of its image without a container, and there is nothing to keep.
+        if refused.contains(&(build, EngineError::ConnectionLost)) {
+            continue;
         }
         if engine.resolve(ready.name).await != Ok(ready.id) {
             fate = fate.max(Fate::LostLater);
         }
     }
-    if !notes.failed.borrow().is_empty() {
-        fate = fate.max(Fate::BuildFailed);
+    for id in contained {
+        if engine.inspect(*id).await.is_err() {
+            fate = fate.max(Fate::LostLater);
+        }
     }
-    if !notes.refused.borrow().is_empty() {
-        fate = fate.max(Fate::Refused);
+    for error in notes.failed.borrow().iter() {
+        fate = fate.max(if *error == EngineError::ConnectionLost { Fate::Cut } else { Fate::BuildFailed });
+    }
+    for (_, error) in refused {
+        fate = fate.max(if error == EngineError::ConnectionLost { Fate::Cut } else { Fate::Refused });
     }
     fate
 }

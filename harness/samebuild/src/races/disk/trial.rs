@@ -12,7 +12,7 @@ use samebuild_store::stage::Setting;
 use samebuild_store::strategies::Strategy;
 
 use super::DiskEngine;
-use crate::races::cast::{beginning, cast};
+use crate::races::cast::{cast, plain_beginning};
 use crate::races::ground::{LiveError, REPOSITORIES};
 use crate::races::notes::Notes;
 use crate::races::trial::{Outcome, Turning, fate};
@@ -36,13 +36,13 @@ pub fn on_disk(
     let floor = Floor::scheduled(parts.len(), true, false);
     let disk = Rc::new(DiskEngine::open(place.path(), Rc::clone(&floor), &REPOSITORIES).map_err(io)?);
     let mut known = 0;
-    for (image, content) in beginning(setting)?.images() {
+    for (image, content) in plain_beginning(setting)?.images() {
         disk.add(content, |_| image.names.clone()).map_err(io)?;
         known += 1;
     }
     let (engine, notes): (Rc<dyn Engine>, Rc<Notes>) = (disk.clone(), Rc::new(Notes::new()));
     let journal: Rc<dyn Journal> = notes.clone();
-    let mut actors = cast(&engine, &floor, &journal, setting.race, strategy)?;
+    let mut actors = cast(&engine, &floor, &journal, setting.race, strategy, None)?;
     let mut turning = Turning { chooser: kind.chooser(seed, parts.len(), TURNS), parts, rows: Vec::new() };
     let end = drive(&floor, &mut actors, &mut turning).now_or_never();
     drop(actors);
@@ -52,7 +52,7 @@ pub fn on_disk(
     }
     // The look at the end is nobody's turn.
     let after = disk.on(Floor::free());
-    let Some(fate) = fate(&after, &notes, known).now_or_never() else {
+    let Some(fate) = fate(&after, &notes, known, &[]).now_or_never() else {
         return Err(LiveError::Race { race: setting.race.id.to_owned(), why: "the disk waits".to_owned() });
     };
     Ok(Outcome {
