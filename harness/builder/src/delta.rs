@@ -76,11 +76,11 @@ impl Delta {
         self.touch_parent(at);
     }
 
-    /// Another name for what is at `target`.
+    /// Another name for what is at `target`, which an overlay copies up for that, whatever becomes of the new name.
     pub fn link(&mut self, at: &At, target: &At) {
         self.remove_quietly(at);
         self.tree.link(at, target);
-        self.touched.insert(at.clone());
+        self.touched.extend([at.clone(), target.clone()]);
         self.touch_parent(at);
     }
 
@@ -328,6 +328,17 @@ mod tests {
         delta.remove(&At::from("d/t"));
         let (_, layer) = delta.finish(LayerForm::UpperDirectory);
         assert_eq!(paths(&layer), ["d/"]);
+    }
+
+    /// Found by the property below: the target kept its old mode in the layer.
+    #[test]
+    fn what_is_done_to_a_new_name_is_done_to_the_file_from_below() {
+        let acts = [Act::Link(6, 1), Act::Mode(6)];
+        let (tree, layer) = play(&acts).finish(LayerForm::UpperDirectory);
+        assert_eq!(paths(&layer), ["d/", "d/a", "e"]);
+        let mut applied = base();
+        applied.apply(&layer).unwrap();
+        assert_eq!(told(&applied), told(&tree));
     }
 
     /// One thing a step may do, to one of a few places, so that steps meet.
