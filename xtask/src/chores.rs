@@ -49,7 +49,7 @@ pub(crate) const CHORES: &[Chore] = &[
     },
     Chore {
         name: "gate",
-        args: "[--profile root|rootless|live] [--engine E]",
+        args: "[--profile root|rootless|unprivileged|live] [--engine E]",
         about: "what CI asks: conformance, minimums, the planted canary, the report",
         run: |checkout, args| checkout.become_samebuild("gate", args),
     },

@@ -1,6 +1,6 @@
 //! The reference builder: builds a Dockerfile as one named builder at one version would.
 //!
-//! COPY, WORKDIR and metadata are computed on the [`samebuild_image::Tree`]; only RUN touches a disk and needs root. An
+//! COPY, WORKDIR and metadata are computed on the [`samebuild_image::Tree`]; only RUN touches a disk, and needs root or a user namespace. An
 //! independent oracle: it knows nothing of comparing.
 
 mod build;

@@ -15,6 +15,9 @@ use samebuild_image::entry::Whiteout;
 use samebuild_image::tree::Ino;
 use samebuild_image::{At, Digest, Kind, Layer, Meta, Tree};
 
+use crate::sandbox::standing;
+use crate::session::StepError;
+
 /// Why something could not be put on disk.
 #[derive(Debug, thiserror::Error)]
 #[error("unpack {at} into {}: {error}", dir.display())]
@@ -25,10 +28,20 @@ pub struct MaterialiseError {
     pub error: io::Error,
 }
 
+impl MaterialiseError {
+    /// As the end of a step. What root could unpack and this user cannot is an unmet need.
+    pub fn in_step(self, what: &str) -> StepError {
+        match standing().lacks(&self.error) {
+            Some(need) => StepError::unmet(format!("unpack {}: {}: {need}", self.at, self.error)),
+            None => StepError::broken(what)(self),
+        }
+    }
+}
+
 /// The directory that holds `tree`, unpacked before or now. `identity` tells trees apart: the chain of diff ids.
 pub fn base(tree: &Tree, identity: &Digest, unpacked: &Path) -> Result<PathBuf, MaterialiseError> {
     let at_root = |error| MaterialiseError { at: At::root(), dir: unpacked.to_owned(), error };
-    let home = unpacked.join(identity.hex());
+    let home = unpacked.join(format!("{}{}", identity.hex(), standing().suffix()));
     if home.is_dir() {
         return Ok(home);
     }
@@ -138,8 +151,8 @@ impl<'d> Writer<'d> {
     }
 
     fn opaque(&self, at: &At) -> Result<(), MaterialiseError> {
-        let result =
-            rustix::fs::lsetxattr(self.path(at), "trusted.overlay.opaque", b"y", XattrFlags::empty());
+        let name = format!("{}opaque", standing().overlay_xattrs());
+        let result = rustix::fs::lsetxattr(self.path(at), name, b"y", XattrFlags::empty());
         self.attempt(at, result.map_err(io::Error::from))
     }
 

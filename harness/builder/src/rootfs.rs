@@ -8,6 +8,7 @@ use std::sync::Arc;
 use samebuild_image::{Digest, Layer, Tree};
 
 use crate::materialise::{self, MaterialiseError};
+use crate::session::StepError;
 
 /// The layers a stage stands on, bottom first.
 #[derive(Clone, Default)]
@@ -44,6 +45,16 @@ pub enum RootfsError {
         #[source]
         error: std::io::Error,
     },
+}
+
+impl RootfsError {
+    /// As the end of a step.
+    pub fn in_step(self) -> StepError {
+        match self {
+            Self::Materialise(error) => error.in_step("unpack the layers"),
+            scratch @ Self::Scratch { .. } => StepError::broken("unpack the layers")(scratch),
+        }
+    }
 }
 
 impl Rootfs {

@@ -54,6 +54,11 @@ impl From<StepFailure> for StepError {
 }
 
 impl StepError {
+    /// What this machine, or this user, lacks for the whole instruction.
+    pub fn unmet(need: String) -> Self {
+        Self::Unmet { need, at: None }
+    }
+
     /// Wraps an error that says nothing about the Dockerfile.
     pub fn broken<E: std::error::Error + Send + Sync + 'static>(what: &str) -> impl Fn(E) -> Self {
         let what = what.to_owned();

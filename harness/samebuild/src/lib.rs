@@ -19,3 +19,4 @@ pub mod races;
 pub mod report;
 pub mod served;
 pub mod stored;
+pub mod unprivileged;

@@ -5,5 +5,6 @@ fn main() -> std::process::ExitCode {
     samebuild_builder::sandbox::become_child_if_asked();
     samebuild::engines::child::run_if_asked();
     samebuild::races::deploy::run_if_asked();
+    samebuild::unprivileged::become_user_if_asked();
     samebuild::cli::main()
 }

@@ -20,6 +20,7 @@ const AGAIN: &str = "cargo xtask conformance";
 
 fn main() -> ExitCode {
     samebuild_builder::sandbox::become_child_if_asked();
+    samebuild_builder::sandbox::become_root_if_possible();
     let arguments = Arguments::from_args();
     match trials() {
         Ok(trials) => libtest_mimic::run(&arguments, trials).exit_code(),

@@ -47,7 +47,7 @@ pub fn scan_without(dir: &Path, skip: &dyn Fn(&At, bool) -> bool) -> Result<Tree
     let mut walk = Walk {
         tree: Tree::new(),
         linked: BTreeMap::new(),
-        check_access: !rustix::process::geteuid().is_root(),
+        check_access: !crate::sandbox::standing().is_root(),
         skip,
     };
     let meta = meta_of(&stat, dir).map_err(root_error)?;

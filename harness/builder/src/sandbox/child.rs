@@ -1,13 +1,15 @@
 //! The sandboxed process itself, in two stages: namespaces and mounts, then privileges and the command.
 
+use std::collections::BTreeSet;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitStatus, Stdio};
 
 use nix::sched::{CloneFlags, unshare};
 
 use super::spec::{Report, Spec};
-use super::{CHILD, limits, mounts, stubs};
+use super::standing::{Standing, standing};
+use super::{CHILD, HOLDER, limits, mounts, notice, stubs, userns};
 use crate::request::Network;
 
 const SECOND_STAGE: &str = "__samebuild-sandbox-init";
@@ -23,6 +25,7 @@ pub fn become_child_if_asked() {
     let code = match stage.to_str() {
         Some(CHILD) => first(Path::new(&spec)),
         Some(SECOND_STAGE) => second(Path::new(&spec)),
+        Some(HOLDER) => userns::hold(),
         _ => return,
     };
     std::process::exit(code);
@@ -37,14 +40,32 @@ fn first(path: &Path) -> i32 {
         Ok(made) => made,
         Err((what, error)) => return report(&spec, &Report::Setup { what, error }),
     };
-    let status = Command::new("/proc/self/exe").arg(SECOND_STAGE).arg(path).env_clear().status();
+    let ended = init(path);
     stubs::tidy(&made);
-    match status {
-        Ok(status) => status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
+    match ended {
+        Ok((_, asked)) if !asked.is_empty() => {
+            let what = asked.into_iter().collect::<Vec<_>>().join(" and to ");
+            report(&spec, &Report::NeedsRoot { what })
+        }
+        Ok((status, _)) => status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
         Err(error) => {
             report(&spec, &Report::Setup { what: "start the init process".into(), error: error.to_string() })
         }
     }
+}
+
+/// Runs the second stage; how it ended, and what it asked for that only root is given.
+fn init(path: &Path) -> std::io::Result<(ExitStatus, BTreeSet<&'static str>)> {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg(SECOND_STAGE).arg(path).env_clear();
+    if standing().is_root() {
+        return Ok((command.status()?, BTreeSet::new()));
+    }
+    let (ours, theirs) = notice::ends()?;
+    let mut child = command.stdin(Stdio::from(theirs)).spawn()?;
+    drop(command);
+    let asked = notice::listen(&ours);
+    Ok((child.wait()?, asked))
 }
 
 fn enter(spec: &Spec) -> Result<(), (String, String)> {
@@ -88,6 +109,14 @@ fn second(path: &Path) -> i32 {
             format!("`{}`: not found in PATH of the image", spec.argv.first().map_or("", String::as_str));
         return fail(&Report::NotStarted { class: "exec-not-found".into(), message });
     };
+    if let Standing::Mapped { ids, .. } = standing()
+        && let Err(error) = notice::watch_me(*ids)
+    {
+        return fail(&Report::Setup {
+            what: "watch what only root is given".into(),
+            error: error.to_string(),
+        });
+    }
     if let Err((what, error)) = limits::drop_privileges(&spec) {
         return fail(&Report::Setup { what, error });
     }

@@ -9,9 +9,12 @@
 mod child;
 mod limits;
 mod mounts;
+mod notice;
 mod seccomp;
 mod spec;
+mod standing;
 mod stubs;
+mod userns;
 
 use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -21,9 +24,13 @@ use std::time::Duration;
 
 pub use child::become_child_if_asked;
 pub use spec::{Bind, Mount, MountKind, Owner, Report, Root, Spec, Stub};
+pub use standing::{Standing, become_root_if_possible, standing};
 
 /// The first argument that makes a program of ours the sandboxed child.
 pub const CHILD: &str = "__samebuild-sandbox";
+
+/// The first argument that makes it the holder of a user namespace.
+const HOLDER: &str = "__samebuild-user-namespace";
 
 /// How a command ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +41,8 @@ pub enum Ended {
     NotStarted { class: String, message: String },
     /// It ran longer than allowed and was killed.
     TimedOut(Duration),
+    /// It asked for what only root is given, in our words, and so says nothing about what it does as root.
+    NeedsRoot(String),
 }
 
 /// Why the sandbox itself failed.
@@ -43,12 +52,6 @@ pub enum SandboxError {
     Start(#[from] std::io::Error),
     #[error("set up the sandbox: {what}: {error}")]
     Setup { what: String, error: String },
-}
-
-/// Why nothing can be run here; `None` if it can. Asked before anything is unpacked.
-pub fn unmet() -> Option<String> {
-    let is_root = rustix::process::geteuid().is_root();
-    (!is_root).then(|| "RUN needs root: a file system is mounted and its files have owners; rootless RUN is not there yet".into())
 }
 
 /// Runs the command of `spec`, telling `output` of everything it prints; `program` is described at [`CHILD`].
@@ -81,6 +84,7 @@ pub fn run(
     match spec.read_report() {
         Some(Report::Setup { what, error }) => Err(SandboxError::Setup { what, error }),
         Some(Report::NotStarted { class, message }) => Ok(Ended::NotStarted { class, message }),
+        Some(Report::NeedsRoot { what }) => Ok(Ended::NeedsRoot(what)),
         None => Ok(Ended::Exit(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))),
     }
 }

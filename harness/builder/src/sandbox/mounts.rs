@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use nix::sys::statvfs::FsFlags;
 
 use super::spec::{MountKind, Root, Spec};
+use super::standing::standing;
+use crate::request::Network;
 
 type Outcome = Result<(), (String, String)>;
 
@@ -48,8 +51,11 @@ pub(super) fn root(spec: &Spec) -> Outcome {
             // Relative paths keep the option string short: the kernel takes one page.
             attempt("enter the scratch directory", std::env::set_current_dir(&spec.work))?;
             attempt("make the mount point", fs::create_dir_all(&merged))?;
+            // The kernel takes `off` for a wish that it cannot grant together with `userxattr`.
+            let own =
+                if standing().is_root() { "redirect_dir=off" } else { "redirect_dir=nofollow,userxattr" };
             let options = format!(
-                "lowerdir={},upperdir={upper},workdir={workdir},redirect_dir=off,metacopy=off,index=off,xino=off",
+                "lowerdir={},upperdir={upper},workdir={workdir},metacopy=off,index=off,xino=off,{own}",
                 lowers.join(":")
             );
             attempt(
@@ -82,7 +88,7 @@ pub(super) fn inside(spec: &Spec) -> Outcome {
     )?;
     fs_mount(&root, "dev/shm", "tmpfs", strict, "mode=1777,size=65536k")?;
     fs_mount(&root, "dev/mqueue", "mqueue", strict, "")?;
-    fs_mount(&root, "sys", "sysfs", strict | MsFlags::MS_RDONLY, "")?;
+    sysfs(&root, spec.network)?;
     devices(&root)?;
     for extra in &spec.mounts {
         let at = root.join(extra.at.trim_start_matches('/'));
@@ -101,6 +107,15 @@ pub(super) fn inside(spec: &Spec) -> Outcome {
     }
     turn(&root)?;
     mask()
+}
+
+/// Who is not root may mount sysfs for a network of its own only; the host's is bound instead.
+fn sysfs(root: &Path, network: Network) -> Outcome {
+    if network == Network::Host && !standing().is_root() {
+        return bind_mount(Path::new("/sys"), &root.join("sys"), true);
+    }
+    let strict = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC | MsFlags::MS_NODEV;
+    fs_mount(root, "sys", "sysfs", strict | MsFlags::MS_RDONLY, "")
 }
 
 /// A mount point in what was mounted just now, such as /dev, does not exist before.
@@ -124,6 +139,12 @@ fn devices(root: &Path) -> Outcome {
     let everyone = Mode::from_bits_truncate(0o666);
     for (name, major, minor) in DEVICES {
         let at = root.join("dev").join(name);
+        if !standing().is_root() {
+            // Nobody else makes devices; the host's do what they do there.
+            attempt(name, fs::File::create(&at))?;
+            bind_mount(&Path::new("/dev").join(name), &at, false)?;
+            continue;
+        }
         attempt(name, mknod(&at, SFlag::S_IFCHR, everyone, makedev(major, minor)))?;
         attempt(
             name,
@@ -146,9 +167,24 @@ fn bind_mount(source: &Path, at: &Path, read_only: bool) -> Outcome {
     attempt(&what, mount(Some(source), at, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>))?;
     if read_only {
         let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
-        attempt(&what, mount(None::<&str>, at, None::<&str>, flags, None::<&str>))?;
+        attempt(&what, mount(None::<&str>, at, None::<&str>, flags | locked(at), None::<&str>))?;
     }
     Ok(())
+}
+
+/// The flags of a mount that a user namespace may not take away, which must be repeated when others change.
+fn locked(at: &Path) -> MsFlags {
+    let Ok(stat) = nix::sys::statvfs::statvfs(at) else { return MsFlags::empty() };
+    let has = |flag| stat.flags().contains(flag);
+    let pairs = [
+        (FsFlags::ST_NOSUID, MsFlags::MS_NOSUID),
+        (FsFlags::ST_NODEV, MsFlags::MS_NODEV),
+        (FsFlags::ST_NOEXEC, MsFlags::MS_NOEXEC),
+        (FsFlags::ST_NOATIME, MsFlags::MS_NOATIME),
+        (FsFlags::ST_NODIRATIME, MsFlags::MS_NODIRATIME),
+        (FsFlags::ST_RELATIME, MsFlags::MS_RELATIME),
+    ];
+    pairs.into_iter().filter(|(flag, _)| has(*flag)).map(|(_, flag)| flag).collect()
 }
 
 /// Makes `root` the root and lets go of the old one. The trick with `.` twice needs no directory for the old root.

@@ -84,6 +84,7 @@ pub struct Owner {
 pub enum Report {
     Setup { what: String, error: String },
     NotStarted { class: String, message: String },
+    NeedsRoot { what: String },
 }
 
 impl Spec {

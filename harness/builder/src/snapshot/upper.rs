@@ -10,6 +10,7 @@ use samebuild_image::{At, Entry, Kind, Layer, Meta, Mtime};
 
 use crate::delta;
 use crate::disk::FileSource;
+use crate::sandbox::standing;
 
 /// Why an upper directory cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -19,8 +20,6 @@ pub struct SnapshotError {
     #[source]
     pub error: std::io::Error,
 }
-
-const OPAQUE: &str = "trusted.overlay.opaque";
 
 /// Everything in the upper directory `dir`, in walking order, without the root.
 pub fn read_upper(dir: &Path) -> Result<Layer, SnapshotError> {
@@ -62,7 +61,9 @@ impl Walk {
         }
         if kind.is_dir() {
             self.entries.push(Entry::new(at.clone(), Kind::Dir, meta.clone()));
-            if xattr(&path, OPAQUE)?.is_some_and(|value| value == b"y") {
+            if xattr(&path, &format!("{}opaque", standing().overlay_xattrs()))?
+                .is_some_and(|value| value == b"y")
+            {
                 self.entries.push(delta::opaque(&at, &meta));
             }
             return Ok(self.directory(&path, &at));
@@ -111,7 +112,7 @@ fn meta_of(path: &Path, stat: &std::fs::Metadata) -> std::io::Result<Meta> {
     };
     for name in names[..length].split(|b| *b == 0).filter(|name| !name.is_empty()) {
         let text = std::str::from_utf8(name).map_err(std::io::Error::other)?;
-        if !text.starts_with("trusted.overlay.")
+        if !text.starts_with(standing().overlay_xattrs())
             && let Some(value) = xattr(path, text)?
         {
             xattrs.insert(name.to_vec(), value);

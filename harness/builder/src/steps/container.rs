@@ -68,7 +68,7 @@ pub(super) fn volumes(
             stage.tree.resolve(path, true).map_err(|e| StepFailure::new("symlink-loop", e.to_string()))?;
         let source = scratch.join(format!("volume-{n}"));
         crate::materialise::tree(&subtree(&stage.tree, &at), &source)
-            .map_err(StepError::broken("fill a volume"))?;
+            .map_err(|error| error.in_step("fill a volume"))?;
         stubs.push(Stub { at: at.to_string(), is_dir: true, keep: true, parents_too: false });
         mounts.push(Mount { at: at.to_string(), kind: MountKind::Bind(Bind { source, read_only: false }) });
     }

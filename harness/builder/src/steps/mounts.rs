@@ -10,6 +10,7 @@ use samebuild_image::{At, Content, Kind, Meta, Mtime, Tree};
 use super::container::subtree;
 use super::run::MountTargets;
 use crate::failure::StepFailure;
+use crate::materialise::MaterialiseError;
 use crate::sandbox::{Bind, Mount, MountKind, Stub};
 use crate::session::{Session, StepError};
 use crate::stage::Stage;
@@ -119,7 +120,7 @@ fn bind(stage: &Stage, session: &Session<'_>, mount: &Flag, home: &Path) -> Resu
         )
         .into());
     };
-    let broken = StepError::broken("fill a mount");
+    let broken = |error: MaterialiseError| error.in_step("fill a mount");
     if inode.kind.is_dir() {
         crate::materialise::tree(&subtree(&from, &source), home).map_err(broken)?;
         // Writes are allowed with `rw`, and thrown away.
@@ -155,7 +156,7 @@ fn cache(session: &Session<'_>, mount: &Flag, target: &str) -> Result<MountKind,
         if let Some(root) = tree.meta_mut(&At::root()) {
             *root = meta;
         }
-        crate::materialise::tree(&tree, &source).map_err(StepError::broken("fill a cache"))?;
+        crate::materialise::tree(&tree, &source).map_err(|error| error.in_step("fill a cache"))?;
     }
     Ok(MountKind::Bind(Bind { source, read_only: mount.read_only }))
 }
@@ -197,6 +198,6 @@ fn secret(
         ..Meta::new(mount.mode.unwrap_or(0o400), Mtime::secs(0))
     };
     tree.insert(&At::from("secret"), Kind::File(Content::inline(value.as_slice())), meta);
-    crate::materialise::tree(&tree, home).map_err(StepError::broken("write a secret"))?;
+    crate::materialise::tree(&tree, home).map_err(|error| error.in_step("write a secret"))?;
     Ok(Some(MountKind::Bind(Bind { source: home.join("secret"), read_only: true })))
 }

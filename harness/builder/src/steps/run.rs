@@ -13,6 +13,7 @@ use crate::dialect::rules::EmptyStep;
 use crate::failure::StepFailure;
 use crate::history::{HistoryText, Line, RunArgs};
 use crate::request::{Event, Network};
+use crate::rootfs::RootfsError;
 use crate::sandbox::{self, Ended, Root, Spec, Stub};
 use crate::session::{Session, StepError};
 use crate::snapshot::probe::Honest;
@@ -99,8 +100,8 @@ const LIMIT: Duration = Duration::from_secs(600);
 /// RUN.
 pub fn run(stage: &mut Stage, session: &Session<'_>, run: &RunInstruction) -> Result<(), StepError> {
     refuse_unsupported(run)?;
-    if let Some(need) = sandbox::unmet() {
-        return Err(StepError::Unmet { need, at: None });
+    if let Some(need) = sandbox::standing().unmet() {
+        return Err(StepError::unmet(need));
     }
     let (command, script) = command(stage, session, run);
     let args = history_args(stage, session);
@@ -193,10 +194,8 @@ fn execute(
         MountPoints::MadeAndRemoved | MountPoints::MadeAndLeft => None,
     };
     let init = init.as_ref().map(|(layer, tree)| (layer, tree));
-    let mounted = stage
-        .rootfs
-        .mount(&scratch, session.request.unpacked, init)
-        .map_err(StepError::broken("unpack the layers"))?;
+    let mounted =
+        stage.rootfs.mount(&scratch, session.request.unpacked, init).map_err(RootfsError::in_step)?;
     let hostname = hostname(session, stage);
     let (mut mounts, mut stubs) = files_mounted(&scratch, &hostname, session)?;
     volumes(stage, session, &scratch, &mut mounts, &mut stubs)?;
@@ -290,6 +289,12 @@ fn judge(
             format!("run `{shown}`: still running after {} s", limit.as_secs()),
         )
         .into()),
+        Ok(Ended::NeedsRoot(what)) => {
+            Err(StepError::unmet(format!("run `{shown}`: it asks to {what}, which only root is given")))
+        }
+        Err(sandbox::SandboxError::Setup { what, error }) if !sandbox::standing().is_root() => {
+            Err(StepError::unmet(format!("run without root: {what}: {error}")))
+        }
         Err(error) => Err(StepError::broken("run the command")(error)),
     }
 }

@@ -1,6 +1,7 @@
 //! `gate`: runs what CI asks for and prints why it is shut, if it is.
 
 use anyhow::{Context as _, Result};
+use samebuild_builder::sandbox::{self, Standing};
 
 use super::conform::{Job, spoken};
 use super::terminal::{Usage, out};
@@ -11,10 +12,14 @@ use crate::checkout::Checkout;
 use crate::conform::goldens::Goldens;
 use crate::conform::{Exit, Party, Verdict, Workshop, check, orphans};
 use crate::gate::{Canary, Evidence, complaints};
+use crate::unprivileged::{self, Person};
 
 pub(crate) fn run(args: &Gate) -> Result<Exit> {
     let profile = profile(args)?;
     let checkout = Checkout::find()?;
+    if let Some(person) = stand_in(profile) {
+        return as_somebody_else(&checkout, profile, person);
+    }
     let policy = checkout.gate()?;
     let minimums =
         policy.profiles.get(name(profile)).with_context(|| format!("find [profile.{}]", name(profile)))?;
@@ -54,6 +59,24 @@ pub(crate) fn run(args: &Gate) -> Result<Exit> {
     Ok(if exit == Exit::Same { Exit::Different } else { exit })
 }
 
+/// Root who asks for the profile of somebody who is not lets a made-up user run it.
+fn stand_in(profile: Profile) -> Option<Person> {
+    let person = match profile {
+        Profile::Root | Profile::Live => return None,
+        Profile::Rootless => Person::WithIds,
+        Profile::Unprivileged => Person::WithoutPrograms,
+    };
+    sandbox::standing().is_root().then_some(person)
+}
+
+fn as_somebody_else(checkout: &Checkout, profile: Profile, person: Person) -> Result<Exit> {
+    let me = std::path::Path::new("/proc/self/exe");
+    let args = ["gate", "--profile", name(profile)];
+    let mut prepared = unprivileged::prepare(me, &args, person, checkout, &|line| eprintln!("{line}"))?;
+    let status = prepared.command.status().context("start the gate again as another user")?;
+    Ok(status.code().and_then(Exit::from_number).unwrap_or(Exit::Broken))
+}
+
 /// Builds the planted case wrongly on purpose.
 fn canary(canary: &Canary, cases: &[Case], goldens: &Goldens) -> Result<Verdict> {
     let case = cases.iter().find(|case| case.id.as_str() == canary.case);
@@ -83,8 +106,11 @@ fn profile(args: &Gate) -> Result<Profile> {
             Err(Usage("run an offline profile with an engine: leave one out".to_owned()).into())
         }
         (Some(profile), None) => Ok(profile),
-        (None, None) if nix::unistd::geteuid().is_root() => Ok(Profile::Root),
-        (None, None) => Ok(Profile::Rootless),
+        (None, None) => Ok(match sandbox::standing() {
+            Standing::Root => Profile::Root,
+            Standing::Mapped { .. } => Profile::Rootless,
+            Standing::Neither { .. } => Profile::Unprivileged,
+        }),
     }
 }
 
@@ -92,6 +118,7 @@ fn name(profile: Profile) -> &'static str {
     match profile {
         Profile::Root => "root",
         Profile::Rootless => "rootless",
+        Profile::Unprivileged => "unprivileged",
         Profile::Live => "live",
     }
 }

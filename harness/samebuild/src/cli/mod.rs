@@ -26,6 +26,9 @@ use verbs::{Cli, Verb};
 /// Parses the command line and does what it says.
 pub fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
+    if cli.verb.may_run_commands() {
+        samebuild_builder::sandbox::become_root_if_possible();
+    }
     match run(&cli.verb) {
         Ok(exit) => exit.code(),
         Err(error) => terminal::complain(&error).code(),

@@ -47,6 +47,21 @@ pub(crate) enum Verb {
     Gate(Gate),
 }
 
+impl Verb {
+    /// Whether a RUN may be built, for which one who is not root enters a user namespace first.
+    pub(crate) fn may_run_commands(&self) -> bool {
+        matches!(
+            self,
+            Self::Build(_)
+                | Self::Conform(_)
+                | Self::Dialects(Dialects { mutate: true, .. })
+                | Self::Observe(_)
+                | Self::Bless(_)
+                | Self::Gate(_)
+        )
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct List {
     /// A directory of cases; the checkout's dockerfiles/ if left out.
@@ -252,6 +267,7 @@ pub(crate) enum Net {
 pub(crate) enum Profile {
     Root,
     Rootless,
+    Unprivileged,
     Live,
 }
 

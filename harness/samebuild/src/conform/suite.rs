@@ -254,7 +254,7 @@ pub(super) fn guarded(builder: &dyn Builder, order: &Order<'_>) -> Answer {
 
 /// The sentence about what this machine lacks for a case.
 pub(super) fn unmet(case: &Case) -> Option<String> {
-    if case.needs.contains(&Need::Root) && !nix::unistd::geteuid().is_root() {
+    if case.needs.contains(&Need::Root) && !samebuild_builder::sandbox::standing().is_root() {
         return Some("it needs root".to_owned());
     }
     let wanted = case.build.platform.as_ref().filter(|wanted| **wanted != platform())?;

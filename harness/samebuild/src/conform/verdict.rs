@@ -86,6 +86,13 @@ impl Exit {
         if self == Self::Nothing { next } else { self.max(next) }
     }
 
+    /// What a process of ours that ended with `number` had to say.
+    pub fn from_number(number: i32) -> Option<Self> {
+        [Self::Same, Self::Different, Self::Usage, Self::Broken, Self::Nothing]
+            .into_iter()
+            .find(|exit| *exit as i32 == number)
+    }
+
     /// For `main`.
     pub fn code(self) -> std::process::ExitCode {
         std::process::ExitCode::from(self as u8)

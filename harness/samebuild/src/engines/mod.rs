@@ -25,6 +25,7 @@ mod private;
 mod run_dir;
 mod session_build;
 mod signals;
+mod uidmap;
 
 pub use build::{BuildOutcome, BuildRequest, Builder, Context, Network};
 pub use cache::cache_dir;
@@ -36,6 +37,7 @@ pub use events::FailedStep;
 pub use fetch::{Fetched, fetch};
 pub use killer::Killer;
 pub use policy::{EngineSpec, Policy, Store};
+pub(crate) use uidmap::uidmap;
 
 /// Told what is going on, a line at a time; the caller decides whether and where to show it.
 pub type Progress<'a> = &'a dyn Fn(&str);

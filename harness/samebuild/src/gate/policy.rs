@@ -45,7 +45,7 @@ struct File {
 }
 
 /// Profiles there are; a file that lacks one would let it pass with nothing exercised.
-const PROFILES: [&str; 3] = ["live", "root", "rootless"];
+const PROFILES: [&str; 4] = ["live", "root", "rootless", "unprivileged"];
 
 impl GatePolicy {
     /// Reads `path`.
@@ -82,13 +82,14 @@ impl GatePolicy {
 mod tests {
     use super::*;
 
-    const GOOD: &str = "[profile.root]\nconform = 2\n[profile.rootless]\nconform = 1\n[profile.live]\nconform = 1\nlive = 1\n\
+    const GOOD: &str = "[profile.root]\nconform = 2\n[profile.rootless]\nconform = 1\n[profile.unprivileged]\nconform = 1\n[profile.live]\nconform = 1\nlive = 1\n\
                         [canary]\ncase = \"a/b\"\ndialect = \"x@1\"\nagainst = \"y@1\"\n";
 
     #[test]
     fn the_policy_of_this_checkout_is_read() {
         let policy = GatePolicy::parse(include_str!("../../../../ci/gate.toml")).unwrap();
-        assert!(policy.profiles["root"].conform >= policy.profiles["rootless"].conform);
+        let demanded = ["root", "rootless", "unprivileged"].map(|name| policy.profiles[name].conform);
+        assert!(demanded.is_sorted_by(|more, less| more >= less), "{demanded:?}");
     }
 
     #[test]
@@ -96,7 +97,11 @@ mod tests {
         assert!(GatePolicy::parse(GOOD).is_ok());
         for (from, to, says) in [
             ("conform = 2", "conform = 0", "demands nothing"),
-            ("[profile.live]\nconform = 1\nlive = 1\n", "", "the profiles must be live, root, rootless"),
+            (
+                "[profile.live]\nconform = 1\nlive = 1\n",
+                "",
+                "the profiles must be live, root, rootless, unprivileged",
+            ),
             ("live = 1\n", "", "demands nothing live"),
             ("\"y@1\"", "\"x@1\"", "against itself"),
             ("conform = 2", "confrom = 2", "unknown field `confrom`"),
