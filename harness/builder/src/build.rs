@@ -10,6 +10,7 @@ use samebuild_dockerfile::{Dockerfile, Instruction, InstructionKind, Node, Span,
 use samebuild_image::{Epochs, Image};
 
 use crate::context;
+use crate::dialect::rules::BareFrom;
 use crate::failure::StepFailure;
 use crate::finish;
 use crate::from::{from, visible_globals};
@@ -214,6 +215,13 @@ impl Builder {
             what: "put the image together".into(),
             source: "the target stage was not built".into(),
         })?;
+        let nothing = stage.last.is_none() && stage.base_name.is_none();
+        if nothing && dialect.image.bare_from == BareFrom::SameImage {
+            let message = "make an image of `FROM scratch` alone; add an instruction";
+            let header = session.dockerfile.stages.get(target).map(|stage| &stage.header);
+            let place = header.map(|node| Place::of(node, session.dockerfile));
+            return Err(fail(StepFailure::new("no-image", message), Some(self.number), place, self.log));
+        }
         let config = finish::config(&stage, dialect, request.now);
         let files = scratch.into_inner().unwrap_or_default();
         let (secs, _) = request.now;

@@ -79,6 +79,7 @@ impl Delta {
     /// Another name for what is at `target`, which an overlay copies up for that, whatever becomes of the new name.
     pub fn link(&mut self, at: &At, target: &At) {
         self.remove_quietly(at);
+        self.bring_up(target);
         self.tree.link(at, target);
         self.touched.extend([at.clone(), target.clone()]);
         self.touch_parent(at);
@@ -107,6 +108,7 @@ impl Delta {
 
     /// Changes the metadata of what is at `at`.
     pub fn change(&mut self, at: &At, change: impl FnOnce(&mut Meta)) {
+        self.bring_up(at);
         if let Some(meta) = self.tree.meta_mut(at) {
             change(meta);
             self.touched.insert(at.clone());
@@ -118,6 +120,19 @@ impl Delta {
         if self.remove_quietly(at) {
             self.touch_parent(at);
         }
+    }
+
+    /// What is still shared with other names below is copied when it is written to, and then a file of its own.
+    fn bring_up(&mut self, at: &At) {
+        let (Some(ino), Some(inode)) = (self.tree.ino(at), self.tree.get(at)) else { return };
+        if inode.kind.is_dir() || self.below.ino(at) != Some(ino) || self.tree.names(ino).len() < 2 {
+            return;
+        }
+        if self.touched.contains(at) {
+            return;
+        }
+        let (kind, meta) = (inode.kind.clone(), inode.meta.clone());
+        self.tree.insert(at, kind, meta);
     }
 
     fn remove_quietly(&mut self, at: &At) -> bool {

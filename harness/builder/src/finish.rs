@@ -6,10 +6,18 @@ use serde_json::{Map, Value, json};
 use crate::config::{Config, Schema};
 use crate::context;
 use crate::dialect::Dialect;
+use crate::dialect::rules::BareFrom;
 use crate::stage::{LastStep, Stage};
 
 /// Everything but `rootfs`.
 pub fn config(stage: &Stage, dialect: &Dialect, now: (i64, u32)) -> Map<String, Value> {
+    if dialect.image.bare_from == BareFrom::SameImage
+        && let (None, Some(config)) = (&stage.last, &stage.base_config)
+    {
+        let mut same = config.clone();
+        same.shift_remove("rootfs");
+        return same;
+    }
     let created = samebuild_image::Mtime::At { secs: now.0, nanos: now.1 }.to_string();
     let mut out = Map::new();
     out.insert("architecture".into(), context::architecture().into());
@@ -34,7 +42,9 @@ pub fn config(stage: &Stage, dialect: &Dialect, now: (i64, u32)) -> Map<String, 
     out.insert("config".into(), Value::Object(runtime));
     out.insert("created".into(), created.clone().into());
     let new = stage.history.iter().map(|entry| entry.write(&created));
-    out.insert("history".into(), stage.base_history.iter().cloned().chain(new).collect());
+    let history: Vec<Value> = stage.base_history.iter().cloned().chain(new).collect();
+    // A list in Go that nothing was ever put into is null.
+    out.insert("history".into(), if history.is_empty() { Value::Null } else { history.into() });
     out
 }
 

@@ -97,6 +97,7 @@ fn on_image(name: &str, session: &Session<'_>) -> Result<Stage, StepError> {
         base_name: Some(name.to_owned()),
         platform,
         config: Config::of_image(&image.config),
+        base_config: Some(image.config),
         layers: image.layers,
         args: Args::with_proxies(&session.request.build_args),
         ..Stage::scratch()

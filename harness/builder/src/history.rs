@@ -190,7 +190,9 @@ impl Entry {
         if let Some(author) = &self.author {
             out.insert("author".into(), author.clone().into());
         }
-        out.insert("created_by".into(), self.created_by.clone().into());
+        if !self.created_by.is_empty() {
+            out.insert("created_by".into(), self.created_by.clone().into());
+        }
         if let Some(comment) = self.comment {
             out.insert("comment".into(), comment.into());
         }

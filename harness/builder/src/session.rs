@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use samebuild_dockerfile::expand::Expander;
 use samebuild_dockerfile::plan::Origin;
+use samebuild_dockerfile::syntax::CopyReach;
 use samebuild_dockerfile::{Dockerfile, Span, Word};
 use samebuild_image::{Digest, Mtime, Tree};
 
@@ -144,6 +145,13 @@ impl Session<'_> {
         })?;
         match origin {
             Origin::Scratch => Ok(Tree::new()),
+            // A trigger of the parent image names a stage that nobody knew was needed: it is as good as empty.
+            Origin::Stage(index)
+                if !self.done.contains_key(&index)
+                    && self.dialect.syntax.copy_reach == CopyReach::AnyStage =>
+            {
+                Ok(Tree::new())
+            }
             Origin::Stage(index) => self.done.get(&index).map(|stage| stage.tree.clone()).ok_or_else(|| {
                 StepFailure::new(
                     "later-stage",

@@ -27,6 +27,8 @@ pub struct Stage {
     pub base_name: Option<String>,
     /// The base's configuration outside `config` and `history`: architecture, os, …
     pub platform: serde_json::Map<String, serde_json::Value>,
+    /// The base's configuration as it was written.
+    pub base_config: Option<serde_json::Map<String, serde_json::Value>>,
     pub config: Config,
     pub history: Vec<history::Entry>,
     pub args: Args,
@@ -121,6 +123,7 @@ impl Stage {
             base_history: Vec::new(),
             base_name: None,
             platform: serde_json::Map::new(),
+            base_config: None,
             config: Config::default(),
             history: Vec::new(),
             args: Args::default(),
@@ -152,7 +155,11 @@ impl Stage {
         let (entry, command) = dialect.history.write(line, &self.config, empty_layer);
         self.history.push(entry);
         let created_container = matches!(line, Line::Metadata(_) | Line::Workdir(_));
-        self.last = Some(LastStep { command, config: self.config.clone(), created_container, had_parent });
+        let mut config = self.config.clone();
+        if matches!(line, Line::Run { .. }) {
+            config.entrypoint = None; // the command is started as it is
+        }
+        self.last = Some(LastStep { command, config, created_container, had_parent });
     }
 
     /// Identifies the file system by its layers: those of the base by diff id, new ones by their place.

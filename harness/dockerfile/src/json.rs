@@ -15,8 +15,8 @@ pub(crate) enum Element {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotJson;
 
-/// The elements of `text` as a JSON array, or `NotJson`.
-pub(crate) fn array(text: &str) -> Result<Vec<Element>, NotJson> {
+/// The elements of the JSON array that `text` begins with and where it ends, or `NotJson`.
+pub(crate) fn array(text: &str) -> Result<(Vec<Element>, usize), NotJson> {
     let mut scan = Scan { bytes: text.as_bytes(), text, at: 0 };
     scan.space();
     scan.expect(b'[')?;
@@ -43,8 +43,7 @@ pub(crate) fn array(text: &str) -> Result<Vec<Element>, NotJson> {
             }
         }
     }
-    scan.space();
-    if scan.at == text.len() { Ok(elements) } else { Err(NotJson) }
+    Ok((elements, scan.at))
 }
 
 /// The string that key `key` of the JSON object `text` holds.
@@ -291,7 +290,7 @@ mod tests {
     fn check(text: &str, expected: Expect) {
         let shown = match array(text) {
             Err(NotJson) => "not json".to_owned(),
-            Ok(elements) => elements
+            Ok((elements, _)) => elements
                 .iter()
                 .map(|element| match element {
                     Element::Text(value, range) => format!("{value:?}={}", &text[range.clone()]),
@@ -315,7 +314,6 @@ mod tests {
         for text in [
             "['a']",
             "[\"a\",]",
-            "[\"a\"] x",
             "[\"a",
             "[01]",
             "[1.]",
@@ -328,6 +326,11 @@ mod tests {
         ] {
             assert_eq!(array(text), Err(NotJson), "{text}");
         }
+    }
+
+    #[test]
+    fn an_array_ends_at_its_bracket_whatever_follows() {
+        assert_eq!(array(r#"["a"] b"#).map(|(elements, end)| (elements.len(), end)), Ok((1, 5)));
     }
 
     #[test]

@@ -5,8 +5,8 @@
 
 use crate::syntax::{
     Chmod, ColonPattern, Continuation, CopyReach, DuplicateStage, ExpansionEscape, FlagSupport, FromStage,
-    HealthZero, IgnoreDescent, IgnoreDoubleStar, IgnoreParents, LexicalPrefix, LineLength, Modifiers,
-    Support, Syntax, UnusedStages, Wording,
+    HealthZero, IgnoreDescent, IgnoreDoubleStar, IgnoreParents, JsonTail, LexicalPrefix, LineLength,
+    Modifiers, Support, Syntax, UnusedStages, Wording,
 };
 
 impl Syntax {
@@ -17,6 +17,7 @@ impl Syntax {
         syntax_any_format: Support::Absent,
         continuation: Continuation::UnlessEscaped,
         line_length: LineLength::Bounded,
+        json_tail: JsonTail::Ignored,
         heredoc: Support::Absent,
         modifiers: Modifiers::ColonOnly,
         patterns: Support::Absent,
@@ -104,12 +105,14 @@ impl Syntax {
         ignore_descent: IgnoreDescent::LiteralPrefix,
         duplicate_stage: DuplicateStage::Refused,
         unused_stages: UnusedStages::Built,
+        lexical_prefix: LexicalPrefix::FailedToParse,
         ..Self::BUILDKIT_26_1
     };
 
     /// BuildKit at its head (frontend 1.20 and later). `--device` is in the labs channel; it is known here.
     pub const BUILDKIT_HEAD: Syntax = Syntax {
         check_directive: Support::Present,
+        json_tail: JsonTail::NotJson, // from its source: the whole line has to be the array
         colon_pattern: ColonPattern::Rejected,
         flag_parents: FlagSupport::Known,
         flag_exclude: FlagSupport::Known,

@@ -29,7 +29,9 @@ pub fn parse_expose(word: &str, syntax: &Syntax) -> Result<Vec<String>, PortErro
     let mut parts = word.rsplitn(3, ':');
     let container = parts.next().unwrap_or_default();
     let (host, ip) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let (port, protocol) = container.split_once('/').unwrap_or((container, ""));
+    // What follows a second slash is passed over.
+    let mut of_container = container.split('/');
+    let (port, protocol) = (of_container.next().unwrap_or_default(), of_container.next().unwrap_or_default());
     if port.is_empty() {
         return Err(error(format!("no port specified: {container}<empty>")));
     }

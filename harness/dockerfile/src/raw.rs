@@ -9,7 +9,7 @@ use crate::heredoc::{self, Heredoc};
 use crate::json::{self, Element};
 use crate::keyword::Keyword;
 use crate::lines::{Logical, Slice};
-use crate::syntax::{Support, Syntax};
+use crate::syntax::{JsonTail, Support, Syntax};
 use crate::words::{self, Word};
 
 /// ONBUILD within ONBUILD is an error anyway; deeper than this we do not look what is in it.
@@ -61,7 +61,7 @@ impl Args {
 
 /// Takes `line` apart. `escape` is the file's.
 pub(crate) fn node(line: &Logical, escape: char, syntax: &Syntax) -> Result<RawNode, Fault> {
-    let mut node = slice_node(line.whole(), escape, 0)?;
+    let mut node = slice_node(line.whole(), escape, syntax, 0)?;
     let bearer = match &node.args {
         Args::Trigger(Some(trigger)) => trigger,
         _ => &node,
@@ -74,7 +74,7 @@ pub(crate) fn node(line: &Logical, escape: char, syntax: &Syntax) -> Result<RawN
     Ok(node)
 }
 
-fn slice_node(line: Slice<'_>, escape: char, depth: usize) -> Result<RawNode, Fault> {
+fn slice_node(line: Slice<'_>, escape: char, syntax: &Syntax, depth: usize) -> Result<RawNode, Fault> {
     let line = line.trim();
     let (keyword, rest) = words::split_first(line);
     let (flags, rest) = rest.map_or((Vec::new(), line.from(line.text().len())), words::take_flags);
@@ -82,18 +82,18 @@ fn slice_node(line: Slice<'_>, escape: char, depth: usize) -> Result<RawNode, Fa
     let kind = Keyword::parse(keyword.text());
     let args = match kind {
         None => Args::Ignored,
-        Some(Keyword::Add | Keyword::Copy | Keyword::Volume) => match json_strings(rest)? {
+        Some(Keyword::Add | Keyword::Copy | Keyword::Volume) => match json_strings(rest, syntax)? {
             Some(strings) => Args::Json(strings),
             None => Args::List(words::by_space(rest)),
         },
         Some(Keyword::From | Keyword::Expose) => Args::List(words::by_space(rest)),
         Some(Keyword::Arg) => Args::List(words::quoted(rest, escape)),
-        Some(Keyword::Run | Keyword::Cmd | Keyword::Entrypoint | Keyword::Shell) => maybe_json(rest)?,
+        Some(Keyword::Run | Keyword::Cmd | Keyword::Entrypoint | Keyword::Shell) => maybe_json(rest, syntax)?,
         Some(Keyword::Maintainer | Keyword::StopSignal | Keyword::User | Keyword::Workdir) => text(rest),
         Some(kind @ (Keyword::Env | Keyword::Label)) => pairs(rest, kind, escape)?,
-        Some(Keyword::Healthcheck) => health(rest)?,
+        Some(Keyword::Healthcheck) => health(rest, syntax)?,
         Some(Keyword::Onbuild) if rest.text().is_empty() || depth >= DEEPEST => Args::Trigger(None),
-        Some(Keyword::Onbuild) => Args::Trigger(Some(Box::new(slice_node(rest, escape, depth + 1)?))),
+        Some(Keyword::Onbuild) => Args::Trigger(Some(Box::new(slice_node(rest, escape, syntax, depth + 1)?))),
     };
     let original = line.text().to_owned();
     let keyword = Word::of(keyword);
@@ -104,8 +104,8 @@ fn text(rest: Slice<'_>) -> Args {
     Args::Text((!rest.text().is_empty()).then(|| Word::of(rest)))
 }
 
-fn maybe_json(rest: Slice<'_>) -> Result<Args, Fault> {
-    Ok(match json_strings(rest)? {
+fn maybe_json(rest: Slice<'_>, syntax: &Syntax) -> Result<Args, Fault> {
+    Ok(match json_strings(rest, syntax)? {
         Some(strings) => Args::Json(strings),
         None => text(rest),
     })
@@ -113,12 +113,15 @@ fn maybe_json(rest: Slice<'_>) -> Result<Args, Fault> {
 
 /// The strings, if the text is a JSON array of strings; an error if it is an array of other things. Whatever
 /// else is wrong with it makes it plain text, without a word: that is docker's rule.
-fn json_strings(rest: Slice<'_>) -> Result<Option<Vec<Word>>, Fault> {
+fn json_strings(rest: Slice<'_>, syntax: &Syntax) -> Result<Option<Vec<Word>>, Fault> {
     let text = rest.text();
     if !text.starts_with('[') {
         return Ok(None);
     }
-    let Ok(elements) = json::array(text) else { return Ok(None) };
+    let Ok((elements, end)) = json::array(text) else { return Ok(None) };
+    if syntax.json_tail == JsonTail::NotJson && !text[end..].trim().is_empty() {
+        return Ok(None);
+    }
     let mut strings = Vec::new();
     for element in elements {
         match element {
@@ -167,12 +170,12 @@ fn pairs(rest: Slice<'_>, kind: Keyword, escape: char) -> Result<Args, Fault> {
     Ok(Args::Pairs { pairs, legacy: false })
 }
 
-fn health(rest: Slice<'_>) -> Result<Args, Fault> {
+fn health(rest: Slice<'_>, syntax: &Syntax) -> Result<Args, Fault> {
     let text = rest.text();
     if text.is_empty() {
         return Ok(Args::Health(None));
     }
     let end = text.find(char::is_whitespace).unwrap_or(text.len());
-    let command = maybe_json(rest.from(end).trim())?;
+    let command = maybe_json(rest.from(end).trim(), syntax)?;
     Ok(Args::Health(Some((Word::of(rest.sub(0, end)), Box::new(command)))))
 }

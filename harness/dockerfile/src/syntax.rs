@@ -29,6 +29,13 @@ variants! {
         /// It continues the line unless another escape token stands before it.
         UnlessEscaped = "unless-escaped",
     }
+    /// What follows a JSON array on its line.
+    JsonTail {
+        /// It is passed over.
+        Ignored = "ignored",
+        /// It makes all of it plain text.
+        NotJson = "not-json",
+    }
     /// How long a line may be.
     LineLength {
         /// 65535 bytes.
@@ -153,6 +160,8 @@ decisions! {
     continuation: Continuation,
     /// How long a line may be.
     line_length: LineLength,
+    /// What follows a JSON array on its line.
+    json_tail: JsonTail,
     /// Whether ADD, COPY and RUN take heredocs.
     heredoc: Support,
     /// Which forms of `${name…}` there are.

@@ -27,6 +27,9 @@ pub struct LayerOptions {
     pub hash_contents: bool,
     /// Take a tar that ends after a whole member without its closing blocks. Only for who checks the digest.
     pub accept_missing_end: bool,
+    /// Read an archive that somebody wants to unpack and not a layer: its root may be anything, what is reserved for
+    /// contiguous files is no file.
+    pub archive: bool,
 }
 
 impl Default for LayerOptions {
@@ -37,6 +40,7 @@ impl Default for LayerOptions {
             inline_total: 256 << 20,
             hash_contents: false,
             accept_missing_end: false,
+            archive: false,
         }
     }
 }
@@ -50,6 +54,11 @@ pub struct LayerRead {
     pub global_headers: u64,
     /// Whether something other than zeros follows the end; ignored but for the digest, as Docker does.
     pub trailing_data: bool,
+}
+
+/// Whether a tar begins here, going by its first member as Go's `archive/tar` does.
+pub fn begins(reader: impl Read) -> bool {
+    Members::new(Stream(reader), TarLimits::default()).next().is_ok_and(|member| member.is_some())
 }
 
 /// Reads the uncompressed tar in `source`; contents stay where they are.
@@ -100,6 +109,7 @@ pub fn read(
     let mut buffer = vec![0; BUFFER];
     while let Some(member) = members.next()? {
         let content = match member.header.flag {
+            b'7' if options.archive => None,
             0 | b'0' | b'7' => {
                 let size = member.header.size.unsigned_abs();
                 let passing = Passing { path: &member.header.name, offset: member.offset, size };
@@ -108,7 +118,7 @@ pub fn read(
             }
             _ => None,
         };
-        entries.push(entry(member, content)?);
+        entries.push(entry(member, content, options.archive)?);
     }
     let (offset, count) = (members.offset(), members.entries());
     let (Stream(mut rest), end, global_headers) = members.finish();
@@ -209,7 +219,7 @@ fn drain(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
     }
 }
 
-fn entry(member: Member, content: Option<Content>) -> Result<Entry, TarError> {
+fn entry(member: Member, content: Option<Content>, archive: bool) -> Result<Entry, TarError> {
     let Member { header, nanos, xattrs, entry: number, start, .. } = member;
     let damaged = |why: String| TarError::Damaged { entry: number, offset: start, why };
     let device = |number: i64| {
@@ -235,7 +245,7 @@ fn entry(member: Member, content: Option<Content>) -> Result<Entry, TarError> {
         (_, flag) => return Err(unsupported(format!("of type {:?}", char::from(flag)))),
     };
     let at = At::clean(&header.name);
-    if at.is_root() && !kind.is_dir() {
+    if at.is_root() && !kind.is_dir() && !archive {
         return Err(damaged(format!("it makes the root a {}", kind.word())));
     }
     let meta = Meta {

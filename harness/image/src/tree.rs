@@ -156,13 +156,25 @@ impl Tree {
     /// Follows symbolic links in every component but the last, and there too if `follow_last`. Components that do not
     /// exist are taken as they are. Never leaves the root: an absolute link starts there, `..` stops there.
     pub fn resolve(&self, path: impl AsRef<[u8]>, follow_last: bool) -> Result<At, ResolveError> {
+        self.resolve_in(&At::root(), path, follow_last)
+    }
+
+    /// The same with `root`, a directory of this tree, for the root: `path` and every link are seen from there.
+    pub fn resolve_in(
+        &self,
+        root: &At,
+        path: impl AsRef<[u8]>,
+        follow_last: bool,
+    ) -> Result<At, ResolveError> {
         let path = path.as_ref();
         let mut left: Vec<Vec<u8>> = split_reversed(path);
-        let mut done = At::root();
+        let mut done = root.clone();
         let mut hops = 0;
         while let Some(part) = left.pop() {
             if part == b".." {
-                done = done.parent().unwrap_or_default();
+                if done != *root {
+                    done = done.parent().unwrap_or_default();
+                }
                 continue;
             }
             let next = done.join(&part);
@@ -174,7 +186,7 @@ impl Tree {
                         return Err(ResolveError::Loop { at: At::clean(path) });
                     }
                     if target.starts_with(b"/") {
-                        done = At::root();
+                        done = root.clone();
                     }
                     left.extend(split_reversed(target));
                 }
@@ -308,6 +320,17 @@ mod tests {
         assert_eq!(tree.ino(&At::from("a")), tree.ino(&At::from("b")));
         let error = tree.apply(&layer(vec![entry("c", Kind::Hardlink(At::from("nope")))]));
         assert!(matches!(error, Err(ApplyError::DanglingHardlink { .. })));
+    }
+
+    #[test]
+    fn a_directory_can_stand_for_the_root_and_is_not_left() {
+        let mut tree = Tree::new();
+        let link = |path: &str, target: &str| entry(path, Kind::Symlink(target.into()));
+        tree.apply(&layer(vec![entry("d", Kind::Dir), link("d/abs", "/x"), link("d/up", "../../y")]))
+            .unwrap();
+        for (path, want) in [("abs/a", "d/x/a"), ("up", "d/y"), ("../../z", "d/z")] {
+            assert_eq!(tree.resolve_in(&At::from("d"), path, true), Ok(At::from(want)), "{path}");
+        }
     }
 
     #[test]

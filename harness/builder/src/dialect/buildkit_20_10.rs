@@ -3,15 +3,16 @@
 use samebuild_dockerfile::Syntax;
 
 use super::rules::{
-    ArgAfterEnv, ArgsEscaped, ChownGroup, EmptyStep, HealthcheckNone, IgnoreFileName, IgnoredParents,
-    ImageRules, PlatformArgs, ScratchWorkdir, StageArgs, UnknownOwner, WorkdirOwner,
+    ArgAfterEnv, ArgsEscaped, BareFrom, ChownGroup, EmptyCommand, EmptyStep, HealthcheckNone, IgnoreFileName,
+    IgnoredParents, ImageRules, PlatformArgs, ScratchWorkdir, StageArgs, UnknownOwner, WorkdirEmpty,
+    WorkdirOwner,
 };
 use super::{CLASSIC_20_10, Dialect};
 use crate::config::Schema;
 use crate::history::{CopyFlags, HistoryRules, HistoryText, OnbuildHistory};
 use crate::steps::copy::{
-    ArchiveOwner, CopyRules, Devices, DirectoryOverOther, DirectoryParents, DirectoryTime, Fifos,
-    FileOverDirectory, GlobWithoutMatch, OutsideContext, Setuid, SeveralToAFile, UrlName,
+    ArchiveOwner, ChmodSpecial, CopyRules, Devices, DirectoryOverOther, DirectoryParents, DirectoryTime,
+    Fifos, FileOverDirectory, GlobWithoutMatch, OutsideContext, Setuid, SeveralToAFile, UrlName,
 };
 use crate::steps::run::{Groups, Hostname, MountPoints, NotFound, RunRules, Volumes};
 
@@ -25,6 +26,9 @@ pub const BUILDKIT_20_10: Dialect = Dialect {
         empty_step: EmptyStep::EmptyLayer,
         stage_args: StageArgs::Inherited,
         workdir_owner: WorkdirOwner::CurrentUser,
+        workdir_empty: WorkdirEmpty::Nothing,
+        empty_command: EmptyCommand::EmptyText,
+        bare_from: BareFrom::OwnImage,
         chown_group: ChownGroup::OfTheUser,
         arg_after_env: ArgAfterEnv::LastWins,
         unknown_owner: UnknownOwner::IsRoot,
@@ -50,6 +54,7 @@ pub const BUILDKIT_20_10: Dialect = Dialect {
         directory_over_other: DirectoryOverOther::Fails,
         directory_parents: DirectoryParents::Owner,
         setuid: Setuid::Kept,
+        chmod_special: ChmodSpecial::Lost,
         archive_owner: ArchiveOwner::Destination,
         directory_time: DirectoryTime::WhenChanged,
         fifos: Fifos::LeftOut,

@@ -7,7 +7,7 @@ use super::{BUILDKIT_20_10, Dialect};
 use crate::config::Schema;
 use crate::history::{CopyFlags, HistoryRules};
 use crate::steps::copy::{
-    ChecksumOfLocal, CopyRules, Devices, DirectoryTime, DotDestination, Fifos, UrlChecksum,
+    ChecksumOfLocal, ChmodSpecial, CopyRules, Devices, DirectoryTime, DotDestination, Fifos, UrlChecksum,
 };
 use crate::steps::run::{Groups, MountTargets, RunRules};
 
@@ -25,6 +25,7 @@ pub const BUILDKIT_26_1: Dialect = Dialect {
     history: HistoryRules { copy_flags: CopyFlags::OwnerAndMode, ..BUILDKIT_20_10.history },
     copy: CopyRules {
         directory_time: DirectoryTime::Source,
+        chmod_special: ChmodSpecial::Kept,
         fifos: Fifos::Copied,
         devices: Devices::Copied,
         dot_destination: DotDestination::Directory,

@@ -5,9 +5,9 @@ use samebuild_dockerfile::Syntax;
 
 use super::Dialect;
 use super::rules::{
-    ArgAfterEnv, ArgsEscaped, ChownGroup, EmptyStep, HealthcheckNone, IgnoreFileName, IgnoredParents,
-    ImageRules, Link, PlatformArgs, ScratchWorkdir, StageArgs, TarHeader, UnknownOwner, WorkdirOwner,
-    WorkdirText,
+    ArgAfterEnv, ArgsEscaped, BareFrom, ChownGroup, EmptyCommand, EmptyStep, HealthcheckNone, IgnoreFileName,
+    IgnoredParents, ImageRules, Link, PlatformArgs, ScratchWorkdir, StageArgs, TarHeader, UnknownOwner,
+    WorkdirEmpty, WorkdirOwner, WorkdirText,
 };
 use crate::config::Schema;
 use crate::delta::LayerForm;
@@ -15,9 +15,9 @@ use crate::history::{
     ArgText, ChownText, CopyFlags, GoValues, HistoryRules, HistoryText, OnbuildHistory, RunArgs,
 };
 use crate::steps::copy::{
-    ArchiveOwner, ChecksumOfLocal, CopyRules, Devices, DirectoryOverOther, DirectoryParents, DirectoryTime,
-    DotDestination, Fifos, FileOverDirectory, GlobWithoutMatch, HeredocSources, OutsideContext, Setuid,
-    SeveralToAFile, UrlChecksum, UrlName,
+    ArchiveOwner, ChecksumOfLocal, ChmodSpecial, CopyRules, Devices, DirectoryOverOther, DirectoryParents,
+    DirectoryTime, DotDestination, Fifos, FileOverDirectory, GlobWithoutMatch, HeredocSources,
+    OutsideContext, Setuid, SeveralToAFile, UrlChecksum, UrlName,
 };
 use crate::steps::run::{Groups, Heredocs, Hostname, MountPoints, MountTargets, NotFound, RunRules, Volumes};
 
@@ -35,6 +35,9 @@ pub const CLASSIC_20_10: Dialect = Dialect {
         stage_args: StageArgs::Fresh,
         workdir_owner: WorkdirOwner::Root,
         workdir_text: WorkdirText::AsWritten,
+        workdir_empty: WorkdirEmpty::Fails,
+        empty_command: EmptyCommand::ShellAlone,
+        bare_from: BareFrom::SameImage,
         chown_group: ChownGroup::OfTheSameName,
         arg_after_env: ArgAfterEnv::EnvWins,
         unknown_owner: UnknownOwner::Fails,
@@ -65,6 +68,7 @@ pub const CLASSIC_20_10: Dialect = Dialect {
         directory_time: DirectoryTime::Now,
         directory_parents: DirectoryParents::Root,
         setuid: Setuid::Lost,
+        chmod_special: ChmodSpecial::Kept,
         archive_owner: ArchiveOwner::FromArchive,
         fifos: Fifos::Copied,
         devices: Devices::Copied,

@@ -22,6 +22,12 @@ decisions! {
         workdir_owner: WorkdirOwner,
         /// A WORKDIR with double or trailing slashes.
         workdir_text: WorkdirText,
+        /// A WORKDIR that is empty after expansion.
+        workdir_empty: WorkdirEmpty,
+        /// CMD, ENTRYPOINT and RUN without anything after them.
+        empty_command: EmptyCommand,
+        /// A target that is FROM and nothing else.
+        bare_from: BareFrom,
         /// `--chown` with a user and no group.
         chown_group: ChownGroup,
         /// ARG after an ENV of the same name.
@@ -73,6 +79,27 @@ variants! {
         AsWritten = "as-written",
         /// Without double and trailing slashes, `.` and `..`.
         Cleaned = "cleaned",
+    }
+    /// A WORKDIR that is empty after expansion.
+    WorkdirEmpty {
+        /// The build fails.
+        Fails = "fails",
+        /// It means the directory there is.
+        Nothing = "nothing",
+    }
+    /// CMD, ENTRYPOINT and RUN without anything after them.
+    EmptyCommand {
+        /// CMD and RUN are the shell's words alone, ENTRYPOINT takes away what was there; `RUN []` starts what the image would.
+        ShellAlone = "shell-alone",
+        /// The shell gets an empty text; `RUN []` is an error.
+        EmptyText = "empty-text",
+    }
+    /// A target that is FROM and nothing else.
+    BareFrom {
+        /// It is the image it names, byte for byte; nothing at all from scratch, which fails the build.
+        SameImage = "same-image",
+        /// An image of its own, with a configuration written anew.
+        OwnImage = "own-image",
     }
     /// `--chown=NAME`: the group.
     ChownGroup {

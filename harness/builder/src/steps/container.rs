@@ -6,13 +6,17 @@ use std::sync::Arc;
 
 use samebuild_image::{At, Content, Kind, Layer, Meta, Tree};
 
-use super::run::{MountPoints, Volumes};
+use super::run::{Hostname, MountPoints, Volumes};
 use crate::delta::{Delta, LayerForm};
 use crate::failure::StepFailure;
 use crate::request::Network;
 use crate::sandbox::{Bind, Mount, MountKind, Stub};
 use crate::session::{Session, StepError};
 use crate::stage::Stage;
+
+/// What Docker writes into /etc/hosts of IPv6.
+const IP6_HOSTS: &str = "::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n\
+                         ff00::0\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
 
 /// The files a runtime mounts over /etc, and the mount points a runtime needs.
 pub(super) fn files_mounted(
@@ -21,13 +25,22 @@ pub(super) fn files_mounted(
     session: &Session<'_>,
 ) -> Result<(Vec<Mount>, Vec<Stub>), StepError> {
     let keep = session.dialect.run.mount_points == MountPoints::MadeAndLeft;
-    let resolv = match session.request.network {
-        Network::Host => std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
-        Network::None => String::new(),
+    // The host's name servers are told of, whether or not there is a network to reach them by.
+    let resolv = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let files = match session.dialect.run.hostname {
+        Hostname::ContainerId => {
+            let own = match session.request.network {
+                Network::None => String::new(),
+                Network::Host => format!("127.0.1.1\t{hostname}\n"),
+            };
+            let hosts = format!("127.0.0.1\tlocalhost\n{IP6_HOSTS}{own}");
+            vec![("resolv.conf", resolv), ("hosts", hosts), ("hostname", format!("{hostname}\n"))]
+        }
+        Hostname::BuildkitSandbox => {
+            let ip6 = IP6_HOSTS.lines().next().unwrap_or_default();
+            vec![("resolv.conf", resolv), ("hosts", format!("127.0.0.1\tlocalhost {hostname}\n{ip6}\n"))]
+        }
     };
-    let hosts =
-        format!("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t{hostname}\n");
-    let files = [("resolv.conf", resolv), ("hosts", hosts), ("hostname", format!("{hostname}\n"))];
     let mut mounts = Vec::new();
     let mut stubs: Vec<Stub> = ["/proc", "/dev", "/sys"]
         .map(|at| Stub { at: at.into(), is_dir: true, keep, parents_too: false })

@@ -25,7 +25,7 @@ pub(super) fn user(stage: &Stage, rule: Groups) -> Result<(Owner, String), StepE
         known.map(|user| user.home.clone()).filter(|home| !home.is_empty()).unwrap_or_else(|| "/".into());
     let own_gid = known.map_or(0, |user| user.gid);
     let (gid, groups) = match group {
-        None => (own_gid, known.map_or_else(Vec::new, |user| users.memberships(&user.name))),
+        None | Some("") => (own_gid, known.map_or_else(Vec::new, |user| users.memberships(&user.name))),
         Some(group) => {
             let gid = users.group(group).map(|group| group.gid).or_else(|| group.parse().ok());
             (gid.ok_or_else(|| unknown("group", group, "/etc/group"))?, Vec::new())

@@ -7,7 +7,7 @@ use samebuild_dockerfile::{
 use samebuild_dockerfile::{Word, ports, signal};
 
 use crate::config::Healthcheck;
-use crate::dialect::rules::{ArgAfterEnv, ArgsEscaped, HealthcheckNone};
+use crate::dialect::rules::{ArgAfterEnv, ArgsEscaped, EmptyCommand, HealthcheckNone};
 use crate::failure::StepFailure;
 use crate::history::{
     ArgText, GoValues, HistoryText, Line, OnbuildHistory, go_healthcheck, go_healthcheck_fields, go_quoted,
@@ -73,7 +73,7 @@ pub fn arg(stage: &mut Stage, session: &Session<'_>, arg: &ArgInstruction) -> Re
 
 /// CMD.
 pub fn cmd(stage: &mut Stage, session: &Session<'_>, command: &CommandLine) {
-    let words = command_words(stage, command);
+    let words = command_words(stage, session, command);
     let text = format!("CMD {}", go_quoted(&words));
     stage.config.cmd = (!words.is_empty()).then_some(words);
     stage.config.args_escaped |= session.dialect.image.args_escaped == ArgsEscaped::SetWithCmd;
@@ -83,7 +83,8 @@ pub fn cmd(stage: &mut Stage, session: &Session<'_>, command: &CommandLine) {
 
 /// ENTRYPOINT: an inherited CMD belonged to the old one.
 pub fn entrypoint(stage: &mut Stage, session: &Session<'_>, command: &CommandLine) {
-    let words = command_words(stage, command);
+    let takes_away = is_empty(command) && session.dialect.image.empty_command == EmptyCommand::ShellAlone;
+    let words = if takes_away { Vec::new() } else { command_words(stage, session, command) };
     let text = format!("ENTRYPOINT {}", go_quoted(&words));
     stage.config.entrypoint = (!words.is_empty()).then_some(words);
     if !stage.cmd_set {
@@ -93,11 +94,21 @@ pub fn entrypoint(stage: &mut Stage, session: &Session<'_>, command: &CommandLin
 }
 
 /// The argument list; text for the shell goes behind the shell's own words.
-pub fn command_words(stage: &Stage, command: &CommandLine) -> Vec<String> {
+pub fn command_words(stage: &Stage, session: &Session<'_>, command: &CommandLine) -> Vec<String> {
     match command {
+        CommandLine::Shell(_)
+            if is_empty(command) && session.dialect.image.empty_command == EmptyCommand::ShellAlone =>
+        {
+            stage.config.shell()
+        }
         CommandLine::Exec(words) => words.iter().map(|word| word.text.clone()).collect(),
         CommandLine::Shell(text) => stage.config.shell().into_iter().chain([text.text.clone()]).collect(),
     }
+}
+
+/// Whether nothing follows the keyword.
+fn is_empty(command: &CommandLine) -> bool {
+    matches!(command, CommandLine::Shell(text) if text.text.is_empty())
 }
 
 /// USER.
@@ -148,7 +159,7 @@ pub fn volume(stage: &mut Stage, session: &Session<'_>, paths: &[Word]) -> Resul
         paths.iter().map(|path| stage.word(&session.expander, &path.text)).collect::<Result<_, _>>()?;
     if paths.iter().any(String::is_empty) {
         return Err(StepFailure::new(
-            "empty-volume",
+            "bad-volume",
             "VOLUME: a path is empty after expansion; name a directory",
         ));
     }

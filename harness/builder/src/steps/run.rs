@@ -9,7 +9,7 @@ use samebuild_image::{Layer, Tree};
 use super::container::{files_mounted, init_layer, script_mount, volumes};
 use super::identity::{environment, hostname, user};
 use crate::delta::{self, LayerForm};
-use crate::dialect::rules::EmptyStep;
+use crate::dialect::rules::{EmptyCommand, EmptyStep};
 use crate::failure::StepFailure;
 use crate::history::{HistoryText, Line, RunArgs};
 use crate::request::{Event, Network};
@@ -73,9 +73,9 @@ variants! {
     }
     /// The host name RUN sees.
     Hostname {
-        /// Twelve hexadecimal digits, also in HOSTNAME.
+        /// Twelve hexadecimal digits, also in HOSTNAME and in /etc/hostname.
         ContainerId = "container-id",
-        /// Always `buildkitsandbox`.
+        /// Always `buildkitsandbox`, in /etc/hosts beside `localhost`; /etc/hostname is the image's own.
         BuildkitSandbox = "buildkit-sandbox",
     }
     /// Supplementary groups of the command.
@@ -106,7 +106,7 @@ pub fn run(stage: &mut Stage, session: &Session<'_>, run: &RunInstruction) -> Re
     let (command, script) = command(stage, session, run);
     let args = history_args(stage, session);
     let line = Line::Run { args, command: command.clone() };
-    let layer = execute(stage, session, run, &command, script)?;
+    let layer = execute(stage, session, run, &started(stage, session, command)?, script)?;
     let is_empty = layer.entries.is_empty();
     if is_empty && session.dialect.image.empty_step == EmptyStep::NoLayer {
         stage.record(session.dialect, &line, true);
@@ -137,16 +137,28 @@ fn command(
     run: &RunInstruction,
 ) -> (Vec<String>, Option<(String, String)>) {
     let shell = |text: String| stage.config.shell().into_iter().chain([text]).collect();
-    if session.dialect.run.heredocs == Heredocs::LineOnly {
-        return (super::metadata::command_words(stage, &run.command), None);
+    if session.dialect.run.heredocs == Heredocs::LineOnly || run.heredocs.is_empty() {
+        return (super::metadata::command_words(stage, session, &run.command), None);
     }
     match run.script(&session.dialect.syntax) {
-        None => (super::metadata::command_words(stage, &run.command), None),
+        None => (super::metadata::command_words(stage, session, &run.command), None),
         Some(Script::Command(text)) => (shell(text), None),
         Some(Script::File { name, content }) => {
             let path = format!("/dev/pipes/{name}");
             (shell(path.clone()), Some((path, content)))
         }
+    }
+}
+
+/// What is started: the command, or for `RUN []` what the image would start, where that is not an error.
+fn started(stage: &Stage, session: &Session<'_>, command: Vec<String>) -> Result<Vec<String>, StepFailure> {
+    if !command.is_empty() {
+        return Ok(command);
+    }
+    let of_image = || [&stage.config.entrypoint, &stage.config.cmd].into_iter().flatten().flatten().cloned();
+    match session.dialect.image.empty_command {
+        EmptyCommand::ShellAlone if of_image().next().is_some() => Ok(of_image().collect()),
+        _ => Err(StepFailure::new("run-nothing", "run nothing; name a program in `RUN [\"PROGRAM\"]`")),
     }
 }
 

@@ -4,7 +4,7 @@ use samebuild_image::{At, Meta};
 
 use super::copy::Owner;
 use crate::delta::Delta;
-use crate::dialect::rules::{EmptyStep, WorkdirOwner, WorkdirText};
+use crate::dialect::rules::{EmptyStep, WorkdirEmpty, WorkdirOwner, WorkdirText};
 use crate::failure::StepFailure;
 use crate::history::Line;
 use crate::session::Session;
@@ -13,19 +13,24 @@ use crate::users::Users;
 
 /// Makes `path` (expanded) the working directory.
 pub fn workdir(stage: &mut Stage, session: &Session<'_>, path: &str) -> Result<(), StepFailure> {
+    if path.is_empty() && session.dialect.image.workdir_empty == WorkdirEmpty::Fails {
+        let message = "change the working directory to nothing: the path is empty after expansion; name one";
+        return Err(StepFailure::new("workdir-empty", message));
+    }
     let path = match session.dialect.image.workdir_text {
         WorkdirText::AsWritten => absolute(&stage.config.working_dir, path),
         WorkdirText::Cleaned => At::clean(absolute(&stage.config.working_dir, path)).to_string(),
     };
     stage.config.working_dir.clone_from(&path);
     let line = Line::Workdir(path.clone());
-    let mut delta = Delta::new(&stage.tree, session.now());
-    let at =
-        delta.resolve(&path, true).map_err(|error| StepFailure::new("symlink-loop", error.to_string()))?;
-    if at.is_root() {
+    // What only means the root, `//` or a link, is a step like any other.
+    if path == "/" {
         stage.record(session.dialect, &line, true);
         return Ok(());
     }
+    let mut delta = Delta::new(&stage.tree, session.now());
+    let at =
+        delta.resolve(&path, true).map_err(|error| StepFailure::new("symlink-loop", error.to_string()))?;
     let owner = match session.dialect.image.workdir_owner {
         WorkdirOwner::Root => Owner::default(),
         WorkdirOwner::CurrentUser => current_user(stage),
@@ -33,7 +38,7 @@ pub fn workdir(stage: &mut Stage, session: &Session<'_>, path: &str) -> Result<(
     let meta = Meta { uid: owner.uid, gid: owner.gid, ..Meta::new(0o755, delta.now()) };
     let made = delta.make_dirs(&at, &meta).map_err(|in_the_way| {
         StepFailure::new(
-            "workdir-not-a-directory",
+            "not-a-directory",
             format!("make the working directory {path}: {in_the_way} is not a directory"),
         )
     })?;

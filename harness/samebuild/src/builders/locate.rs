@@ -21,7 +21,8 @@ pub(super) fn locate(
     Some((u32::try_from(found + 1).ok()?, u32::try_from(*line).ok()?))
 }
 
-/// The one instruction that reads so, or the only one with that keyword: a builder prints variables expanded.
+/// The one instruction that reads so, or the only one with that keyword whose words a builder prints changed: variables
+/// expanded, heredocs by their text. What a parent image left for its children stands nowhere.
 fn single(places: &[(usize, String)], text: &str) -> Option<usize> {
     let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let keyword = |words: &[String]| words.first().map(|word| word.to_ascii_uppercase());
@@ -30,8 +31,9 @@ fn single(places: &[(usize, String)], text: &str) -> Option<usize> {
         let mut all = (0..places.len()).filter(|index| is_it(&words(&places[*index].1)));
         all.next().filter(|_| all.next().is_none())
     };
+    let is_changed = |word: &String| word.contains('$') || word.starts_with("<<");
     only(&|words| keyword(words) == keyword(&wanted) && words[1..] == wanted[1..])
-        .or_else(|| only(&|words| keyword(words) == keyword(&wanted)))
+        .or_else(|| only(&|words| keyword(words) == keyword(&wanted) && words.iter().any(is_changed)))
 }
 
 /// Line and text of every instruction.

@@ -12,8 +12,6 @@ use samebuild_image::{At, Kind, Layer, Tree};
 use crate::disk::FileSource;
 use crate::failure::StepFailure;
 
-const BLOCK: u64 = 512;
-
 /// The entries of the archive at `at`; `None` if it is not one, and is copied as it is. `spool` makes a directory in
 /// which the decompressed archive lies as long as its entries are needed.
 pub(super) fn open(
@@ -24,15 +22,13 @@ pub(super) fn open(
     let Some(Kind::File(content)) = tree.get(at).map(|inode| &inode.kind) else { return Ok(None) };
     let failed = |error: io::Error| StepFailure::new("bad-archive", format!("unpack {at}: {error}"));
     // What cannot be decompressed, or begins with no tar header, is an ordinary file, whatever it is called.
-    let mut first = Vec::new();
-    let readable = decompress(content.open().map_err(failed)?)
-        .and_then(|plain| plain.take(BLOCK).read_to_end(&mut first));
-    if readable.is_err() || !is_tar_header(&first) {
+    let begins = decompress(content.open().map_err(failed)?).is_ok_and(layer_read::begins);
+    if !begins {
         return Ok(None);
     }
     let plain = decompress(content.open().map_err(failed)?).map_err(failed)?;
     let source = spooled(plain, &spool()?.join("archive.tar")).map_err(failed)?;
-    let options = LayerOptions { accept_missing_end: true, ..LayerOptions::default() };
+    let options = LayerOptions { accept_missing_end: true, archive: true, ..LayerOptions::default() };
     let read = layer_read::index(Arc::new(source), &options)
         .map_err(|error| StepFailure::new("bad-archive", format!("unpack {at}: {error}")))?;
     Ok(Some(read.layer))
@@ -58,17 +54,4 @@ fn decompress<'r>(mut reader: impl Read + Send + 'r) -> io::Result<Box<dyn Read 
         }
         _ => compression::reader(whole, Expansion::default())?.1,
     })
-}
-
-/// Whether 512 bytes are a tar header: its checksum holds.
-fn is_tar_header(block: &[u8]) -> bool {
-    const CHECKSUM: std::ops::Range<usize> = 148..156;
-    let Some(field) = block.get(CHECKSUM).filter(|_| block.len() as u64 == BLOCK) else { return false };
-    let text = std::str::from_utf8(field).unwrap_or_default().trim_matches(|c| c == ' ' || c == '\0');
-    let sum: u64 = block
-        .iter()
-        .enumerate()
-        .map(|(i, byte)| if CHECKSUM.contains(&i) { 32 } else { u64::from(*byte) })
-        .sum();
-    u64::from_str_radix(text, 8).is_ok_and(|want| want == sum)
 }

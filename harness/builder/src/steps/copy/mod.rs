@@ -1,6 +1,7 @@
 //! COPY and ADD on the Tree: which sources, where to, who owns what and when it is from. No root, no disk.
 //!
-//! Finding sources is [`sources`], putting them in place is [`place`], unpacking archives is `archive`. Everything at
+//! Finding sources is [`sources`], putting them in place is [`place`], telling archives from files is
+//! `archive`, unpacking them `unpack`. Everything at
 //! which builders differ is a field of [`CopyRules`].
 
 pub mod archive;
@@ -8,6 +9,7 @@ mod parents;
 pub mod place;
 pub(in crate::steps) mod remote;
 pub mod sources;
+mod unpack;
 
 use samebuild_dockerfile::chmod::Chmod;
 use samebuild_dockerfile::ignore::IgnoreFile;
@@ -86,6 +88,8 @@ decisions! {
         setuid: Setuid,
         /// `ADD --chown` of an archive.
         archive_owner: ArchiveOwner,
+        /// setuid, setgid and the sticky bit in `--chmod`.
+        chmod_special: ChmodSpecial,
         /// FIFOs among what is copied.
         fifos: Fifos,
         /// Devices among what is copied.
@@ -104,6 +108,13 @@ decisions! {
 }
 
 variants! {
+    /// setuid, setgid and the sticky bit in `--chmod`.
+    ChmodSpecial {
+        /// They are set.
+        Kept = "kept",
+        /// They are passed over.
+        Lost = "lost",
+    }
     /// A wildcard that matches nothing.
     GlobWithoutMatch {
         /// The build fails.
@@ -252,7 +263,7 @@ fn put(copy: &Copy<'_>, source: &Source, delta: &mut Delta) -> Result<(), StepFa
     if copy.unpack
         && let Some(archive) = archive::open(copy.from, &source.at, copy.spool)?
     {
-        return place::archive(copy, archive, delta);
+        return unpack::unpack(copy, &archive, delta);
     }
     place::file(copy, source, delta)
 }

@@ -1,16 +1,15 @@
-//! Puts a source into the destination: files, directories' contents, archives' contents. Which sources there are is
-//! `sources`.
+//! Puts a source into the destination: files, directories' contents. Which sources there are is `sources`, what becomes of
+//! archives `unpack`.
 
 use std::collections::BTreeMap;
 
 use samebuild_dockerfile::ignore::IgnoreFile;
-use samebuild_image::entry::Whiteout;
 use samebuild_image::tree::{Ino, ResolveError};
-use samebuild_image::{At, Content, Inode, Kind, Layer, Meta, Mtime};
+use samebuild_image::{At, Content, Inode, Kind, Meta, Mtime};
 
 use super::sources::Source;
 use super::{
-    ArchiveOwner, Copy, Devices, DirectoryOverOther, DirectoryParents, DirectoryTime, Fifos,
+    ChmodSpecial, Copy, Devices, DirectoryOverOther, DirectoryParents, DirectoryTime, Fifos,
     FileOverDirectory, Owner, Setuid, matches,
 };
 use crate::delta::Delta;
@@ -186,6 +185,9 @@ fn meta_for(copy: &Copy<'_>, inode: &Inode) -> Meta {
     }
     if let (Some(mode), false) = (&copy.mode, matches!(inode.kind, Kind::Symlink(_))) {
         meta.mode = mode.apply(meta.mode, inode.kind.is_dir());
+        if copy.rules.chmod_special == ChmodSpecial::Lost {
+            meta.mode &= 0o777;
+        }
     }
     meta
 }
@@ -195,78 +197,17 @@ fn setuid_lost_by_chown(mode: u32) -> u32 {
     if mode & 0o010 != 0 { 0o6000 } else { 0o4000 }
 }
 
-/// Unpacks an archive's entries into the destination directory.
-pub(super) fn archive(copy: &Copy<'_>, archive: Layer, delta: &mut Delta) -> Result<(), StepFailure> {
-    let dest = resolve(delta, &copy.absolute_dest())?;
-    let (owner, of_destination) = match copy.rules.archive_owner {
-        ArchiveOwner::Chown => (copy.owner, copy.owner),
-        ArchiveOwner::Destination => (None, copy.owner),
-        ArchiveOwner::FromArchive => (None, None),
-    };
-    make_dirs(delta, &dest, of_destination.unwrap_or_default())?;
-    let mut times: Vec<(At, Mtime)> = Vec::new();
-    for entry in &archive.entries {
-        if entry.at.is_root() {
-            // The destination stays as it is, whatever the archive says of its own root.
-            continue;
-        }
-        let place = dest.join(entry.at.as_bytes());
-        if matches!(entry.whiteout(), Some(Whiteout::Opaque(_))) {
-            continue;
-        }
-        let target = place.parent().map_or(Ok(At::root()), |dir| resolve_at(delta, &dir))?.join(place.name());
-        if let Some(parent) = target.parent() {
-            make_dirs(delta, &parent, owner.unwrap_or_default())?;
-        }
-        let mut meta = entry.meta.clone();
-        if let Some(owner) = owner {
-            (meta.uid, meta.gid) = (owner.uid, owner.gid);
-        }
-        match &entry.kind {
-            Kind::Hardlink(to) => {
-                let to = resolve_at(delta, &dest.join(to.as_bytes()))?;
-                if delta.ino(&to).is_none() {
-                    let message = format!(
-                        "unpack the archive: {} is a hard link to {to}, which is not there",
-                        entry.at
-                    );
-                    return Err(StepFailure::new("bad-archive", message));
-                }
-                delta.link(&target, &to);
-            }
-            Kind::Dir => {
-                times.push((target.clone(), meta.mtime));
-                if delta.is_dir(&target) {
-                    delta.change(&target, |old| *old = meta)
-                } else {
-                    delta.put(&target, Kind::Dir, meta)
-                }
-            }
-            kind => delta.put(&target, kind.clone(), meta),
-        }
-    }
-    // Directories' times last: what was put into them has moved them.
-    for (at, time) in times {
-        delta.change(&at, |meta| meta.mtime = time);
-    }
-    Ok(())
-}
-
-fn make_dirs(delta: &mut Delta, at: &At, owner: Owner) -> Result<Vec<At>, StepFailure> {
+pub(super) fn make_dirs(delta: &mut Delta, at: &At, owner: Owner) -> Result<Vec<At>, StepFailure> {
     let meta = Meta { uid: owner.uid, gid: owner.gid, ..Meta::new(0o755, delta.now()) };
     delta.make_dirs(at, &meta).map_err(|in_the_way| not_a_directory(&in_the_way))
 }
 
 fn not_a_directory(at: &At) -> StepFailure {
-    StepFailure::new("copy-not-a-directory", format!("copy a directory to {at}: something else is there"))
+    StepFailure::new("not-a-directory", format!("copy a directory to {at}: something else is there"))
 }
 
-fn resolve(delta: &Delta, path: &str) -> Result<At, StepFailure> {
+pub(super) fn resolve(delta: &Delta, path: &str) -> Result<At, StepFailure> {
     delta.resolve(path, true).map_err(loops)
-}
-
-fn resolve_at(delta: &Delta, at: &At) -> Result<At, StepFailure> {
-    delta.resolve(at.as_bytes(), true).map_err(loops)
 }
 
 fn loops(error: ResolveError) -> StepFailure {
