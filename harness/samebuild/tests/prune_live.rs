@@ -19,8 +19,9 @@ use samebuild::prune::{Pruner, Wish};
 
 type Check = fn(&str) -> Result<(), Failed>;
 
-const TRIALS: [(&str, Check); 2] = [
+const TRIALS: [(&str, Check); 3] = [
     ("what_is_used_stays_and_the_rest_goes", what_is_used_stays_and_the_rest_goes),
+    ("another_process_does_not_prune_while_a_build_is_under_way", another_process_waits),
     ("a_repository_without_images_is_an_error_that_names_it", a_repository_without_images),
 ];
 
@@ -84,6 +85,27 @@ fn what_is_used_stays_and_the_rest_goes(name: &str) -> Result<(), Failed> {
         engine.image_id(&format!("samebuild.test/p:{n}"))?;
     }
     Ok(())
+}
+
+/// Two processes of ours on one daemon.
+fn another_process_waits(name: &str) -> Result<(), Failed> {
+    let engine = open(name)?;
+    build(&engine, 1)?;
+    std::thread::sleep(Duration::from_millis(1100));
+    build(&engine, 2)?;
+    let underway = engine.one_of_us()?.build()?;
+    let host = format!("unix://{}", engine.socket().ok_or("no socket")?.display());
+    let mut prune = std::process::Command::new(env!("CARGO_BIN_EXE_samebuild"))
+        .args(["prune", "--repository", "samebuild.test/p", "--keep", "1", "--engine", "host", "--yes"])
+        .env("DOCKER_HOST", host)
+        .stdout(std::process::Stdio::null())
+        .spawn()?;
+    std::thread::sleep(Duration::from_secs(2));
+    ensure(prune.try_wait()?.is_none(), || "it did not wait".into())?;
+    engine.image_id("samebuild.test/p:1")?;
+    drop(underway);
+    ensure(prune.wait()?.success(), || "it failed".into())?;
+    ensure(engine.image_id("samebuild.test/p:1").is_err(), || "p:1 is still there".into())
 }
 
 fn a_repository_without_images(name: &str) -> Result<(), Failed> {

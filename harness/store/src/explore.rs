@@ -85,6 +85,24 @@ pub fn run(setting: &Setting, row: &strategies::Row, kind: Kind, seed: u64, budg
     parts.into_iter().fold(search.nothing(), Outcome::and)
 }
 
+/// How many schedules it takes to catch a strategy: the median of `searches` searches whose seeds lie `most` apart, each
+/// of at most `most` schedules. `None` when more than half find nothing.
+pub fn median_tries(
+    setting: &Setting,
+    row: &strategies::Row,
+    kind: Kind,
+    searches: u64,
+    most: u64,
+) -> Option<u64> {
+    let found = |search: u64| {
+        let outcome = run(setting, row, kind, 1 + search * most, Budget::first_of(most));
+        outcome.first_failing.map_or(u64::MAX, |_| outcome.schedules)
+    };
+    let mut tries: Vec<u64> = (0..searches).map(found).collect();
+    tries.sort_unstable();
+    tries.get(tries.len() / 2).copied().filter(|tries| *tries != u64::MAX)
+}
+
 /// Of the failures among `schedules` schedules the one that breaks the first invariant in their order, which says
 /// most: a ready image that is gone, before a build that fails.
 pub fn most_telling(

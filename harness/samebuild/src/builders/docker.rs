@@ -65,6 +65,9 @@ impl Docker<'_> {
     fn try_build(&self, order: &Order<'_>) -> Result<Ended, String> {
         let say = |error: EngineError| error.to_string();
         self.load(order)?;
+        // From the build to the export a `samebuild prune` beside us deletes nothing.
+        let locks = self.engine.one_of_us().map_err(say)?;
+        let _underway = locks.build().map_err(|error| format!("lock the engine for a build: {error}"))?;
         let tag = self.tag(order);
         let (started, _) = now();
         let underway = order.case.underway();

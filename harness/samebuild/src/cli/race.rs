@@ -12,9 +12,9 @@ use samebuild_store::stage::Setting;
 use samebuild_store::strategies::{self, STRATEGIES};
 use samebuild_store::{report, schedule::Schedule};
 
-use super::race_live;
 use super::terminal::{Usage, out, say};
 use super::verbs::Race;
+use super::{race_found, race_live};
 use crate::conform::Exit;
 
 /// Runs the search or the replay. Exit 1: a promise was broken (or, for all strategies together, not as is known of
@@ -34,6 +34,9 @@ pub(crate) fn run(args: &Race) -> Result<Exit> {
                 Ok(Exit::Same)
             }
         };
+    }
+    if args.how_soon {
+        return race_found::run(args);
     }
     if let Some(exit) = race_live::run(args)? {
         return Ok(exit);
@@ -152,12 +155,10 @@ fn mode(name: &str) -> Result<Mode> {
 }
 
 fn chooser(name: &str) -> Result<Kind> {
-    const KINDS: [Kind; 4] =
-        [Kind::Random, Kind::Pct { depth: 1 }, Kind::Pct { depth: 2 }, Kind::Pct { depth: 3 }];
-    match KINDS.iter().find(|kind| kind.id() == name) {
+    match Kind::ALL.iter().find(|kind| kind.id() == name) {
         Some(kind) => Ok(*kind),
         None => {
-            let known = KINDS.map(Kind::id).join(", ");
+            let known = Kind::ALL.map(Kind::id).join(", ");
             Err(Usage(format!("find the chooser `{name}`; there are {known}")).into())
         }
     }

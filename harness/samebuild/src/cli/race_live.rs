@@ -25,7 +25,7 @@ pub(crate) struct Live {
     /// How many trials on a real engine.
     #[arg(long, value_enum, default_value_t)]
     budget: Budget,
-    /// Write what was measured on a real engine to records/ (in a checkout).
+    /// Write what was measured (on a real engine, or with --how-soon) to records/ (in a checkout).
     #[arg(long)]
     record: bool,
     /// On a real engine: one actor makes one call at a time, in orders drawn from --seed, instead of all going at once.
@@ -34,6 +34,9 @@ pub(crate) struct Live {
     /// On a real engine: race a DELETE of an image's last name against a tag, which is the engine's own affair.
     #[arg(long, conflicts_with = "exec")]
     window: bool,
+    /// On a real engine: what strategies cost cached builds while images of thousands of files are deleted.
+    #[arg(long, conflicts_with_all = ["exec", "window", "turns"])]
+    price: bool,
     /// Run this command instead of a strategy of ours, DOCKER_HOST leading through the gate. Needs --deploy.
     #[arg(long, value_name = "COMMAND", requires = "deploy")]
     exec: Option<String>,
@@ -62,14 +65,23 @@ pub(crate) enum Budget {
 }
 
 impl Live {
+    /// Whether what is measured is written down.
+    pub(super) fn records(&self) -> bool {
+        self.record
+    }
+
     /// Trials of a strategy at each pressure.
     fn trials_of(&self, row: &strategies::Row) -> usize {
-        let survives = scenarios::RACES.iter().all(|race| race.survivors.contains(&row.id));
-        self.trials.unwrap_or(match (self.budget, survives) {
+        self.trials.unwrap_or(match (self.budget, survives_all(row)) {
             (Budget::Ci, _) => 3,
             (Budget::Full, true) => 100,
             (Budget::Full, false) => 20,
         })
+    }
+
+    /// Rounds of a price, each of which makes a dozen thousand files twice.
+    pub(super) fn rounds(&self) -> usize {
+        self.trials.unwrap_or(1)
     }
 
     /// Trials of anything else.
@@ -79,6 +91,10 @@ impl Live {
             Budget::Full => 100,
         })
     }
+}
+
+fn survives_all(row: &strategies::Row) -> bool {
+    scenarios::RACES.iter().all(|race| race.survivors.contains(&row.id))
 }
 
 const GATE: &str = "hold DELETE /images/* until POST */tag == 201";
@@ -133,6 +149,9 @@ pub(crate) fn run(args: &verbs::Race) -> Result<Option<Exit>> {
         return on_disk(args, &setting).map(Some);
     }
     let ground = Ground::open(&args.engine, &policy()?, &say)?;
+    if args.live.price {
+        return super::race_price::run(args, &ground).map(Some);
+    }
     if args.live.window {
         return engines_window(args, &ground).map(Some);
     }
@@ -230,6 +249,8 @@ fn every_race(args: &verbs::Race, ground: &Ground) -> Result<Exit> {
 fn counted(args: &verbs::Race, ground: &Ground, setting: &Setting) -> Result<(Vec<Count>, Exit)> {
     let (mut counts, mut exit) = (Vec::new(), Exit::Same);
     for row in chosen(args)? {
+        // With one old image there is nothing whose deletion comes first and lets a faulty strategy see the new name.
+        let setting = &Setting { old: if survives_all(row) { setting.old } else { 1 }, ..*setting };
         for pressure in Pressure::all() {
             let count = told(ground, setting, row, pressure, args.live.trials_of(row))?;
             let as_wanted = match asks_one(args) {
@@ -274,7 +295,7 @@ fn told(
 }
 
 /// Writes a table to the checkout's records/.
-fn write(record: &Record, name: &str) -> Result<()> {
+pub(super) fn write(record: &Record, name: &str) -> Result<()> {
     let path = Checkout::find()?.records().join(format!("{name}.json"));
     let json = serde_json::to_string_pretty(record).context("write the record")?;
     files::write(&path, format!("{json}\n").as_bytes())?;
@@ -365,6 +386,6 @@ fn count_exec(ground: &Ground, trials: usize, exec: &Exec<'_>) -> Result<Survive
     Ok(counted)
 }
 
-fn today() -> String {
+pub(super) fn today() -> String {
     time::OffsetDateTime::now_utc().date().to_string()
 }

@@ -190,6 +190,9 @@ pub(crate) struct Race {
     /// How many orders of turns to try, at most; without a race no more than 2000 with each chooser.
     #[arg(long, default_value_t = 10_000)]
     pub(crate) schedules: u64,
+    /// Tell how many schedules each chooser takes, by the number of old images, and how many it tries a second.
+    #[arg(long, conflicts_with = "replay")]
+    pub(crate) how_soon: bool,
     /// Play the schedule in this file again instead of searching.
     #[arg(long, value_name = "FILE")]
     pub(crate) replay: Option<PathBuf>,

@@ -9,9 +9,11 @@ use bollard::errors::Error as ApiError;
 use tokio::runtime::Runtime;
 
 use super::Progress;
+use super::cache::cache_dir;
 use super::error::{EngineError, IoContext};
 use super::fetch::Fetched;
 use super::killer::Killer;
+use super::one_of_us::OneOfUs;
 use super::policy::{EngineSpec, Store};
 use super::private::Private;
 
@@ -157,6 +159,16 @@ impl Engine {
             os: version.os.unwrap_or_default(),
             arch: version.arch.unwrap_or_default(),
         })
+    }
+
+    /// The locks that processes of ours take on this daemon: its own name for itself, whatever socket leads to it.
+    ///
+    /// # Errors
+    /// The engine does not answer; there is no cache directory to keep them in.
+    pub fn one_of_us(&self) -> Result<OneOfUs, EngineError> {
+        let info = self.call("ask the engine for its name", DEADLINE, self.docker.info())?;
+        let dir = cache_dir()?.join("locks");
+        OneOfUs::at(&dir, &info.id.unwrap_or_default()).io(|| format!("create {}", dir.display()))
     }
 
     /// Deletes BuildKit's cache.

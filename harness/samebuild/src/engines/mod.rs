@@ -20,6 +20,7 @@ mod fetch;
 mod images;
 mod killer;
 mod libraries;
+mod one_of_us;
 mod policy;
 mod private;
 mod run_dir;
@@ -36,6 +37,7 @@ pub use error::EngineError;
 pub use events::FailedStep;
 pub use fetch::{Fetched, fetch};
 pub use killer::Killer;
+pub use one_of_us::{OneOfUs, Underway};
 pub use policy::{EngineSpec, Policy, Store};
 pub(crate) use uidmap::uidmap;
 

@@ -4,8 +4,7 @@
 mod filter;
 
 use std::cell::RefCell;
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 
 use anyhow::{Context as _, Result, bail};
@@ -16,10 +15,9 @@ use samebuild_store::names::{ImageId, Name, Reference, Repository};
 use samebuild_store::plan::{self, Why};
 use samebuild_store::session::{Pass, Session, Silent, Victims};
 use samebuild_store::strategies::{Generation, Strategy as _};
-use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
-use crate::engines::cache_dir;
+use crate::engines::{OneOfUs, cache_dir};
 use crate::races::{DockerEngine, Facts, Spelling, connect};
 
 pub use filter::{Filter, FilterError};
@@ -68,7 +66,6 @@ pub struct Pruner {
     spelling: Rc<RefCell<Spelling>>,
     runtime: tokio::runtime::Runtime,
     wish: Wish,
-    lock: PathBuf,
 }
 
 const REPOSITORY: Repository = Repository(0);
@@ -84,9 +81,7 @@ impl Pruner {
         let docker = runtime.block_on(connect(socket))?;
         let spelling = Rc::new(RefCell::new(Spelling::new(&[&wish.repository])));
         let engine = Rc::new(DockerEngine::new(docker, Floor::free(), Rc::clone(&spelling)));
-        let name = hex::encode(Sha256::digest(socket.as_os_str().as_encoded_bytes()));
-        let lock = cache_dir()?.join("locks").join(&name[..16]);
-        Ok(Self { engine, spelling, runtime, wish, lock })
+        Ok(Self { engine, spelling, runtime, wish })
     }
 
     /// What would be deleted now.
@@ -97,38 +92,42 @@ impl Pruner {
         self.runtime.block_on(self.planned())
     }
 
-    /// Does what [`Self::plan`] says, by `generation`: each image is looked at once more before it is deleted, and
-    /// other processes of ours on this machine wait.
+    /// Does what [`Self::plan`] says, by `generation`: each image is looked at once more before it is deleted. Builds of
+    /// other processes of ours are waited for, and wait for one delete at most.
     ///
     /// # Errors
     /// As [`Self::plan`]; the lock cannot be taken.
     pub fn execute(&self) -> Result<Pruned> {
-        let _lock = self.lock()?;
         self.runtime.block_on(async {
             let planned = self.planned().await?;
-            let floor = Floor::free();
-            let chosen = Chosen { engine: Rc::clone(&self.engine), wish: self.wish.clone() };
-            let session = Session {
-                engine: Rc::new(chosen),
-                desk: Desk::new(&floor),
-                machine: Desk::new(&floor),
-                floor,
-                journal: Rc::new(Silent),
-            };
-            let pass = Pass {
-                number: 0,
-                repository: REPOSITORY,
-                keep: 0,
-                build: None,
-                tag: 0,
-                victims: Victims::Older,
-            };
-            Generation::WHOLE.prune(&session, pass).await;
+            let locks = self.locks().await?;
+            for victim in &planned.victims {
+                let id = self.spelling.borrow_mut().image(&victim.id);
+                // Held until the outcome is known.
+                let _underway = locks.delete().context("lock the engine for a delete")?;
+                self.delete(id).await;
+            }
             let left = self.images().await?;
             let is_left = |line: &Line| left.iter().any(|image| self.spelled(image.id) == line.id);
             let (stayed, gone) = planned.victims.into_iter().partition(is_left);
             Ok(Pruned { gone, stayed })
         })
+    }
+
+    /// One image, if the wish still means it.
+    async fn delete(&self, only: ImageId) {
+        let floor = Floor::free();
+        let chosen = Chosen { engine: Rc::clone(&self.engine), wish: self.wish.clone(), only };
+        let session = Session {
+            engine: Rc::new(chosen),
+            desk: Desk::new(&floor),
+            machine: Desk::new(&floor),
+            floor,
+            journal: Rc::new(Silent),
+        };
+        let pass =
+            Pass { number: 0, repository: REPOSITORY, keep: 0, build: None, tag: 0, victims: Victims::Older };
+        Generation::WHOLE.prune(&session, pass).await;
     }
 
     async fn planned(&self) -> Result<Plan> {
@@ -192,14 +191,9 @@ impl Pruner {
         )
     }
 
-    /// Held through the last delete, so that two of us do not clean up one engine at once.
-    fn lock(&self) -> Result<File> {
-        let what = || format!("lock {}", self.lock.display());
-        std::fs::create_dir_all(self.lock.parent().unwrap_or(Path::new("/"))).with_context(what)?;
-        let file =
-            File::options().create(true).truncate(false).write(true).open(&self.lock).with_context(what)?;
-        file.lock().with_context(what)?;
-        Ok(file)
+    async fn locks(&self) -> Result<OneOfUs> {
+        let daemon = self.engine.name().await.with_context(|| self.said("ask the engine for its name"))?;
+        OneOfUs::at(&cache_dir()?.join("locks"), &daemon).context("keep locks in the cache")
     }
 }
 
@@ -210,11 +204,12 @@ impl Wish {
     }
 }
 
-/// The engine as a pass sees it that keeps none: its lists have only what the wish lets go. Everything else, and so the
+/// The engine as a pass sees it that keeps none: its lists have the one image, if the wish still lets it go. Everything else, and so the
 /// last look before a delete, is the engine's.
 struct Chosen {
     engine: Rc<DockerEngine>,
     wish: Wish,
+    only: ImageId,
 }
 
 impl Engine for Chosen {
@@ -222,7 +217,9 @@ impl Engine for Chosen {
         Box::pin(async move {
             let images = self.engine.list(repository).await?;
             let mut chosen = plan::plan(repository, images, &[], self.wish.keep).victims;
-            chosen.retain(|image| self.wish.means(image, &self.engine.facts(image.id)));
+            chosen.retain(|image| {
+                image.id == self.only && self.wish.means(image, &self.engine.facts(image.id))
+            });
             Ok(chosen)
         })
     }

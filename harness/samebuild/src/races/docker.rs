@@ -93,6 +93,16 @@ impl DockerEngine {
         self.daemon.facts.borrow().get(&id).cloned().unwrap_or_default()
     }
 
+    /// The daemon's own name for itself.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn name(&self) -> Answer<String> {
+        let info = self.daemon.docker.info().await;
+        let info = info.map_err(|error| self.daemon.explain(&error, Reference::Id(ImageId(0))))?;
+        Ok(info.id.unwrap_or_default())
+    }
+
     /// What the daemon said no with so far, in its own words.
     #[must_use]
     pub fn said(&self) -> Vec<String> {

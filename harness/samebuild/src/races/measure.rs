@@ -66,6 +66,8 @@ impl Pressure {
 #[derive(Clone, Debug)]
 pub struct Count {
     pub strategy: &'static str,
+    /// Older images at the beginning.
+    pub old: u8,
     pub pressure: Pressure,
     /// A fate for each trial.
     pub fates: Vec<Fate>,
@@ -121,7 +123,8 @@ pub fn measure(
             pruned.extend(outcome.pruned_after);
         }
     }
-    Ok(Count { strategy: row.id, pressure, fates, ready_ms: median(ready), pruned_ms: median(pruned) })
+    let old = setting.old;
+    Ok(Count { strategy: row.id, old, pressure, fates, ready_ms: median(ready), pruned_ms: median(pruned) })
 }
 
 /// A table of records/: its columns, then a row each.
@@ -162,8 +165,9 @@ pub fn record_many(races: &[(&'static str, Vec<Count>)], when: String, place: St
     }
 }
 
-const COLUMNS: [&str; 12] = [
+const COLUMNS: [&str; 13] = [
     "strategy",
+    "old images",
     "DELETE held",
     "trials",
     "lost",
@@ -182,6 +186,7 @@ fn row(count: &Count) -> Vec<String> {
     let ms = |time: Option<u64>| time.map_or("-".to_owned(), |ms| ms.to_string());
     vec![
         count.strategy.to_owned(),
+        count.old.to_string(),
         count.pressure.words(),
         count.fates.len().to_string(),
         count.lost().to_string(),
@@ -221,7 +226,8 @@ mod tests {
         let setting =
             Setting { race: races::race("skaffold-9251").unwrap(), mode: Mode::Graphdriver, old: 1 };
         let count = |strategy, pressure, fates: &[Fate]| {
-            let count = Count { strategy, pressure, fates: fates.to_vec(), ready_ms: None, pruned_ms: None };
+            let count =
+                Count { strategy, old: 1, pressure, fates: fates.to_vec(), ready_ms: None, pruned_ms: None };
             count.as_known(&setting, strategies::strategy(strategy).unwrap())
         };
         assert!(count("async-by-id", Pressure::Gate, &[Fate::Kept, Fate::LostLater]));
@@ -238,6 +244,7 @@ mod tests {
         let fates = vec![Fate::Refused, Fate::Kept];
         let count = Count {
             strategy: "sync",
+            old: 1,
             pressure: Pressure::Delay(5),
             fates,
             ready_ms: Some(7),
@@ -245,6 +252,6 @@ mod tests {
         };
         let record = record(&setting, &[count], "today".into(), "here".into());
         assert_eq!(record.rows[0].len(), record.columns.len());
-        assert_eq!(record.rows[0].join(" "), "sync 5 ms 2 1 1 0 0 0 0 1 7 -");
+        assert_eq!(record.rows[0].join(" "), "sync 1 5 ms 2 1 1 0 0 0 0 1 7 -");
     }
 }

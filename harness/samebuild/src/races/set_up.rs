@@ -42,8 +42,7 @@ impl Ground {
 
     async fn attempt(&self, world: &World, trials: usize) -> Result<Option<Vec<Spelling>>, LiveError> {
         let docker = connect(self.socket()).await?;
-        remove_containers(&docker).await?;
-        remove_images(&docker).await?;
+        clear(&docker).await?;
         if !world.containers().is_empty() {
             keep_base(&docker).await?;
         }
@@ -173,6 +172,12 @@ async fn keep_base(docker: &Docker) -> Result<(), LiveError> {
     }
 }
 
+/// Removes every container of ours and every image but the base.
+pub(super) async fn clear(docker: &Docker) -> Result<(), LiveError> {
+    remove_containers(docker).await?;
+    remove_images(docker).await
+}
+
 /// Removes every image that is not a base.
 async fn remove_images(docker: &Docker) -> Result<(), LiveError> {
     let cannot = |error: bollard::errors::Error| LiveError::Api {
@@ -190,7 +195,7 @@ async fn remove_images(docker: &Docker) -> Result<(), LiveError> {
 }
 
 /// Waits for the next second: Docker's creation times have no finer ones in a list.
-async fn second_boundary() {
+pub(super) async fn second_boundary() {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let past = Duration::from_nanos(u64::from(now.subsec_nanos()));
     tokio::time::sleep(Duration::from_secs(1) - past).await;

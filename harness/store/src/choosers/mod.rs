@@ -25,6 +25,10 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every chooser that has a name on the command line.
+    pub const ALL: [Kind; 4] =
+        [Kind::Random, Kind::Pct { depth: 1 }, Kind::Pct { depth: 2 }, Kind::Pct { depth: 3 }];
+
     /// Its name on the command line.
     pub fn id(self) -> String {
         match self {
