@@ -6,7 +6,7 @@
 use crate::syntax::{
     Chmod, ColonPattern, Continuation, CopyReach, DuplicateStage, ExpansionEscape, FlagSupport, FromStage,
     HealthZero, IgnoreDescent, IgnoreDoubleStar, IgnoreParents, JsonTail, LexicalPrefix, LineLength,
-    Modifiers, Support, Syntax, UnusedStages, Wording,
+    Modifiers, MountFields, Support, Syntax, UnusedStages, Wording,
 };
 
 impl Syntax {
@@ -33,6 +33,7 @@ impl Syntax {
         flag_unpack: FlagSupport::Unknown,
         git_source: Support::Absent,
         flag_mount: FlagSupport::RefusedAtBuild,
+        mount_fields: MountFields::WhenRead,
         mount_secret_env: Support::Absent,
         flag_network: FlagSupport::Unknown,
         flag_security: FlagSupport::Unknown,
@@ -81,6 +82,7 @@ impl Syntax {
         flag_checksum: FlagSupport::Known,
         flag_keep_git_dir: FlagSupport::Known,
         git_source: Support::Present,
+        mount_fields: MountFields::WhenReached,
         flag_network: FlagSupport::Known,
         flag_start_interval: FlagSupport::Known,
         health_zero: HealthZero::MeansDefault,

@@ -7,7 +7,7 @@ use crate::csv;
 use crate::error::{Class, Fault};
 use crate::span::Span;
 use crate::suggest;
-use crate::syntax::{Support, Syntax};
+use crate::syntax::{MountFields, Support, Syntax};
 use crate::words::Word;
 
 /// One `--mount` as written.
@@ -127,6 +127,15 @@ impl MountFlag {
         Ok(Self { text: word, fields, from })
     }
 
+    /// What is wrong with it as it is written, where nothing depends on a variable that may yet be expanded.
+    pub(crate) fn fault(&self, syntax: &Syntax) -> Option<Fault> {
+        if syntax.mount_fields == MountFields::WhenReached && self.text.text.contains('$') {
+            return None;
+        }
+        let error = self.resolve(syntax, |value| Ok::<_, MountError>(value.to_owned())).err()?;
+        Some(Fault::new(Class::BadMount, self.text.span, error.to_string()).says(error.builder_message))
+    }
+
     /// The mount, its values put through `expand`, which has its own error type.
     pub fn resolve<E: From<MountError>>(
         &self,
@@ -136,6 +145,7 @@ impl MountFlag {
         let mut draft = Draft::new(&self.text.text, syntax);
         for (key, value) in &self.fields {
             match value {
+                Some(value) if syntax.mount_fields == MountFields::WhenRead => draft.set(key, value)?,
                 Some(value) => draft.set(key, &expand(value)?)?,
                 None => draft.switch(key)?,
             }

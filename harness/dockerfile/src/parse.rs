@@ -137,13 +137,7 @@ impl Placed {
         let (keyword, original) = (node.keyword.clone(), node.original.clone());
         let instructed = typed::instruction(node, syntax)
             .map_err(|fault| fault.at(source, line, &line_prefix(line, syntax)))?;
-        let refused = instructed.refused.map(|(flag, span)| {
-            let message = format!("use --{flag} with this builder; it needs BuildKit");
-            let says = format!(
-                "the --{flag} option requires BuildKit. Refer to https://docs.docker.com/go/buildkit/ to learn how to build images with BuildKit enabled"
-            );
-            Box::new(Fault::new(Class::UnsupportedFlag, span, message).says(says).at(source, line, ""))
-        });
+        let refused = instructed.refused.map(|fault| Box::new(fault.at(source, line, "")));
         Ok((instructed.typed, Node { span, keyword, line, end_line, original, kind: (), refused }))
     }
 }

@@ -87,6 +87,13 @@ variants! {
         /// The default.
         MeansDefault = "means-default",
     }
+    /// When the fields of `--mount` are looked at.
+    MountFields {
+        /// When the file is parsed: a wrong one is an error then, and a variable in one stands for itself.
+        WhenRead = "when-read",
+        /// When the build gets there, and after variables are expanded.
+        WhenReached = "when-reached",
+    }
     /// What a second stage of the same name is.
     DuplicateStage {
         /// An error when the build reaches it.
@@ -192,6 +199,8 @@ decisions! {
     git_source: Support,
     /// `RUN --mount`.
     flag_mount: FlagSupport,
+    /// When the fields of `--mount` are looked at.
+    mount_fields: MountFields,
     /// Whether `RUN --mount=type=secret` takes `env=`.
     mount_secret_env: Support,
     /// `RUN --network`.

@@ -14,7 +14,7 @@ use crate::quote::go_quote;
 use crate::raw::{Args, RawNode};
 use crate::span::Span;
 use crate::suggest;
-use crate::syntax::{Support, Syntax, Wording};
+use crate::syntax::{MountFields, Support, Syntax, Wording};
 use crate::words::Word;
 use crate::{health, onbuild};
 
@@ -25,10 +25,10 @@ pub(crate) enum Typed {
     Other(InstructionKind),
 }
 
-/// A typed line, and the flag for which the builder will refuse it, if any.
+/// A typed line, and why the builder will refuse it when it gets there, if it will.
 pub(crate) struct Instructed {
     pub(crate) typed: Typed,
-    pub(crate) refused: Option<(&'static str, Span)>,
+    pub(crate) refused: Option<Fault>,
 }
 
 /// Types one line.
@@ -44,7 +44,7 @@ pub(crate) struct Form<'a> {
     pub(crate) keyword: Keyword,
     pub(crate) syntax: &'a Syntax,
     pub(crate) node: RawNode,
-    refused: Option<(&'static str, Span)>,
+    refused: Option<Fault>,
 }
 
 impl Form<'_> {
@@ -75,7 +75,7 @@ impl Form<'_> {
 
     pub(crate) fn flags(&mut self) -> Result<Flags, Fault> {
         let flags = Flags::check(&self.node.flags, self.keyword, self.syntax)?;
-        self.refused = flags.refused;
+        self.refused = flags.refused.map(|(flag, span)| needs_buildkit(flag, span));
         Ok(flags)
     }
 
@@ -268,7 +268,15 @@ impl Form<'_> {
 
     fn run(&mut self) -> Result<RunInstruction, Fault> {
         let mut flags = self.flags()?;
-        let mounts = flags.texts("mount").into_iter().map(MountFlag::parse).collect::<Result<_, _>>()?;
+        let mounts: Vec<MountFlag> =
+            flags.texts("mount").into_iter().map(MountFlag::parse).collect::<Result<_, _>>()?;
+        let faulty = mounts.iter().find_map(|mount| mount.fault(self.syntax));
+        match (faulty, self.syntax.mount_fields) {
+            (Some(fault), MountFields::WhenRead) => return Err(fault),
+            // Fields are expanded, and so read, before flags are refused.
+            (Some(fault), MountFields::WhenReached) if self.refused.is_some() => self.refused = Some(fault),
+            _ => {}
+        }
         let network = one_of(flags.text("network"), &["default", "none", "host"], "network mode")?;
         let security = one_of(flags.text("security"), &["sandbox", "insecure"], "security mode")?;
         let command = command_line(self.take_args(), self.node.rest.span);
@@ -324,6 +332,14 @@ pub(crate) fn command_line(args: Args, place: Span) -> CommandLine {
         Args::Text(Some(text)) => CommandLine::Shell(text),
         _ => CommandLine::Shell(Word { text: String::new(), span: place }),
     }
+}
+
+fn needs_buildkit(flag: &str, span: Span) -> Fault {
+    let message = format!("use --{flag} with this builder; it needs BuildKit");
+    let says = format!(
+        "the --{flag} option requires BuildKit. Refer to https://docs.docker.com/go/buildkit/ to learn how to build images with BuildKit enabled"
+    );
+    Fault::new(Class::UnsupportedFlag, span, message).says(says)
 }
 
 fn one_of(word: Option<Word>, known: &[&str], what: &str) -> Result<Option<Word>, Fault> {

@@ -4,7 +4,7 @@ use samebuild_dockerfile::Syntax;
 
 use super::{BUILDKIT_26_1_CONTAINERD, Dialect};
 use crate::history::{ArgText, GoValues, HistoryRules, RunArgs};
-use crate::steps::copy::{ArchiveOwner, CopyRules};
+use crate::steps::copy::{ArchiveOwner, ChmodOfMade, CopyRules};
 
 /// See the top of this file.
 pub const BUILDKIT_HEAD: Dialect = Dialect {
@@ -17,6 +17,10 @@ pub const BUILDKIT_HEAD: Dialect = Dialect {
         arg: ArgText::Effective,
         ..BUILDKIT_26_1_CONTAINERD.history
     },
-    copy: CopyRules { archive_owner: ArchiveOwner::Chown, ..BUILDKIT_26_1_CONTAINERD.copy },
+    copy: CopyRules {
+        archive_owner: ArchiveOwner::Chown,
+        chmod_of_made: ChmodOfMade::Applied,
+        ..BUILDKIT_26_1_CONTAINERD.copy
+    },
     ..BUILDKIT_26_1_CONTAINERD
 };

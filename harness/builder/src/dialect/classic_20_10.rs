@@ -15,9 +15,9 @@ use crate::history::{
     ArgText, ChownText, CopyFlags, GoValues, HistoryRules, HistoryText, OnbuildHistory, RunArgs,
 };
 use crate::steps::copy::{
-    ArchiveOwner, ChecksumOfLocal, ChmodSpecial, CopyRules, Devices, DirectoryOverOther, DirectoryParents,
-    DirectoryTime, DotDestination, Fifos, FileOverDirectory, GlobWithoutMatch, HeredocSources,
-    OutsideContext, Setuid, SeveralToAFile, UrlChecksum, UrlName,
+    ArchiveOwner, ChecksumOfLocal, ChmodOfMade, ChmodSpecial, CopyRules, Devices, DirectoryOverOther,
+    DirectoryParents, DirectoryTime, DotDestination, Fifos, FileOverDirectory, GlobWithoutMatch,
+    HeredocSources, OutsideContext, Setuid, SeveralToAFile, UrlChecksum, UrlName,
 };
 use crate::steps::run::{Groups, Heredocs, Hostname, MountPoints, MountTargets, NotFound, RunRules, Volumes};
 
@@ -67,6 +67,7 @@ pub const CLASSIC_20_10: Dialect = Dialect {
         directory_over_other: DirectoryOverOther::Replaces,
         directory_time: DirectoryTime::Now,
         directory_parents: DirectoryParents::Root,
+        chmod_of_made: ChmodOfMade::Usual,
         setuid: Setuid::Lost,
         chmod_special: ChmodSpecial::Kept,
         archive_owner: ArchiveOwner::FromArchive,

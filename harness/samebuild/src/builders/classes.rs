@@ -22,6 +22,8 @@ const TABLE: &[Row] = &[
         class: "bad-json",
         all: &["when using JSON array syntax, arrays must be comprised of strings only"],
     },
+    Row { class: "line-too-long", all: &["line greater than max allowed size of"] },
+    Row { class: "bad-mount", all: &["unexpected key '"] },
     Row { class: "missing-equals", all: &["Syntax error - can't find = in"] },
     Row { class: "missing-argument", all: &["requires at least", "argument"] },
     Row { class: "missing-argument", all: &["requires exactly one argument"] },

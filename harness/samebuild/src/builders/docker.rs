@@ -237,13 +237,16 @@ fn network(case: &Case) -> engines::Network {
     }
 }
 
-/// Whether the build takes something that only a client has: it decides what of the context is left out, and it holds
-/// secrets.
+/// Whether the build takes something that only a client has: it decides what of the context is left out, files and
+/// extended attributes, and it holds secrets.
 fn needs_client(case: &Case) -> bool {
     if !case.build.secrets.is_empty() {
         return true;
     }
     let tree = case.context_tree();
+    if tree.iter().any(|(_, _, inode)| !inode.meta.xattrs.is_empty()) {
+        return true;
+    }
     [".dockerignore", "Dockerfile.dockerignore"].iter().any(|name| tree.get(&At::from(*name)).is_some())
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use samebuild_builder::{BuildError, Built, Images, NotFound, Request, dialect};
-use samebuild_image::golden::{self, Observation, Outcome};
+use samebuild_image::golden::{self, Observation, Outcome, mask_message};
 use samebuild_image::tree::ApplyError;
 use samebuild_image::{Image, Tree};
 
@@ -113,7 +113,8 @@ fn failed(order: &Order<'_>, failure: samebuild_builder::Failure) -> Ended {
         step: number(failure.step),
         line: number(failure.line),
         class: failure.class.to_owned(),
-        message: failure.builder_message.unwrap_or(failure.message),
+        // The port of a case's server is of this run.
+        message: mask_message(&failure.builder_message.unwrap_or(failure.message), &[]),
     };
     Ended { log: failure.log, ..Ended::of(observation(order, Outcome::Failed(told))) }
 }

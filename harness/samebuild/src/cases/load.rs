@@ -262,6 +262,23 @@ mod tests {
     }
 
     #[test]
+    fn every_case_in_the_table_of_differences_is_there() {
+        let page = std::fs::read_to_string(repository().join("docs/builders.md")).unwrap();
+        let table =
+            page.split("## Which case asks").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
+        let rows = table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| difference"));
+        let cells =
+            rows.filter_map(|row| row.trim_end_matches(" |").rsplit_once("| ")).map(|(_, cases)| cases);
+        let names: Vec<&str> =
+            cells.flat_map(|cases| cases.split(", ")).filter(|name| name.contains('/')).collect();
+        assert!(names.len() > 80, "{}", names.len());
+        for name in names {
+            let case = repository().join("dockerfiles").join(name).join("case.toml");
+            assert!(case.is_file(), "docs/builders.md names {name}, which is no case");
+        }
+    }
+
+    #[test]
     fn the_example_in_the_readme_is_accepted_whole() {
         let readme = std::fs::read_to_string(repository().join("dockerfiles/README.md")).unwrap();
         let example = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();

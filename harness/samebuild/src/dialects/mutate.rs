@@ -171,9 +171,9 @@ fn rule_that_tells(
     // A failure that is worded otherwise is the same failure.
     if let (Outcome::Failed(left), Outcome::Failed(right)) =
         (&before.observation.outcome, &after.observation.outcome)
-        && (left.class == right.class && left.step == right.step)
     {
-        return Ok(None);
+        let same = left.class == right.class && left.step == right.step;
+        return Ok((!same).then(|| "failure".to_owned()));
     }
     let found = differences(&before.observation, &after.observation, ground)?;
     Ok(found.first().map(|difference| difference.rule.to_owned()))

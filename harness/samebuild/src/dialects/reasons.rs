@@ -15,6 +15,10 @@ const TOLD_AS_COMMAND: &str = "this history tells instructions as commands";
 const TOLD_AS_WRITTEN: &str = "this history tells instructions as written";
 const NO_SUCH_FLAG: &str = "this language has no such flag, or refuses it";
 
+const NO_HEREDOCS: &str = "this language has no heredocs";
+const NO_PATTERNS: &str =
+    "this language has no patterns in substitutions: with a colon or without, it fails alike";
+
 /// All reasons; the first that fits counts.
 const REASONS: &[Reason] = &[
     Reason { decision: "syntax.wording", dialects: "", why: WORDS },
@@ -37,16 +41,18 @@ const REASONS: &[Reason] = &[
     Reason { decision: "image.link", dialects: "classic@20.10", why: NO_SUCH_FLAG },
     Reason { decision: "image.link", dialects: "buildkit@20.10", why: NO_SUCH_FLAG },
     Reason { decision: "run.mount_targets", dialects: "classic@", why: NO_SUCH_FLAG },
-    Reason {
-        decision: "copy.heredoc_sources",
-        dialects: "classic@20.10",
-        why: "this language has no heredocs",
-    },
-    Reason {
-        decision: "copy.heredoc_sources",
-        dialects: "buildkit@20.10",
-        why: "this language has no heredocs",
-    },
+    Reason { decision: "syntax.chmod", dialects: "classic@", why: NO_SUCH_FLAG },
+    Reason { decision: "copy.chmod_of_made", dialects: "classic@", why: NO_SUCH_FLAG },
+    Reason { decision: "copy.checksum_of_local", dialects: "classic@20.10", why: NO_SUCH_FLAG },
+    Reason { decision: "copy.checksum_of_local", dialects: "buildkit@20.10", why: NO_SUCH_FLAG },
+    Reason { decision: "copy.url_checksum", dialects: "classic@20.10", why: NO_SUCH_FLAG },
+    Reason { decision: "copy.url_checksum", dialects: "buildkit@20.10", why: NO_SUCH_FLAG },
+    Reason { decision: "syntax.colon_pattern", dialects: "classic@20.10", why: NO_PATTERNS },
+    Reason { decision: "syntax.colon_pattern", dialects: "buildkit@20.10", why: NO_PATTERNS },
+    Reason { decision: "run.heredocs", dialects: "classic@20.10", why: NO_HEREDOCS },
+    Reason { decision: "run.heredocs", dialects: "buildkit@20.10", why: NO_HEREDOCS },
+    Reason { decision: "copy.heredoc_sources", dialects: "classic@20.10", why: NO_HEREDOCS },
+    Reason { decision: "copy.heredoc_sources", dialects: "buildkit@20.10", why: NO_HEREDOCS },
 ];
 
 /// The reason for a turn without effect.

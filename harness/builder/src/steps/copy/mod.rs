@@ -84,6 +84,8 @@ decisions! {
         directory_time: DirectoryTime,
         /// `--chown` with a directory as source: the directories made above the destination.
         directory_parents: DirectoryParents,
+        /// `--chmod`: the directories made for the destination.
+        chmod_of_made: ChmodOfMade,
         /// setuid and setgid of files.
         setuid: Setuid,
         /// `ADD --chown` of an archive.
@@ -165,6 +167,13 @@ variants! {
         Root = "root",
         /// Belong to the new owner, as with a file as source.
         Owner = "owner",
+    }
+    /// `--chmod`: the directories made for the destination, and above it.
+    ChmodOfMade {
+        /// They are 0755 all the same.
+        Usual = "usual",
+        /// They have the mode, as what is copied has.
+        Applied = "applied",
     }
     /// setuid and setgid of files.
     Setuid {

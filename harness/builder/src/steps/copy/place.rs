@@ -9,7 +9,7 @@ use samebuild_image::{At, Content, Inode, Kind, Meta, Mtime};
 
 use super::sources::Source;
 use super::{
-    ChmodSpecial, Copy, Devices, DirectoryOverOther, DirectoryParents, DirectoryTime, Fifos,
+    ChmodOfMade, ChmodSpecial, Copy, Devices, DirectoryOverOther, DirectoryParents, DirectoryTime, Fifos,
     FileOverDirectory, Owner, Setuid, matches,
 };
 use crate::delta::Delta;
@@ -21,7 +21,7 @@ pub(super) fn file(copy: &Copy<'_>, source: &Source, delta: &mut Delta) -> Resul
     let into_directory = copy.names_directory() || delta.is_dir(&dest);
     let target = if into_directory { dest.join(&source.name) } else { dest };
     if let Some(parent) = target.parent() {
-        make_dirs(delta, &parent, copy.new_owner().unwrap_or_default())?;
+        make_dirs(delta, &parent, copy.new_owner().unwrap_or_default(), mode_of_made(copy))?;
     }
     let Some(inode) = copy.from.get(&source.at) else { return Ok(()) };
     put(copy, delta, &target, inode)
@@ -41,7 +41,7 @@ pub(super) fn directory(
         DirectoryParents::Root => Owner::default(),
         DirectoryParents::Owner => owner,
     };
-    let made = make_dirs(delta, &dest, parents)?;
+    let made = make_dirs(delta, &dest, parents, mode_of_made(copy))?;
     if made.last() == Some(&dest) {
         delta.change(&dest, |meta| (meta.uid, meta.gid) = (owner.uid, owner.gid));
     }
@@ -197,8 +197,18 @@ fn setuid_lost_by_chown(mode: u32) -> u32 {
     if mode & 0o010 != 0 { 0o6000 } else { 0o4000 }
 }
 
-pub(super) fn make_dirs(delta: &mut Delta, at: &At, owner: Owner) -> Result<Vec<At>, StepFailure> {
-    let meta = Meta { uid: owner.uid, gid: owner.gid, ..Meta::new(0o755, delta.now()) };
+/// Of directories that are made on the way.
+pub(super) const USUAL_MODE: u32 = 0o755;
+
+fn mode_of_made(copy: &Copy<'_>) -> u32 {
+    match (&copy.mode, copy.rules.chmod_of_made) {
+        (Some(mode), ChmodOfMade::Applied) => mode.apply(USUAL_MODE, true),
+        _ => USUAL_MODE,
+    }
+}
+
+pub(super) fn make_dirs(delta: &mut Delta, at: &At, owner: Owner, mode: u32) -> Result<Vec<At>, StepFailure> {
+    let meta = Meta { uid: owner.uid, gid: owner.gid, ..Meta::new(mode, delta.now()) };
     delta.make_dirs(at, &meta).map_err(|in_the_way| not_a_directory(&in_the_way))
 }
 

@@ -4,7 +4,7 @@
 
 use samebuild_image::{At, Entry, Kind, Layer, Meta, Mtime};
 
-use super::place::{make_dirs, resolve};
+use super::place::{USUAL_MODE, make_dirs, resolve};
 use super::{ArchiveOwner, Copy, Owner};
 use crate::delta::Delta;
 use crate::failure::StepFailure;
@@ -23,7 +23,7 @@ pub(super) fn unpack(copy: &Copy<'_>, archive: &Layer, delta: &mut Delta) -> Res
         ArchiveOwner::Destination => (None, copy.owner),
         ArchiveOwner::FromArchive => (None, None),
     };
-    make_dirs(delta, &dest, of_destination.unwrap_or_default())?;
+    make_dirs(delta, &dest, of_destination.unwrap_or_default(), USUAL_MODE)?;
     // Changing the root needs a directory made and removed in it.
     let now = delta.now();
     delta.change(&dest, |meta| meta.mtime = now);
@@ -107,7 +107,7 @@ impl Unpacker<'_> {
             if let Some(link) = blocked {
                 return Err(self.failed(at, &format!("{link} is a symbolic link that leads nowhere")));
             }
-            make_dirs(self.delta, &dir, Owner::default())
+            make_dirs(self.delta, &dir, Owner::default(), USUAL_MODE)
                 .map_err(|_| self.failed(at, "something above it is not a directory"))?;
         }
         let dir = self.resolve(&above, true)?;
