@@ -233,6 +233,15 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_speaks_no_tls_is_an_error_of_https_and_no_panic() {
+        let server = Served::start(vec![page("/a", 200, &[], b"plain")]).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("{}/a", server.url().replace("http://", "https://"));
+        let error = Http::new(LIMITS).fetch(&url, &dir.path().join("f")).unwrap_err();
+        assert!(matches!(error, FetchError::Failed(_)), "{error}");
+    }
+
+    #[test]
     fn a_case_reaches_its_own_server_only() {
         let http = Http::new(LIMITS);
         let only = Only { server: Some("http://127.0.0.1:4012"), anywhere: false, http: &http };
