@@ -15,6 +15,7 @@ mod race;
 mod race_found;
 mod race_live;
 mod race_price;
+mod race_records;
 mod repeat;
 mod report;
 mod terminal;

@@ -12,7 +12,7 @@ use samebuild_store::races;
 use samebuild_store::stage::Setting;
 use samebuild_store::strategies;
 
-use super::race_live::{today, write};
+use super::race_records::{today, write};
 use super::terminal::out;
 use super::verbs::Race;
 use crate::conform::Exit;

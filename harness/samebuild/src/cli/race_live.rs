@@ -8,13 +8,13 @@ use samebuild_store::stage::Setting;
 use samebuild_store::strategies::Expected;
 use samebuild_store::{races as scenarios, strategies, timeline};
 
+use super::race_records::{draw, today, write};
 use super::terminal::{Usage, say};
 use super::verbs;
 use crate::checkout::Checkout;
 use crate::conform::Exit;
-use crate::files;
 use crate::proxy::Rule;
-use crate::races::{self, Count, Exec, Fate, Ground, LiveError, Pressure, Record, Survived, Target};
+use crate::races::{self, Count, Exec, Fate, Ground, LiveError, Pressure, Survived, Target};
 
 /// What only a real engine has.
 #[derive(Debug, Args)]
@@ -140,15 +140,15 @@ pub(crate) fn run(args: &verbs::Race) -> Result<Option<Exit>> {
         return Ok(None);
     }
     if args.name.as_deref() == Some(EVERY) && args.engine != DISK {
-        let ground = Ground::open(&args.engine, &policy()?, &say)?;
-        return every_race(args, &ground).map(Some);
+        let mut ground = Ground::open(&args.engine, &policy()?, &say)?;
+        return every_race(args, &mut ground).map(Some);
     }
     let race = scenarios::race(args.name.as_deref().unwrap_or("skaffold-9251"))?;
     let setting = Setting { race, mode: Mode::Graphdriver, old: args.old };
     if args.engine == DISK {
         return on_disk(args, &setting).map(Some);
     }
-    let ground = Ground::open(&args.engine, &policy()?, &say)?;
+    let mut ground = Ground::open(&args.engine, &policy()?, &say)?;
     if args.live.price {
         return super::race_price::run(args, &ground).map(Some);
     }
@@ -158,7 +158,7 @@ pub(crate) fn run(args: &verbs::Race) -> Result<Option<Exit>> {
     if args.live.turns {
         return turns(args, &ground, &setting).map(Some);
     }
-    measured(args, &ground, &setting).map(Some)
+    measured(args, &mut ground, &setting).map(Some)
 }
 
 /// Orders of turns on our own engine on disk, until one loses an image.
@@ -212,17 +212,18 @@ fn asks_one(args: &verbs::Race) -> bool {
 }
 
 /// One strategy, or several, at every pressure.
-fn measured(args: &verbs::Race, ground: &Ground, setting: &Setting) -> Result<Exit> {
+fn measured(args: &verbs::Race, ground: &mut Ground, setting: &Setting) -> Result<Exit> {
     let (counts, exit) = counted(args, ground, setting)?;
     if args.live.record {
         let record = races::record(setting, &counts, today(), ground.words()?);
         write(&record, &format!("race-{}-{}", setting.race.id, args.engine))?;
+        draw(setting.race.id)?;
     }
     Ok(exit)
 }
 
 /// Every race that a real engine can have; of the others, why not.
-fn every_race(args: &verbs::Race, ground: &Ground) -> Result<Exit> {
+fn every_race(args: &verbs::Race, ground: &mut Ground) -> Result<Exit> {
     let (mut all, mut exit) = (Vec::new(), Exit::Same);
     for race in scenarios::RACES {
         println!("{}: {}", race.id, race.about);
@@ -246,13 +247,22 @@ fn every_race(args: &verbs::Race, ground: &Ground) -> Result<Exit> {
     Ok(exit)
 }
 
-fn counted(args: &verbs::Race, ground: &Ground, setting: &Setting) -> Result<(Vec<Count>, Exit)> {
+fn counted(args: &verbs::Race, ground: &mut Ground, setting: &Setting) -> Result<(Vec<Count>, Exit)> {
     let (mut counts, mut exit) = (Vec::new(), Exit::Same);
     for row in chosen(args)? {
         // With one old image there is nothing whose deletion comes first and lets a faulty strategy see the new name.
         let setting = &Setting { old: if survives_all(row) { setting.old } else { 1 }, ..*setting };
         for pressure in Pressure::all() {
-            let count = told(ground, setting, row, pressure, args.live.trials_of(row))?;
+            let trials = args.live.trials_of(row);
+            let count = match told(ground, setting, row, pressure, trials) {
+                // An image that was lost half can leave the daemon unable to build anything.
+                Err(error) if !matches!(error.downcast_ref(), Some(LiveError::Race { .. })) => {
+                    say(&format!("the engine is no good any more, and another one is started: {error}"));
+                    *ground = Ground::open(&args.engine, &Checkout::find()?.engines()?, &say)?;
+                    told(ground, setting, row, pressure, trials)?
+                }
+                told => told?,
+            };
             let as_wanted = match asks_one(args) {
                 false => count.as_known(setting, row),
                 true => count.lost() == 0,
@@ -292,15 +302,6 @@ fn told(
         }
     }
     Ok(count)
-}
-
-/// Writes a table to the checkout's records/.
-pub(super) fn write(record: &Record, name: &str) -> Result<()> {
-    let path = Checkout::find()?.records().join(format!("{name}.json"));
-    let json = serde_json::to_string_pretty(record).context("write the record")?;
-    files::write(&path, format!("{json}\n").as_bytes())?;
-    say(&format!("{} written", path.display()));
-    Ok(())
 }
 
 /// The engine's own window, by name and by ID.
@@ -384,8 +385,4 @@ fn count_exec(ground: &Ground, trials: usize, exec: &Exec<'_>) -> Result<Survive
     let Survived { succeeded, lost, .. } = counted;
     println!("{} was lost in {lost} of {succeeded} trials in which the client succeeded", exec.deploy);
     Ok(counted)
-}
-
-pub(super) fn today() -> String {
-    time::OffsetDateTime::now_utc().date().to_string()
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use samebuild_store::strategies;
 
-use super::race_live::{today, write};
+use super::race_records::{today, write};
 use super::verbs::Race;
 use crate::conform::Exit;
 use crate::races::{self, Ground};

@@ -20,7 +20,7 @@ use super::measure::Record;
 use crate::proxy::{Entry, Proxy, What};
 
 /// Idle builds, and builds while a prune is due.
-const BUILDS: usize = 9;
+const BUILDS: usize = 15;
 /// Builds one after the other, at most.
 const MOST_BUILDS: usize = 200;
 const DEADLINE: Duration = Duration::from_secs(300);
@@ -34,7 +34,9 @@ const BUILD: u8 = 0;
 #[derive(Clone, Debug, Default)]
 pub struct Price {
     pub strategy: &'static str,
-    /// Of a plain cached build with its two names, nothing else going on.
+    /// Of a plain cached build with its two names, nothing else going on: what a build costs without any strategy.
+    pub plain_ms: Vec<f64>,
+    /// Of a cached build by the strategy, nothing else going on.
     pub idle_ms: Vec<f64>,
     /// Until ready, with a prune due that has not begun (or, where it does not wait for builds, has).
     pub due_ms: Vec<f64>,
@@ -97,7 +99,7 @@ pub fn price(ground: &Ground, row: &Row) -> Result<Price, LiveError> {
     let mut price = Price { strategy: row.id, ..Price::default() };
     ground.runtime.block_on(async {
         let due = Round::begin(ground).await?;
-        price.idle_ms = due.idle().await?;
+        due.idle(row, &mut price).await?;
         due.while_due(row, &mut price).await?;
         drop(due);
         let running = Round::begin(ground).await?;
@@ -149,19 +151,23 @@ impl Round {
         Ok(Self { proxy, log, began, engine, floor, session, built, newest })
     }
 
-    /// Plain builds: as a strategy makes them that has no protocol, with nothing to prune.
-    async fn idle(&self) -> Result<Vec<f64>, LiveError> {
+    /// Side by side, so that the machine's moods are the same for both.
+    async fn idle(&self, row: &Row, price: &mut Price) -> Result<(), LiveError> {
+        for _ in 0..BUILDS {
+            price.plain_ms.push(self.plain().await?);
+            price.idle_ms.push(self.build(row, None).await.0);
+        }
+        Ok(())
+    }
+
+    /// A plain build: as a strategy makes it that has no protocol.
+    async fn plain(&self) -> Result<f64, LiveError> {
         let plain = samebuild_store::strategies::strategy("async-by-id");
         let plain = plain.map_err(|error| self.cannot(&error.to_string()))?;
-        let mut times = Vec::new();
-        for _ in 0..BUILDS {
-            let (ms, gave) = self.build(plain, None).await;
-            if gave != Gave::Cached {
-                return Err(self.cannot("an idle build does not get the cached image"));
-            }
-            times.push(ms);
+        match self.build(plain, None).await {
+            (ms, Gave::Cached) => Ok(ms),
+            _ => Err(self.cannot("an idle build does not get the cached image")),
         }
-        Ok(times)
     }
 
     /// How long a build took, and whether it gave the cached image.
@@ -189,6 +195,7 @@ impl Round {
                 price.failed += usize::from(gave == Gave::Nothing);
             }
             self.floor.raise(Signal::Built(BUILD));
+            Ok(())
         };
         self.both(prune, builds).await
     }
@@ -218,6 +225,7 @@ impl Round {
                     break;
                 }
             }
+            Ok(())
         };
         self.both(prune, builds).await?;
         price.pruned_ms = pruned.as_secs_f64() * 1e3;
@@ -234,11 +242,11 @@ impl Round {
     async fn both(
         &self,
         prune: impl Future<Output = ()>,
-        builds: impl Future<Output = ()>,
+        builds: impl Future<Output = Result<(), LiveError>>,
     ) -> Result<(), LiveError> {
         let both = async { tokio::join!(prune, builds) };
         let ended = tokio::time::timeout(DEADLINE, both).await;
-        ended.map(|((), ())| ()).map_err(|_| self.cannot("it does not end within five minutes"))
+        ended.map_err(|_| self.cannot("it does not end within five minutes"))?.1
     }
 
     /// How long the DELETE that was in flight `at` this time went on, if one was.
@@ -285,6 +293,7 @@ fn pass(build: Option<u8>) -> Pass {
 pub fn price_record(prices: &[Price], when: String, place: String) -> Record {
     let columns = [
         "strategy",
+        "plain idle build, ms",
         "idle build, ms",
         "prune due: first build ready, ms",
         "median, ms",
@@ -305,9 +314,10 @@ pub fn price_record(prices: &[Price], when: String, place: String) -> Record {
         let over = price.in_flight.iter().map(|(ready, rest)| ready - rest).fold(0.0, f64::max);
         vec![
             price.strategy.to_owned(),
-            format!("{idle:.0}"),
+            format!("{:.1}", median(&price.plain_ms)),
+            format!("{idle:.1}"),
             price.due_ms.first().map_or("-".to_owned(), |ms| format!("{ms:.0}")),
-            format!("{due:.0}"),
+            format!("{due:.1}"),
             format!("{:.2}", due / idle),
             format!("{} of {}", price.due_rebuilt, price.due_ms.len()),
             price.in_flight.len().to_string(),

@@ -28,6 +28,10 @@ struct Record {
 pub(super) fn section(dir: &Path) -> Result<String> {
     let mut text = String::new();
     for path in files::below(dir)? {
+        if path.extension().is_some_and(|extension| extension == "svg") {
+            let name = path.strip_prefix(dir).unwrap_or(&path).display().to_string();
+            text.push_str(&format!("![{name}](records/{name})\n\n"));
+        }
         if path.extension().is_none_or(|extension| extension != "json") {
             continue;
         }
