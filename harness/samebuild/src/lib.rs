@@ -19,4 +19,5 @@ pub mod races;
 pub mod report;
 pub mod served;
 pub mod stored;
+pub mod tag;
 pub mod unprivileged;

@@ -14,6 +14,8 @@ use samebuild_image::manifest::Media;
 use samebuild_image::read::{self, Loaded, ReadOptions};
 use samebuild_image::{Compression, Image, Source, TarStyle};
 
+use crate::tag::Tag;
+
 /// Nothing is where an image was said to be: whoever said so is mistaken.
 #[derive(Debug, thiserror::Error)]
 #[error("read the image {}: {source}; name an OCI layout, an archive of one or a docker-archive", path.display())]
@@ -58,8 +60,9 @@ fn may_be_tar(path: &Path) -> io::Result<bool> {
 ///
 /// # Errors
 /// `dir` is there and not empty, the disk is full, a content cannot be read.
-pub fn write_layout(image: &Image, dir: &Path, style: TarStyle) -> Result<()> {
-    let options = LayoutOptions { name: None, style, compression: Compression::Gzip, media: Media::Oci };
+pub fn write_layout(image: &Image, name: Option<&Tag>, dir: &Path, style: TarStyle) -> Result<()> {
+    let name = name.map(|name| name.tag().to_owned());
+    let options = LayoutOptions { name, style, compression: Compression::Gzip, media: Media::Oci };
     crate::files::fill_dir(dir, |at| {
         layout::write(image, &Dir::new(at), &options).with_context(|| format!("write {}", dir.display()))?;
         Ok(())
@@ -70,8 +73,8 @@ pub fn write_layout(image: &Image, dir: &Path, style: TarStyle) -> Result<()> {
 ///
 /// # Errors
 /// The disk is full, a content cannot be read.
-pub fn write_archive(image: &Image, file: &Path, style: TarStyle) -> Result<()> {
-    let options = ArchiveOptions { names: Vec::new(), style };
+pub fn write_archive(image: &Image, name: Option<&Tag>, file: &Path, style: TarStyle) -> Result<()> {
+    let options = ArchiveOptions { names: name.iter().map(ToString::to_string).collect(), style };
     crate::files::fill_file(file, |at| {
         let place = || format!("write {}", file.display());
         let mut out = io::BufWriter::new(std::fs::File::create(at).with_context(place)?);

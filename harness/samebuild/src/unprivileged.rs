@@ -146,7 +146,7 @@ fn become_user(world: &Path, program: &Path, args: Vec<OsString>) -> Result<std:
 
 /// newuidmap and newgidmap, setuid, with what they need.
 fn programs(world: &Path, cache: &Path, progress: Progress) -> Result<()> {
-    let found = engines::uidmap(cache, progress)?;
+    let found = engines::tools("uidmap", &["newuidmap", "newgidmap"], cache, progress)?;
     for program in found.programs {
         let to = world.join("bin").join(program.file_name().unwrap_or_default());
         fs::copy(&program, &to).with_context(|| format!("copy {}", program.display()))?;

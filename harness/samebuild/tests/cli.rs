@@ -73,6 +73,19 @@ fn two_builds_of_one_dialect_are_the_same_and_two_dialects_differ() {
 }
 
 #[test]
+fn an_image_goes_by_the_name_it_was_given() {
+    let place = Place::with(GOOD);
+    for (out, path, name) in
+        [("oci:one", "one", "latest"), ("docker-archive:two.tar", "two.tar", "samebuild.test/app:latest")]
+    {
+        let built = place.samebuild(&["build", "ctx", "-t", "samebuild.test/app", "-o", out]);
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        let read = samebuild::stored::read_image(&place.path().join(path)).unwrap();
+        assert_eq!(read.names, [name]);
+    }
+}
+
+#[test]
 fn a_failing_build_shows_its_line_and_leaves_nothing_behind() {
     let place = Place::with("FROM scratch\nCOPY nope /\n");
     let (code, said) = place.fails(&["build", "ctx", "-o", "oci:out"]);
@@ -89,6 +102,7 @@ fn what_makes_no_sense_exits_2_with_what_is_accepted() {
     for (args, says) in [
         (&["build", "ctx", "-o", "tar:x"][..], "oci:DIR, docker-archive:FILE"),
         (&["build", "ctx", "-o", "oci:full"], "remove it, or name another place"),
+        (&["build", "ctx", "-o", "oci:x", "-t", "Not Me"], "accepted is NAME[:TAG]"),
         (&["build", "nowhere", "-o", "oci:x"], "name it with -f"),
         (&["build", "ctx", "--dialect", "docker@99", "-o", "oci:x"], "classic@20.10"),
         (&["build", "ctx", "--build-context", "x=dir://y", "-o", "oci:x"], "NAME=oci-layout://DIR"),

@@ -19,10 +19,13 @@ use crate::engines::cache_dir;
 use crate::fetch::{Http, Limits};
 use crate::files;
 use crate::stored::{self, read_image};
+use crate::tag::{BadTag, Tag};
 
 pub(crate) fn run(args: &Build) -> Result<Exit> {
     let output = Output::parse(&args.output)?;
     output.check()?;
+    let tag = args.tag.as_deref().map(str::parse).transpose();
+    let tag: Option<Tag> = tag.map_err(|error: BadTag| Usage(error.to_string()))?;
     let dialect = &changed(dialect::find(&args.dialect)?, &args.sets)?;
     let file = args.file.clone().unwrap_or_else(|| args.dir.join("Dockerfile"));
     let dockerfile = std::fs::read(&file)
@@ -70,7 +73,7 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
         }
         Err(error) => return Err(error).with_context(|| format!("build {}", args.dir.display())),
     };
-    output.write(&built.image, dialect)?;
+    output.write(&built.image, tag.as_ref(), dialect)?;
     say(&format!(
         "{} written, {}, as {} builds it",
         args.output,
@@ -123,10 +126,10 @@ impl Output {
         Err(Usage(why).into())
     }
 
-    fn write(&self, image: &Image, dialect: &Dialect) -> Result<()> {
+    fn write(&self, image: &Image, tag: Option<&Tag>, dialect: &Dialect) -> Result<()> {
         match self {
-            Self::Layout(dir) => stored::write_layout(image, dir, dialect.tar_style()),
-            Self::Archive(file) => stored::write_archive(image, file, dialect.tar_style()),
+            Self::Layout(dir) => stored::write_layout(image, tag, dir, dialect.tar_style()),
+            Self::Archive(file) => stored::write_archive(image, tag, file, dialect.tar_style()),
         }
     }
 }

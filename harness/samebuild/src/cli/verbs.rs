@@ -96,6 +96,9 @@ pub(crate) struct Build {
     /// The network of RUN.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) network: Net,
+    /// What to call the image; an OCI layout knows it by its TAG, which is `latest` if left out.
+    #[arg(short = 't', long, value_name = "NAME[:TAG]")]
+    pub(crate) tag: Option<String>,
     /// Where the image goes: oci:DIR or docker-archive:FILE.
     #[arg(short = 'o', long, value_name = "oci:DIR|docker-archive:FILE")]
     pub(crate) output: String,

@@ -26,7 +26,7 @@ mod private;
 mod run_dir;
 mod session_build;
 mod signals;
-mod uidmap;
+mod tools;
 
 pub use build::{BuildOutcome, BuildRequest, Builder, Context, Network};
 pub use cache::cache_dir;
@@ -39,7 +39,7 @@ pub use fetch::{Fetched, fetch};
 pub use killer::Killer;
 pub use one_of_us::{OneOfUs, Underway};
 pub use policy::{EngineSpec, Policy, Store};
-pub(crate) use uidmap::uidmap;
+pub use tools::{Tools, tools};
 
 /// Told what is going on, a line at a time; the caller decides whether and where to show it.
 pub type Progress<'a> = &'a dyn Fn(&str);
