@@ -66,7 +66,11 @@ mod tests {
         assert_eq!(found("COPY --from=a /one /two", Some((2, 3)), false), Some((6, 6)));
         assert_eq!(found("COPY one /one", Some((2, 2)), false), Some((3, 3)));
         assert_eq!(found("RUN exit 1", Some((3, 3)), false), Some((7, 8)), "only one RUN has a variable");
-        assert_eq!(found("FROM other", Some((1, 3)), false), None, "there are two FROMs and neither reads so");
+        assert_eq!(
+            found("FROM other", Some((1, 3)), false),
+            None,
+            "there are two FROMs and neither reads so"
+        );
         assert_eq!(found("nonsense", None, false), None);
     }
 }
