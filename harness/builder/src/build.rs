@@ -17,6 +17,7 @@ use crate::from::{from, visible_globals};
 use crate::request::{BuildError, Built, Event, Failure, Request, Step};
 use crate::session::{Session, StepError};
 use crate::stage::Stage;
+use crate::stamp::{self, SourceDateEpoch, Stamp};
 use crate::steps::{metadata, run, transfer, workdir};
 
 /// Builds.
@@ -26,9 +27,11 @@ pub fn build(request: &Request<'_>) -> Result<Built, BuildError> {
         .map_err(|error| syntax_failure(&error, None))?;
     let context =
         context::without_ignored(request).map_err(|failure| fail(failure, None, None, Vec::new()))?;
+    let stamp = stamp(request).map_err(|failure| fail(failure, None, None, Vec::new()))?;
     let mut session = Session {
         request,
         dialect,
+        stamp,
         expander: Expander::new(&dialect.syntax, dockerfile.escape),
         dockerfile: &dockerfile,
         context,
@@ -49,6 +52,18 @@ pub fn build(request: &Request<'_>) -> Result<Built, BuildError> {
         session.done.insert(index, built);
     }
     builder.built(session, target)
+}
+
+/// The times the image carries: as asked for, or as the build argument says where the dialect follows it.
+fn stamp(request: &Request<'_>) -> Result<Stamp, StepFailure> {
+    let follows = request.dialect.image.source_date_epoch != SourceDateEpoch::Ignored;
+    match (request.stamp, request.build_args.get(stamp::VARIABLE)) {
+        // An empty one is none.
+        (Stamp::Clock, Some(text)) if follows && !text.is_empty() => stamp::parse(text)
+            .map(Stamp::Epoch)
+            .map_err(|error| StepFailure::new("bad-source-date-epoch", error.to_string())),
+        (stamp, _) => Ok(stamp),
+    }
 }
 
 /// The target stage and the stages to build.
@@ -210,8 +225,8 @@ impl Builder {
     }
 
     fn built(self, session: Session<'_>, target: usize) -> Result<Built, BuildError> {
-        let Session { mut done, dialect, request, scratch, .. } = session;
-        let stage = done.remove(&target).ok_or_else(|| BuildError::Broken {
+        let Session { mut done, dialect, request, scratch, stamp, .. } = session;
+        let mut stage = done.remove(&target).ok_or_else(|| BuildError::Broken {
             what: "put the image together".into(),
             source: "the target stage was not built".into(),
         })?;
@@ -222,7 +237,8 @@ impl Builder {
             let place = header.map(|node| Place::of(node, session.dockerfile));
             return Err(fail(StepFailure::new("no-image", message), Some(self.number), place, self.log));
         }
-        let config = finish::config(&stage, dialect, request.now);
+        let config = finish::config(&stage, dialect, stamp.epoch().map_or(request.now, |epoch| (epoch, 0)));
+        stamp.date(stage.layers.get_mut(stage.base_layers..).unwrap_or_default());
         let files = scratch.into_inner().unwrap_or_default();
         let (secs, _) = request.now;
         Ok(Built {

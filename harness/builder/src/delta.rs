@@ -140,8 +140,8 @@ impl Delta {
             return false;
         }
         self.tree.remove(at);
-        self.touched.retain(|touched| !touched.is_within(at));
-        self.replaced.retain(|replaced| !replaced.is_within(at));
+        forget(&mut self.touched, at);
+        forget(&mut self.replaced, at);
         if self.below.get(at).is_some() {
             self.removed.insert(at.clone());
         }
@@ -191,6 +191,14 @@ impl Delta {
             && at.parents().all(|dir| {
                 self.tree.get(&dir).is_some_and(|inode| inode.kind.is_dir()) && !self.replaced.contains(&dir)
             })
+    }
+}
+
+/// Takes out what is at `at` and below, which stands together in the order of places.
+fn forget(places: &mut BTreeSet<At>, at: &At) {
+    let gone: Vec<At> = places.range(at..).take_while(|place| place.is_within(at)).cloned().collect();
+    for place in &gone {
+        places.remove(place);
     }
 }
 

@@ -21,6 +21,7 @@ pub mod sandbox;
 mod session;
 pub mod snapshot;
 mod stage;
+pub mod stamp;
 mod steps;
 mod users;
 
@@ -28,3 +29,4 @@ pub use build::build;
 pub use dialect::{DIALECTS, Dialect};
 pub use fetch::{Fetch, FetchError, Fetched};
 pub use request::{BuildError, Built, Event, Failure, Images, Network, NotFound, Request, Step};
+pub use stamp::Stamp;

@@ -9,6 +9,7 @@ use samebuild_image::{Epochs, Image, Tree};
 use crate::dialect::Dialect;
 use crate::fetch::Fetch;
 use crate::snapshot::{Lens, Snapshotter};
+use crate::stamp::Stamp;
 
 /// One build of one Dockerfile.
 pub struct Request<'a> {
@@ -39,6 +40,8 @@ pub struct Request<'a> {
     /// What "now" is for entries the builder makes itself (parents, WORKDIR), seconds since 1970 and nanoseconds.
     /// RUN sees the real clock.
     pub now: (i64, u32),
+    /// Which times the image carries.
+    pub stamp: Stamp,
     /// The program that, called with [`crate::sandbox::CHILD`] as its first argument, becomes the sandboxed child:
     /// mostly `/proc/self/exe`, whose `main` calls [`crate::sandbox::become_child_if_asked`] first.
     pub child: PathBuf,

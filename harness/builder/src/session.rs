@@ -17,11 +17,14 @@ use crate::dialect::rules::PlatformArgs;
 use crate::failure::{StepFailure, UNSUPPORTED};
 use crate::request::Request;
 use crate::stage::Stage;
+use crate::stamp::Stamp;
 
 /// What every step of a build can look at.
 pub struct Session<'a> {
     pub request: &'a Request<'a>,
     pub dialect: &'a Dialect,
+    /// Which times the image carries.
+    pub(crate) stamp: Stamp,
     pub expander: Expander,
     pub(crate) dockerfile: &'a Dockerfile,
     /// The context without what is ignored.

@@ -151,28 +151,30 @@ pub struct ArchiveOptions {
     pub style: TarStyle,
 }
 
-/// Writes `image` as an archive that every Docker can load, uncompressed; the same image gives the same bytes. Layers are
-/// read twice, because a tar states sizes before contents. The digest of the configuration is returned.
+/// Writes `image` as an archive that every Docker can load, uncompressed; the same image gives the same bytes, built just now
+/// or read from a store. Each layer is read once: its size, which a tar states first, follows from its entries, and it is
+/// called by its number, because the digest of a new one is known too late. The digest of the configuration is returned.
 pub fn write(image: &Image, out: &mut dyn Write, options: &ArchiveOptions) -> Result<Digest, SaveError> {
     let mut diff_ids = Vec::new();
+    let mut names: Vec<String> = Vec::new();
     for (number, layer) in image.layers.iter().enumerate() {
-        let (diff_id, size) = layer_tar::save_tar(layer, number, options.style, io::sink())?;
-        if !diff_ids.contains(&diff_id) {
-            member(out, &layer_name(&diff_id), size)?;
-            let again = layer_tar::save_tar(layer, number, options.style, &mut *out)?;
-            if again != (diff_id, size) {
-                return Err(SaveError::Changed { layer: number });
-            }
-            pad(out, size)?;
+        let size = layer_tar::tar_size(layer, number, options.style)?;
+        let name = format!("{number}/layer.tar");
+        member(out, &name, size)?;
+        let (diff_id, written) = layer_tar::save_tar(layer, number, options.style, &mut *out)?;
+        if written != size {
+            return Err(SaveError::Changed { layer: number });
         }
+        pad(out, size)?;
         diff_ids.push(diff_id);
+        names.push(name);
     }
     let config = layer_tar::to_json(&layer_tar::config_with(&image.config, &diff_ids)?)?;
     let digest = Digest::of(&config);
     let row = ArchiveRow {
         config: format!("{}.json", digest.hex()),
         repo_tags: options.names.clone(),
-        layers: diff_ids.iter().map(layer_name).collect(),
+        layers: names,
     };
     let manifest = layer_tar::to_json(&[&row])?;
     for (name, bytes) in [(&row.config[..], &config), ("manifest.json", &manifest)] {
@@ -183,10 +185,6 @@ pub fn write(image: &Image, out: &mut dyn Write, options: &ArchiveOptions) -> Re
     out.write_all(&[0; 2 * BLOCK])?;
     out.flush()?;
     Ok(digest)
-}
-
-fn layer_name(diff_id: &Digest) -> String {
-    format!("{}/layer.tar", diff_id.hex())
 }
 
 fn member(out: &mut dyn Write, name: &str, size: u64) -> io::Result<()> {

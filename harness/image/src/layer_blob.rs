@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::compression::{self, Compression, Unpacked};
 use crate::content::Content;
 use crate::digest::{Digest, HashReader};
 use crate::image::Layer;
+use crate::in_order::in_order;
 use crate::layer_read::{self, End, Keeper, LayerOptions, LayerRead};
 use crate::read::{ReadError, ReadOptions, Warning};
 use crate::source::Source;
@@ -141,33 +141,4 @@ fn unpack(
 
 fn digest_of(source: &dyn Source) -> io::Result<Digest> {
     Ok(Digest::of_reader(source.open(0, source.size()?)?)?.0)
-}
-
-/// How many layers are read at a time.
-const THREADS: usize = 4;
-
-/// Does all work, several pieces at a time; the results are in the order of the pieces.
-fn in_order<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    if count < 2 {
-        return (0..count).map(work).collect();
-    }
-    let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, T)>> = Mutex::new(Vec::with_capacity(count));
-    std::thread::scope(|scope| {
-        for _ in 0..THREADS.min(count) {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= count {
-                        return;
-                    }
-                    let result = work(number);
-                    done.lock().unwrap_or_else(PoisonError::into_inner).push((number, result));
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|(number, _)| *number);
-    done.into_iter().map(|(_, result)| result).collect()
 }

@@ -85,6 +85,17 @@ pub(crate) fn save_tar(
     Ok((diff_id, size))
 }
 
+/// The size of a layer's uncompressed tar. What is stored compressed is unpacked to know it, unless that was done before.
+pub(crate) fn tar_size(layer: &Layer, number: usize, style: TarStyle) -> Result<u64, SaveError> {
+    let at = |error: WriteError| SaveError::Layer { layer: number, error };
+    match &layer.blob {
+        None => layer_write::tar_size(&layer.entries, style).map_err(at),
+        Some((source, Compression::None)) => source.size().map_err(|error| at(WriteError::Io(error))),
+        Some(_) if layer.size > 0 => Ok(layer.size),
+        Some(_) => Ok(save_tar(layer, number, style, io::sink())?.1),
+    }
+}
+
 /// `config` with these `diff_ids`: filled in where there are none, else they must be the same.
 pub(crate) fn config_with(
     config: &Map<String, Value>,

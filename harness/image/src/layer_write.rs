@@ -101,26 +101,97 @@ pub fn write<'e, W: Write>(
     Ok(packer.finish()?.1)
 }
 
-/// Writes `entries` in their order as an uncompressed tar, its end included.
+/// Writes `entries` in their order as an uncompressed tar, its end included. Each content is read once, into the buffer it
+/// is written from.
 pub fn write_tar<'e>(
     entries: impl IntoIterator<Item = &'e Entry>,
     style: TarStyle,
-    mut out: impl Write,
+    out: impl Write,
 ) -> Result<(), WriteError> {
-    let mut special = BTreeMap::new();
-    let mut head = Vec::new();
+    let mut out = Buffer { bytes: vec![0; BUFFER], filled: 0, out };
+    let mut heads = Heads::new(style);
     for entry in entries {
-        head.clear();
-        let type_bits = type_bits(entry, &mut special);
-        let bits = if style.mode == ModeField::TypeAndPermissions { type_bits } else { 0 };
-        header(entry, style, bits, &mut head)?;
-        out.write_all(&head)?;
+        out.put(heads.of(entry)?)?;
         if let Kind::File(content) = &entry.kind {
             write_content(&entry.at, content, &mut out)?;
         }
     }
-    out.write_all(&[0; 2 * BLOCK])?;
+    out.put(&[0; 2 * BLOCK])?;
+    out.flush()?;
     Ok(())
+}
+
+/// How many bytes [`write_tar`] will write. No content is read.
+pub fn tar_size<'e>(
+    entries: impl IntoIterator<Item = &'e Entry>,
+    style: TarStyle,
+) -> Result<u64, WriteError> {
+    let mut heads = Heads::new(style);
+    let mut size = 2 * BLOCK as u64;
+    for entry in entries {
+        size += heads.of(entry)?.len() as u64;
+        if let Kind::File(content) = &entry.kind {
+            size += content.size().next_multiple_of(BLOCK as u64);
+        }
+    }
+    Ok(size)
+}
+
+/// Headers of entries, one after the other.
+struct Heads<'e> {
+    style: TarStyle,
+    special: BTreeMap<&'e At, u32>,
+    head: Vec<u8>,
+}
+
+impl<'e> Heads<'e> {
+    fn new(style: TarStyle) -> Self {
+        Self { style, special: BTreeMap::new(), head: Vec::new() }
+    }
+
+    fn of(&mut self, entry: &'e Entry) -> Result<&[u8], WriteError> {
+        self.head.clear();
+        let type_bits = type_bits(entry, &mut self.special);
+        let bits = if self.style.mode == ModeField::TypeAndPermissions { type_bits } else { 0 };
+        header(entry, self.style, bits, &mut self.head)?;
+        Ok(&self.head)
+    }
+}
+
+/// One buffer for all of a layer: thousands of small files become few large writes.
+struct Buffer<W> {
+    bytes: Vec<u8>,
+    filled: usize,
+    out: W,
+}
+
+const BUFFER: usize = 256 * 1024;
+
+impl<W: Write> Buffer<W> {
+    fn put(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let room = self.room(bytes.len())?;
+            let n = room.len().min(bytes.len());
+            room[..n].copy_from_slice(&bytes[..n]);
+            self.filled += n;
+            bytes = &bytes[n..];
+        }
+        Ok(())
+    }
+
+    /// Free space: all there is, and as much as is wanted or can be.
+    fn room(&mut self, wanted: usize) -> io::Result<&mut [u8]> {
+        if self.bytes.len() - self.filled < wanted.min(self.bytes.len() / 2) {
+            self.flush()?;
+        }
+        Ok(&mut self.bytes[self.filled..])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.write_all(&self.bytes[..self.filled])?;
+        self.filled = 0;
+        Ok(())
+    }
 }
 
 /// Writes an uncompressed tar that exists already, compressed, to `out`.
@@ -239,26 +310,57 @@ impl OwnerNames {
     }
 }
 
-fn write_content(at: &At, content: &Content, out: &mut impl Write) -> Result<(), WriteError> {
+fn write_content<W: Write>(at: &At, content: &Content, out: &mut Buffer<W>) -> Result<(), WriteError> {
     let failed = |error| WriteError::Content { at: at.clone(), error };
-    let mut reader = content.open().map_err(failed)?.take(content.size());
     let mut left = content.size();
-    let mut buffer = vec![0; 128 * 1024];
-    while left > 0 {
-        match reader.read(&mut buffer) {
-            Ok(0) => {
-                let why = format!("ended {left} bytes before its size; it changed while it was read");
-                return Err(failed(io::Error::new(io::ErrorKind::UnexpectedEof, why)));
+    if left > 0 {
+        let mut reader = content.open().map_err(failed)?;
+        while left > 0 {
+            let most = usize::try_from(left).unwrap_or(usize::MAX);
+            let room = out.room(most)?;
+            let most = most.min(room.len());
+            match reader.read(&mut room[..most]) {
+                Ok(0) => {
+                    let why = format!("ended {left} bytes before its size; it changed while it was read");
+                    return Err(failed(io::Error::new(io::ErrorKind::UnexpectedEof, why)));
+                }
+                Ok(n) => {
+                    out.filled += n;
+                    left -= n as u64;
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(failed(e)),
             }
-            Ok(n) => {
-                out.write_all(&buffer[..n])?;
-                left -= n as u64;
-            }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(failed(e)),
         }
     }
     let padding = content.size().next_multiple_of(BLOCK as u64) - content.size();
-    out.write_all(&[0; BLOCK][..padding as usize])?;
+    out.put(&[0; BLOCK][..padding as usize])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::Meta;
+    use crate::mtime::Mtime;
+
+    #[test]
+    fn a_tar_has_the_size_that_was_foretold_whatever_the_contents_are() {
+        for sizes in [vec![], vec![0, 1, 511, 512, 513], vec![BUFFER - 1, BUFFER, 3 * BUFFER + 7, 5]] {
+            let long = "deep/".repeat(60);
+            let file = |(n, size): (usize, &usize)| {
+                let content = Content::inline(vec![n as u8; *size]);
+                let at = At::clean(format!("{long}{n}"));
+                Entry::new(at, Kind::File(content), Meta::new(0o644, Mtime::secs(1)))
+            };
+            let entries: Vec<Entry> = sizes.iter().enumerate().map(file).collect();
+            let mut bytes = Vec::new();
+            write_tar(&entries, TarStyle::PLAIN, &mut bytes).unwrap();
+            assert_eq!(tar_size(&entries, TarStyle::PLAIN).unwrap(), bytes.len() as u64);
+            for (n, size) in sizes.iter().enumerate() {
+                let run = vec![n as u8; *size];
+                assert!(*size < 600 || bytes.windows(*size).any(|window| window == run), "file {n} is whole");
+            }
+        }
+    }
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::digest::Digest;
 use crate::files::{Files, NewFiles};
 use crate::image::{Compression, Image, Layer};
+use crate::in_order::in_order;
 use crate::layer_blob::{self, Blob, check_size};
 use crate::layer_tar::{self, SaveError};
 use crate::layer_write::{TarStyle, Written};
@@ -72,8 +73,9 @@ pub fn write(
 ) -> Result<WrittenImage, SaveError> {
     let mut layers = Vec::new();
     let mut descriptors = Vec::new();
-    for (number, layer) in image.layers.iter().enumerate() {
-        let (written, compression) = put_layer(layer, number, files, options)?;
+    let put = |number: usize| put_layer(&image.layers[number], number, files, options);
+    for result in in_order(image.layers.len(), put) {
+        let (written, compression) = result?;
         let media_type = Role::Layer(compression).media_type(options.media);
         descriptors.push(descriptor(media_type, written.blob_digest, written.blob_size));
         layers.push(written);

@@ -12,6 +12,7 @@ pub mod entry;
 pub mod files;
 pub mod golden;
 pub mod image;
+mod in_order;
 mod layer_blob;
 pub mod layer_read;
 mod layer_tar;

@@ -86,6 +86,50 @@ fn an_image_goes_by_the_name_it_was_given() {
 }
 
 #[test]
+fn a_build_told_the_time_is_the_same_whenever_and_wherever_it_runs() {
+    let manifest = |out: &str, touched: u64, args: &[&str], epoch: Option<&str>| {
+        let place =
+            Place::with("FROM scratch\nARG SOURCE_DATE_EPOCH\nLABEL at=$SOURCE_DATE_EPOCH\nCOPY a /srv/a\n");
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(touched);
+        std::fs::File::options()
+            .write(true)
+            .open(place.path().join("ctx/a"))
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
+        let out = format!("oci:{out}");
+        let built = Command::new(env!("CARGO_BIN_EXE_samebuild"))
+            .args(["build", "ctx", "-o", &out])
+            .args(args)
+            .current_dir(place.path())
+            .env_remove("SOURCE_DATE_EPOCH")
+            .envs(epoch.map(|epoch| ("SOURCE_DATE_EPOCH", epoch)))
+            .env("SAMEBUILD_CACHE", place.path().join("cache"))
+            .output()
+            .unwrap();
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        std::fs::read_to_string(place.path().join("out/index.json")).unwrap()
+    };
+    let (early, late) = (1_000_000_000, 1_600_000_000);
+    let rewrite = ["--rewrite-timestamp"];
+    let clamped = manifest("out", late, &rewrite, Some("1500000000"));
+    assert_eq!(
+        clamped,
+        manifest("out", late + 5, &rewrite, Some("1500000000")),
+        "both are later than the epoch"
+    );
+    let by_argument = ["--build-arg", "SOURCE_DATE_EPOCH=1500000000", "--rewrite-timestamp"];
+    assert_eq!(
+        clamped,
+        manifest("out", late, &by_argument, None),
+        "an argument says as much as the environment"
+    );
+    assert_ne!(clamped, manifest("out", early, &rewrite, Some("1500000000")), "an older file keeps its time");
+    let set = ["--timestamp", "1500000000"];
+    assert_eq!(manifest("out", early, &set, None), manifest("out", late, &set, None));
+}
+
+#[test]
 fn a_failing_build_shows_its_line_and_leaves_nothing_behind() {
     let place = Place::with("FROM scratch\nCOPY nope /\n");
     let (code, said) = place.fails(&["build", "ctx", "-o", "oci:out"]);
@@ -107,6 +151,8 @@ fn what_makes_no_sense_exits_2_with_what_is_accepted() {
         (&["build", "ctx", "--dialect", "docker@99", "-o", "oci:x"], "classic@20.10"),
         (&["build", "ctx", "--build-context", "x=dir://y", "-o", "oci:x"], "NAME=oci-layout://DIR"),
         (&["conform", "full"], "make one with"),
+        (&["build", "ctx", "--rewrite-timestamp", "-o", "oci:x"], "--build-arg SOURCE_DATE_EPOCH=SECONDS"),
+        (&["build", "ctx", "--timestamp", "now", "-o", "oci:x"], "a whole number of seconds since 1970"),
         (&["fly"], "unrecognized subcommand"),
         (&["race", "nothing"], "find the race `nothing`; there are skaffold-9251"),
         (&["race", "skaffold-9251", "--strategy", "hope"], "find the strategy `hope`; there are async-by-id"),

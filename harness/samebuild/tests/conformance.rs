@@ -4,16 +4,20 @@
 //! What a check is, and what it takes to be green, is `samebuild::conform`'s; a case whose needs are unmet is ignored with
 //! its sentence, not passed.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use samebuild::builders::reference::Room;
 use samebuild::builders::{self, Answer, BUILDERS, Order};
 use samebuild::cases::{Case, DIALECTS};
 use samebuild::checkout::Checkout;
 use samebuild::conform::goldens::{Golden, Goldens, Origin, body};
-use samebuild::conform::{Verdict, Workshop, dialects, orphans, show};
+use samebuild::conform::{Verdict, Workshop, dialects, orphans, show, twice};
+use samebuild::fetch::{Http, Limits};
 use samebuild_image::golden::{Observation, Outcome};
 
 const AGAIN: &str = "cargo xtask conformance";
@@ -52,7 +56,93 @@ fn trials() -> anyhow::Result<Vec<Trial>> {
     trials.push(Trial::test("goldens/each-belongs-to-a-case-and-prints-as-it-was-read", move || {
         each_golden_is_in_order(&cases, &goldens)
     }));
+    let cases = Arc::new(checkout.cases().map_err(|error| anyhow::anyhow!(error.render()))?);
+    trials.push(Trial::ignorable_test("twice/each-case-makes-one-image-or-says-why-not", move || {
+        each_makes_one_image(&cases)
+    }));
+    trials.push(Trial::ignorable_test(
+        "twice/a-case-of-chance-is-found-and-a-mark-without-chance-is-stale",
+        chance_is_found,
+    ));
     Ok(trials)
+}
+
+/// The judge of two builds can say each of the things it may have to say.
+fn chance_is_found() -> Result<Completion, Failed> {
+    if let Some(need) = samebuild_builder::sandbox::standing().unmet() {
+        return Ok(Completion::ignored_with(need));
+    }
+    let dir = tempfile::tempdir()?;
+    let write = |name: &str, run: &str, more: &str| -> std::io::Result<()> {
+        let dir = dir.path().join(name);
+        std::fs::create_dir(&dir)?;
+        std::fs::write(dir.join("Dockerfile"), format!("FROM samebuild.test/base:1\nRUN {run}\n"))?;
+        std::fs::write(dir.join("case.toml"), format!("about = \"Is it the same?\"\n{more}"))
+    };
+    let (chance, marked) =
+        ("head -c 8 /dev/urandom | od -An -tx1 > /chance", "volatile = \"it asks for chance\"\n");
+    let file = "[[volatile]]\nat = \"/chance\"\nwhy = \"it asks for chance\"\n";
+    write("a-unmarked", chance, "")?;
+    write("b-marked", chance, marked)?;
+    write("c-file-marked", chance, file)?;
+    write("d-stale", "echo sure > /sure", marked)?;
+    write("e-sure", "echo sure > /sure", "")?;
+    let cases = samebuild::checkout::load(dir.path())?;
+    let workshop = Workshop::open(&cases.iter().collect::<Vec<_>>(), None, &|line| eprintln!("{line}"))?;
+    let means = workshop.means(None);
+    let http = Http::new(Limits::USUAL);
+    let room = Room { work: &means.work, unpacked: &means.unpacked, http: &http };
+    let ground = workshop.grounds.get("busybox").ok_or("the base is missing")?;
+    let said: Vec<String> = cases
+        .iter()
+        .map(|case| match twice::judge(case, ground, room) {
+            Ok(None) => "fine".to_owned(),
+            Ok(Some(why)) => why,
+            Err(finding) if finding.contains("/chance · content") => "unstable".to_owned(),
+            Err(finding) if finding.contains("stale") => "stale".to_owned(),
+            Err(finding) => finding,
+        })
+        .collect();
+    if said != ["unstable", "fine", "fine", "stale", "fine"] {
+        return Err(format!("{said:?}").into());
+    }
+    Ok(Completion::Completed)
+}
+
+/// Four builds of every case in three dialects, on all cores.
+fn each_makes_one_image(cases: &[Case]) -> Result<Completion, Failed> {
+    let all: Vec<&Case> = cases.iter().collect();
+    let workshop = Workshop::open(&all, None, &|line| eprintln!("{line}"))?;
+    let means = workshop.means(None);
+    let http = Http::new(Limits::USUAL);
+    let room = Room { work: &means.work, unpacked: &means.unpacked, http: &http };
+    let (next, found, idle) = (AtomicUsize::new(0), Mutex::new(Vec::new()), Mutex::new(BTreeMap::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let Some(ground) = workshop.grounds.get(&case.base) else { continue };
+                    match twice::judge(case, ground, room) {
+                        Ok(None) => {}
+                        Ok(Some(why)) => *idle.lock().unwrap().entry(why).or_insert(0) += 1,
+                        Err(finding) => found.lock().unwrap().push(finding),
+                    }
+                }
+            });
+        }
+    });
+    for (why, count) in idle.into_inner().unwrap() {
+        eprintln!("not exercised in some dialect, {count} cases: {why}");
+    }
+    let mut found = found.into_inner().unwrap();
+    found.sort();
+    if !found.is_empty() {
+        return Err(found.join("\n").into());
+    }
+    match samebuild_builder::sandbox::standing().unmet() {
+        Some(need) => Ok(Completion::ignored_with(format!("cases with RUN: {need}"))),
+        None => Ok(Completion::Completed),
+    }
 }
 
 /// The check of `samebuild conform`; and where it is `same`, the golden must read as the reference would write it.

@@ -6,6 +6,7 @@ use super::rules::{IgnoredParents, ImageRules, TarHeader};
 use super::{BUILDKIT_20_10, Dialect};
 use crate::config::Schema;
 use crate::history::{CopyFlags, HistoryRules};
+use crate::stamp::SourceDateEpoch;
 use crate::steps::copy::{
     ChecksumOfLocal, ChmodSpecial, CopyRules, Devices, DirectoryTime, DotDestination, Fifos, UrlChecksum,
 };
@@ -20,6 +21,7 @@ pub const BUILDKIT_26_1: Dialect = Dialect {
         schema: Schema::OnlyPresent,
         tar_header: TarHeader::Permissions,
         ignored_parents: IgnoredParents::AsInContext,
+        source_date_epoch: SourceDateEpoch::DatesImage,
         ..BUILDKIT_20_10.image
     },
     history: HistoryRules { copy_flags: CopyFlags::OwnerAndMode, ..BUILDKIT_20_10.history },

@@ -2,8 +2,10 @@
 
 use samebuild_dockerfile::Syntax;
 
+use super::rules::ImageRules;
 use super::{BUILDKIT_26_1_CONTAINERD, Dialect};
 use crate::history::{ArgText, GoValues, HistoryRules, RunArgs};
+use crate::stamp::SourceDateEpoch;
 use crate::steps::copy::{ArchiveOwner, ChmodOfMade, CopyRules};
 
 /// See the top of this file.
@@ -11,6 +13,10 @@ pub const BUILDKIT_HEAD: Dialect = Dialect {
     id: "buildkit@head",
     about: "BuildKit of August 2026 by itself, runc worker, overlayfs snapshotter",
     syntax: Syntax::BUILDKIT_HEAD,
+    image: ImageRules {
+        source_date_epoch: SourceDateEpoch::DatesImageAndWorkdir,
+        ..BUILDKIT_26_1_CONTAINERD.image
+    },
     history: HistoryRules {
         values: GoValues::ListAndFields,
         run_args: RunArgs::EachOnce,

@@ -14,6 +14,7 @@ use crate::delta::LayerForm;
 use crate::history::{
     ArgText, ChownText, CopyFlags, GoValues, HistoryRules, HistoryText, OnbuildHistory, RunArgs,
 };
+use crate::stamp::SourceDateEpoch;
 use crate::steps::copy::{
     ArchiveOwner, ChecksumOfLocal, ChmodOfMade, ChmodSpecial, CopyRules, Devices, DirectoryOverOther,
     DirectoryParents, DirectoryTime, DotDestination, Fifos, FileOverDirectory, GlobWithoutMatch,
@@ -48,6 +49,7 @@ pub const CLASSIC_20_10: Dialect = Dialect {
         ignored_parents: IgnoredParents::MadeNow,
         platform_args: PlatformArgs::Absent,
         link: Link::AsWithout,
+        source_date_epoch: SourceDateEpoch::Ignored,
     },
     history: HistoryRules {
         text: HistoryText::NopComment,

@@ -4,6 +4,7 @@ use samebuild_dockerfile::{decisions, variants};
 
 use crate::config::Schema;
 use crate::delta::LayerForm;
+use crate::stamp::SourceDateEpoch;
 
 decisions! {
     /// What does not belong to one instruction alone.
@@ -48,6 +49,8 @@ decisions! {
         platform_args: PlatformArgs,
         /// What `COPY --link` does, where there is such a flag.
         link: Link,
+        /// What the build argument SOURCE_DATE_EPOCH does of itself.
+        source_date_epoch: SourceDateEpoch,
     }
 }
 

@@ -1,6 +1,6 @@
 //! WORKDIR: the path it means and the directories it makes.
 
-use samebuild_image::{At, Meta};
+use samebuild_image::{At, Meta, Mtime};
 
 use super::copy::Owner;
 use crate::delta::Delta;
@@ -9,6 +9,7 @@ use crate::failure::StepFailure;
 use crate::history::Line;
 use crate::session::Session;
 use crate::stage::Stage;
+use crate::stamp::SourceDateEpoch;
 use crate::users::Users;
 
 /// Makes `path` (expanded) the working directory.
@@ -28,7 +29,7 @@ pub fn workdir(stage: &mut Stage, session: &Session<'_>, path: &str) -> Result<(
         stage.record(session.dialect, &line, true);
         return Ok(());
     }
-    let mut delta = Delta::new(&stage.tree, session.now());
+    let mut delta = Delta::new(&stage.tree, made_at(session));
     let at =
         delta.resolve(&path, true).map_err(|error| StepFailure::new("symlink-loop", error.to_string()))?;
     let owner = match session.dialect.image.workdir_owner {
@@ -50,6 +51,14 @@ pub fn workdir(stage: &mut Stage, session: &Session<'_>, path: &str) -> Result<(
     stage.push_computed(layer, tree);
     stage.record(session.dialect, &line, false);
     Ok(())
+}
+
+/// The time of directories that are made.
+fn made_at(session: &Session<'_>) -> Mtime {
+    match (session.stamp.epoch(), session.dialect.image.source_date_epoch) {
+        (Some(epoch), SourceDateEpoch::DatesImageAndWorkdir) => Mtime::secs(epoch),
+        _ => session.now(),
+    }
 }
 
 /// A relative path joins the previous directory and is cleaned; an absolute one stays as written.

@@ -11,7 +11,7 @@ use crate::content::Content;
 use crate::digest::Digest;
 use crate::entry::{Entry, Kind, Meta};
 use crate::image::{Image, Layer};
-use crate::mtime::Epochs;
+use crate::mtime::{Epoch, Epochs, Mtime};
 
 use super::mask;
 use super::record::{BaseLine, Body, Record, Row, Stratum, What, is_printable};
@@ -100,10 +100,11 @@ impl Normaliser<'_> {
             .collect::<io::Result<_>>()?;
         let mut config = image.runtime().cloned().unwrap_or_default();
         mask_container(&mut config);
-        let history = image.history()[self.base.history_in(image)..].iter().map(history).collect();
+        let below_history = self.base.history_in(image);
+        let history = image.history()[below_history..].iter().map(|entry| self.history(entry)).collect();
         let base =
             BaseLine { name: self.base.name.clone(), layers: u32::try_from(below).unwrap_or(u32::MAX) };
-        Ok(Record { base, layers, config, top: top(image), history })
+        Ok(Record { base, layers, config, top: self.top(image), history })
     }
 
     fn stratum(&self, number: usize, layer: &Layer) -> io::Result<Stratum> {
@@ -145,39 +146,65 @@ impl Normaliser<'_> {
             None => Body::Sha256 { size: content.size(), digest },
         })
     }
+
+    /// The fields beside `config`, but:
+    /// `rootfs` repeats the layers; `history` and `config` have their own sections;
+    /// `created` is the clock, unless it was told the time; `id`, `parent` and `container` are ids of this engine's store.
+    fn top(&self, image: &Image) -> Map<String, Value> {
+        let mut top = image.config.clone();
+        self.mask_created(&mut top);
+        for field in ["rootfs", "id", "parent", "container"] {
+            top.shift_remove(field);
+        }
+        for (field, shown) in
+            [("config", image.runtime().is_some()), ("history", !image.history().is_empty())]
+        {
+            if shown {
+                top.shift_remove(field);
+            }
+        }
+        // The golden's `builder` says which version; a patch release that changes nothing else must not turn it red.
+        mask_text(top.get_mut("docker_version"), |_| Some("<version>".to_owned()));
+        if let Some(container) = top.get_mut("container_config").and_then(Value::as_object_mut) {
+            mask_container(container);
+            // `COPY file:<hash>`: see `mask::copied`. The last instruction stands here as a command.
+            for argument in container.get_mut("Cmd").and_then(Value::as_array_mut).into_iter().flatten() {
+                mask_text(Some(argument), |text| Some(mask::told(text)));
+            }
+        }
+        // Build records name the base and the sources by digest.
+        for (_, value) in top.iter_mut().filter(|(field, _)| *field != "container_config") {
+            mask_text(Some(value), |text| Some(mask::digests(text)));
+        }
+        top
+    }
+
+    fn history(&self, entry: &Value) -> Map<String, Value> {
+        let Some(entry) = entry.as_object() else {
+            return Map::from_iter([("<not an object>".to_owned(), entry.clone())]);
+        };
+        let mut entry = entry.clone();
+        self.mask_created(&mut entry);
+        mask_text(entry.get_mut("created_by"), |text| Some(mask::told(text)));
+        // A squashed image's comment names the layers it merged.
+        mask_text(entry.get_mut("comment"), |text| Some(mask::digests(text)));
+        entry
+    }
+
+    /// `created` is the clock, which is left out, or what SOURCE_DATE_EPOCH said.
+    fn mask_created(&self, fields: &mut Map<String, Value>) {
+        let said = fields.get("created").and_then(Value::as_str).and_then(|text| text.parse::<Mtime>().ok());
+        match said.map(|time| self.epochs.name(time)) {
+            Some(named @ Mtime::Named(Epoch::SourceDate)) => {
+                fields.insert("created".to_owned(), Value::String(named.to_string()));
+            }
+            _ => drop(fields.shift_remove("created")),
+        }
+    }
 }
 
 fn unreadable(number: usize, entry: &Entry, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("read {} in layer {number}: {error}", entry.at))
-}
-
-/// The fields beside `config`, but:
-/// `rootfs` repeats the layers; `history` and `config` have their own sections;
-/// `created` is the clock; `id`, `parent` and `container` are ids of this engine's store.
-fn top(image: &Image) -> Map<String, Value> {
-    let mut top = image.config.clone();
-    for field in ["rootfs", "created", "id", "parent", "container"] {
-        top.shift_remove(field);
-    }
-    for (field, shown) in [("config", image.runtime().is_some()), ("history", !image.history().is_empty())] {
-        if shown {
-            top.shift_remove(field);
-        }
-    }
-    // The golden's `builder` says which version; a patch release that changes nothing else must not turn it red.
-    mask_text(top.get_mut("docker_version"), |_| Some("<version>".to_owned()));
-    if let Some(container) = top.get_mut("container_config").and_then(Value::as_object_mut) {
-        mask_container(container);
-        // `COPY file:<hash>`: see `mask::copied`. The last instruction stands here as a command.
-        for argument in container.get_mut("Cmd").and_then(Value::as_array_mut).into_iter().flatten() {
-            mask_text(Some(argument), |text| Some(mask::told(text)));
-        }
-    }
-    // Build records name the base and the sources by digest.
-    for (_, value) in top.iter_mut().filter(|(field, _)| *field != "container_config") {
-        mask_text(Some(value), |text| Some(mask::digests(text)));
-    }
-    top
 }
 
 /// The parts of `config` and `container_config` that the engine's store and clock decide.
@@ -188,19 +215,6 @@ fn mask_container(config: &mut Map<String, Value>) {
     mask_text(config.get_mut("Hostname"), |text| {
         mask::is_container_hostname(text).then(|| "<id>".to_owned())
     });
-}
-
-fn history(entry: &Value) -> Map<String, Value> {
-    let Some(entry) = entry.as_object() else {
-        return Map::from_iter([("<not an object>".to_owned(), entry.clone())]);
-    };
-    let mut entry = entry.clone();
-    // The clock.
-    entry.shift_remove("created");
-    mask_text(entry.get_mut("created_by"), |text| Some(mask::told(text)));
-    // A squashed image's comment names the layers it merged.
-    mask_text(entry.get_mut("comment"), |text| Some(mask::digests(text)));
-    entry
 }
 
 fn mask_text(value: Option<&mut Value>, mask: impl Fn(&str) -> Option<String>) {
@@ -214,7 +228,6 @@ fn mask_text(value: Option<&mut Value>, mask: impl Fn(&str) -> Option<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mtime::{Epoch, Mtime};
 
     const HASH: &str = "cf983b89e4fdb9856cb682f022744232c68f3ae9643f77a7dfc1b76780f6e33b";
 

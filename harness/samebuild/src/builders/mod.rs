@@ -5,15 +5,15 @@ mod classes;
 mod docker;
 mod locate;
 mod recorded;
-mod reference;
+pub mod reference;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use samebuild_builder::Dialect;
 use samebuild_builder::snapshot::probe::{Clear, Lens};
 use samebuild_builder::snapshot::walk::Snapshotter;
+use samebuild_builder::{Dialect, stamp};
 use samebuild_image::golden::{self, Observation};
 use samebuild_image::{Epochs, Image};
 
@@ -187,7 +187,7 @@ impl Ground {
         let volatile = case.volatile.iter().map(|volatile| volatile.at.clone()).collect();
         let normaliser = golden::Normaliser {
             base: if self.is_below(image) { &self.stands_on } else { &self.scratch },
-            epochs: self.epochs(now),
+            epochs: Epochs { source_date: source_date(case), ..self.epochs(now) },
             volatile: &volatile,
             // They cover busybox itself where it is copied, and clocks nearly everywhere.
             diff_ids: false,
@@ -203,6 +203,11 @@ impl Ground {
                 matches!((ours.diff_id, theirs.diff_id), (Some(ours), Some(theirs)) if ours == theirs)
             })
     }
+}
+
+/// `SOURCE_DATE_EPOCH`, where the case gives it; whether a builder follows it or not.
+fn source_date(case: &Case) -> Option<i64> {
+    case.build.args.get(stamp::VARIABLE)?.parse().ok()
 }
 
 /// Of the machine, as goldens say it: `linux/amd64`.

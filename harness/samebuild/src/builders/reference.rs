@@ -1,14 +1,14 @@
 //! Our builder, speaking a dialect. It takes its base image from memory and reaches no network but where the case says so.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use samebuild_builder::{BuildError, Built, Images, NotFound, Request, dialect};
+use samebuild_builder::{BuildError, Built, Dialect, Images, NotFound, Request, Stamp, dialect};
 use samebuild_image::golden::{self, Observation, Outcome, mask_message};
 use samebuild_image::tree::ApplyError;
 use samebuild_image::{Image, Tree};
 
 use super::{Answer, Builder, Ended, Ground, Means, Order, Step, now, platform};
-use crate::cases;
+use crate::cases::{self, Underway};
 use crate::fetch::{Http, Limits, Only};
 
 pub(super) struct Reference {
@@ -33,39 +33,8 @@ impl Builder for Reference {
             Ok(underway) => underway,
             Err(error) => return Answer::Broken(format!("serve the pages of {}: {error}", order.case.id)),
         };
-        let server = underway.server();
-        let anywhere = order.case.needs.contains(&cases::Need::Network);
-        let fetch = Only { server: server.as_deref(), anywhere, http: &self.http };
-        let context = order.case.context_tree();
-        let images = OneBase(order.base);
-        let build = &order.case.build;
-        let request = Request {
-            dockerfile: &order.case.dockerfile,
-            dockerfile_name: "Dockerfile",
-            context: &context,
-            dialect,
-            build_args: underway.args.clone(),
-            target: build.target.clone(),
-            secrets: build
-                .secrets
-                .iter()
-                .map(|secret| (secret.id.clone(), secret.text.clone().into_bytes()))
-                .collect(),
-            images: &images,
-            fetch: &fetch,
-            work: &self.work,
-            unpacked: &self.unpacked,
-            network: match build.network {
-                cases::Network::None => samebuild_builder::Network::None,
-                cases::Network::Host => samebuild_builder::Network::Host,
-            },
-            now: now(),
-            child: PathBuf::from("/proc/self/exe"),
-            snapshotter: order.snapshotter,
-            lens: order.lens,
-            progress: &|_| {},
-        };
-        match samebuild_builder::build(&request) {
+        let means = Room { work: &self.work, unpacked: &self.unpacked, http: &self.http };
+        match build(order, dialect, &order.case.context_tree(), Stamp::Clock, &underway, means) {
             Ok(built) => match observed(order, &built) {
                 Ok(ended) => Answer::Ended(Box::new(ended)),
                 Err(error) => Answer::Broken(error.to_string()),
@@ -75,6 +44,56 @@ impl Builder for Reference {
             Err(broken @ BuildError::Broken { .. }) => Answer::Broken(broken.to_string()),
         }
     }
+}
+
+/// Where a build works on disk, and how it fetches.
+#[derive(Clone, Copy)]
+pub struct Room<'a> {
+    pub work: &'a Path,
+    pub unpacked: &'a Path,
+    pub http: &'a Http,
+}
+
+/// The image itself, of this context and with these times. Builds that are to be the same share one `underway`: where its
+/// pages are is among their arguments.
+///
+/// # Errors
+/// The build fails, needs what is not there, or breaks.
+pub fn build(
+    order: &Order<'_>,
+    dialect: &Dialect,
+    context: &Tree,
+    stamp: Stamp,
+    underway: &Underway,
+    room: Room<'_>,
+) -> Result<Built, BuildError> {
+    let server = underway.server();
+    let anywhere = order.case.needs.contains(&cases::Need::Network);
+    let build = &order.case.build;
+    let secret = |secret: &cases::Secret| (secret.id.clone(), secret.text.clone().into_bytes());
+    samebuild_builder::build(&Request {
+        dockerfile: &order.case.dockerfile,
+        dockerfile_name: "Dockerfile",
+        context,
+        dialect,
+        build_args: underway.args.clone(),
+        target: build.target.clone(),
+        secrets: build.secrets.iter().map(secret).collect(),
+        images: &OneBase(order.base),
+        fetch: &Only { server: server.as_deref(), anywhere, http: room.http },
+        work: room.work,
+        unpacked: room.unpacked,
+        network: match build.network {
+            cases::Network::None => samebuild_builder::Network::None,
+            cases::Network::Host => samebuild_builder::Network::Host,
+        },
+        now: now(),
+        stamp,
+        child: PathBuf::from("/proc/self/exe"),
+        snapshotter: order.snapshotter,
+        lens: order.lens,
+        progress: &|_| {},
+    })
 }
 
 /// The only image there is.

@@ -20,7 +20,7 @@ mod serve;
 mod tar_out;
 mod values;
 
-pub use case::{Build, Case, Expect, Known, Need, Network, Outcome, Secret, Under, Volatile};
+pub use case::{Build, Case, Expect, Known, Need, Network, Outcome, Secret, Under, Underway, Volatile};
 pub use context::CONTEXT_EPOCH;
 pub(crate) use context::plant;
 pub use dialects::{DIALECTS, Vocabulary, matches as dialect_matches};

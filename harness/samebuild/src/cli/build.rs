@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use samebuild_builder::snapshot::probe::Clear;
+use samebuild_builder::stamp::VARIABLE;
 use samebuild_builder::{
     BuildError, Dialect, Event, Failure, Images, Network, NotFound, Request, dialect, disk,
 };
@@ -32,6 +33,8 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
         .map_err(|error| Usage(format!("read {}: {error}; name it with -f", file.display())))?;
     let context = disk::scan(&args.dir).map_err(|error| Usage(error.to_string()))?;
     let context = as_sent(context);
+    let mut build_args = build_args(&args.build_args);
+    let stamp = args.times.stamp(&mut build_args, std::env::var(VARIABLE).ok())?;
     let cache = cache_dir()?;
     let images = Named::open(&args.build_contexts, cache.clone())?;
     let work = scratch(&cache)?;
@@ -44,7 +47,7 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
         dockerfile_name: &name,
         context: &context,
         dialect,
-        build_args: build_args(&args.build_args),
+        build_args,
         target: args.target.clone(),
         secrets: BTreeMap::new(),
         images: &images,
@@ -56,6 +59,7 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
             Net::Host => Network::Host,
         },
         now: crate::builders::now(),
+        stamp,
         child: PathBuf::from("/proc/self/exe"),
         snapshotter: None,
         lens: &Clear,

@@ -19,6 +19,7 @@ mod race_records;
 mod repeat;
 mod report;
 mod terminal;
+mod times;
 mod verbs;
 
 use clap::Parser as _;

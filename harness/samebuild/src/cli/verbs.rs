@@ -99,6 +99,8 @@ pub(crate) struct Build {
     /// What to call the image; an OCI layout knows it by its TAG, which is `latest` if left out.
     #[arg(short = 't', long, value_name = "NAME[:TAG]")]
     pub(crate) tag: Option<String>,
+    #[command(flatten)]
+    pub(crate) times: super::times::Times,
     /// Where the image goes: oci:DIR or docker-archive:FILE.
     #[arg(short = 'o', long, value_name = "oci:DIR|docker-archive:FILE")]
     pub(crate) output: String,

@@ -9,6 +9,7 @@ pub mod repeat;
 pub mod show;
 mod suite;
 pub mod tally;
+pub mod twice;
 mod verdict;
 mod workshop;
 
