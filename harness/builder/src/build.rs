@@ -10,10 +10,11 @@ use samebuild_dockerfile::{Dockerfile, Instruction, InstructionKind, Node, Span,
 use samebuild_image::{Epochs, Image};
 
 use crate::context;
-use crate::dialect::rules::BareFrom;
+use crate::dialect::rules::{BareFrom, GlobalArgLine};
 use crate::failure::StepFailure;
 use crate::finish;
 use crate::from::{from, visible_globals};
+use crate::platform;
 use crate::request::{BuildError, Built, Event, Failure, Request, Step};
 use crate::session::{Session, StepError};
 use crate::stage::Stage;
@@ -75,7 +76,9 @@ fn plan(dockerfile: &Dockerfile, session: &Session<'_>) -> Result<(usize, Vec<us
     };
     let bases: Vec<String> = dockerfile.stages.iter().map(base).collect();
     let wanted = session.request.target.as_deref();
-    let known = wanted.map_or(dockerfile.stages.len().checked_sub(1), |name| dockerfile.stage_index(name));
+    let known = wanted.map_or(dockerfile.stages.len().checked_sub(1), |name| {
+        dockerfile.target_index(name, &session.dialect.syntax)
+    });
     match (session.dialect.syntax.unused_stages, known) {
         // What a stage names is looked at when it is reached.
         (UnusedStages::Built, Some(target)) => Ok((target, (0..=target).collect())),
@@ -105,8 +108,12 @@ impl Builder {
     fn global_args(&mut self, dockerfile: &Dockerfile, session: &mut Session<'_>) -> Result<(), BuildError> {
         for node in &dockerfile.meta_args {
             self.number += 1;
+            let before = visible_globals(session);
             for definition in &node.kind.args {
-                let seen = visible_globals(session);
+                let seen = match session.dialect.image.global_arg_line {
+                    GlobalArgLine::Nothing => before.clone(),
+                    GlobalArgLine::Earlier => visible_globals(session),
+                };
                 let expand = |text: &str| session.expander.word(text, &seen);
                 let expanded = expand(&definition.name.text).and_then(|name| {
                     Ok((name, definition.value.as_ref().map(|value| expand(&value.text)).transpose()?))
@@ -139,6 +146,7 @@ impl Builder {
                     format!("name the stage `{}`: an earlier one has that name", name.unwrap_or_default());
                 return Err(StepFailure::new("duplicate-stage", message).into());
             }
+            platform::check(header.kind.platform.as_ref(), session)?;
             from(&header.kind.image, stage.index, session)
         })?;
         built.index = stage.index;

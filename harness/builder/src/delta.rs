@@ -280,13 +280,26 @@ fn is_changed(below: &Tree, tree: &Tree, at: &At) -> bool {
     }
     match (&new.kind, &old.kind) {
         (Kind::Dir, Kind::Dir) => false,
-        (Kind::File(a), Kind::File(b)) => a.size() != b.size() || new.meta.mtime != old.meta.mtime,
+        (Kind::File(a), Kind::File(b)) => {
+            a.size() != b.size()
+                || new.meta.mtime != old.meta.mtime
+                || is_whole(new.meta.mtime) && below.ino(at) != tree.ino(at) && !is_same(a, b)
+        }
         (Kind::Symlink(a), Kind::Symlink(b)) => a != b || new.meta.mtime != old.meta.mtime,
         (Kind::Char { major: a, minor: b }, Kind::Char { major: c, minor: d })
         | (Kind::Block { major: a, minor: b }, Kind::Block { major: c, minor: d }) => (a, b) != (c, d),
         (Kind::Fifo, Kind::Fifo) => new.meta.mtime != old.meta.mtime,
         _ => true,
     }
+}
+
+/// Whether a time may have lost its fraction: then the content is looked at.
+fn is_whole(time: Mtime) -> bool {
+    matches!(time, Mtime::At { nanos: 0, .. })
+}
+
+fn is_same(a: &Content, b: &Content) -> bool {
+    matches!((a.digest(), b.digest()), (Ok(a), Ok(b)) if a == b)
 }
 
 #[cfg(test)]

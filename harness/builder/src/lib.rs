@@ -15,6 +15,7 @@ mod finish;
 mod from;
 mod history;
 mod materialise;
+mod platform;
 mod request;
 mod rootfs;
 pub mod sandbox;

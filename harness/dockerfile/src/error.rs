@@ -35,8 +35,6 @@ classes! {
     NoInstructions = "no-instructions",
     /// An instruction before the first FROM, or no FROM at all.
     NoStage = "no-stage",
-    /// The text is not UTF-8.
-    BadUtf8 = "bad-utf8",
     /// A line is longer than the builder's reader takes.
     LineTooLong = "line-too-long",
     /// A parser directive is given twice.

@@ -40,6 +40,7 @@ impl Syntax {
         flag_device: FlagSupport::Unknown,
         flag_start_interval: FlagSupport::Unknown, // needs Engine 25
         health_zero: HealthZero::Rejected,
+        target_index: Support::Absent,
         duplicate_stage: DuplicateStage::Refused,
         copy_reach: CopyReach::EarlierStages,
         from_stage: FromStage::AnyCase,
@@ -123,6 +124,7 @@ impl Syntax {
         mount_secret_env: Support::Present,
         flag_security: FlagSupport::Known,
         flag_device: FlagSupport::Known,
+        target_index: Support::Present, // from its source
         wording: Wording::Dashed,
         ..Self::BUILDKIT_26_1
     };

@@ -14,9 +14,9 @@ impl Dockerfile {
     /// Reads a file as `syntax` has it, before any build step, as docker's builders do.
     ///
     /// Errors come in the builders' order: first those of words, JSON and heredocs in the whole file, then
-    /// those of instructions. The source must be UTF-8 (builders are laxer, BuildKit's protocol is not).
+    /// those of instructions. A byte that is not UTF-8 reads as U+FFFD, as in every string that Go writes as JSON.
     pub fn parse(source: &[u8], syntax: &Syntax) -> Result<Dockerfile, SyntaxError> {
-        let source = std::str::from_utf8(source).map_err(|error| not_utf8(source, error.valid_up_to()))?;
+        let source = &*as_text(source);
         if source.is_empty() {
             let says = match syntax.wording {
                 Wording::Capitalised => "the Dockerfile (Dockerfile) cannot be empty",
@@ -269,13 +269,14 @@ fn lexical_prefix(syntax: &Syntax) -> &'static str {
     }
 }
 
-fn not_utf8(source: &[u8], at: usize) -> SyntaxError {
-    let before = String::from_utf8_lossy(&source[..at]);
-    let line = before.matches('\n').count() + 1;
-    let fault = Fault::new(
-        Class::BadUtf8,
-        Span::new(at, at + 1),
-        "read a byte that is not UTF-8; save the file as UTF-8",
-    );
-    fault.at(&before, line, "")
+/// The text, with every byte that is not UTF-8 replaced.
+fn as_text(source: &[u8]) -> std::borrow::Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(source) {
+        return text.into();
+    }
+    let chunks = source.utf8_chunks();
+    chunks
+        .map(|chunk| format!("{}{}", chunk.valid(), "\u{fffd}".repeat(chunk.invalid().len())))
+        .collect::<String>()
+        .into()
 }

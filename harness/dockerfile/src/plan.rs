@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use crate::ast::{Dockerfile, Instruction, InstructionKind, Stage};
 use crate::error::{Class, SyntaxError};
 use crate::span::Span;
-use crate::syntax::{CopyReach, FromStage, Syntax, UnusedStages, Wording};
+use crate::syntax::{CopyReach, FromStage, Support, Syntax, UnusedStages, Wording};
 use crate::words::Word;
 
 /// What a FROM, a `--from` or a mount's `from` names.
@@ -40,6 +40,12 @@ impl Dockerfile {
         named
             .map(|stage| stage.index)
             .or_else(|| name.parse().ok().filter(|&index| index < self.stages.len()))
+    }
+
+    /// The index of the stage to build: by name, and where `syntax` has it so by number.
+    pub fn target_index(&self, name: &str, syntax: &Syntax) -> Option<usize> {
+        let may_be_number = syntax.target_index == Support::Present;
+        self.stage_index(name).filter(|_| may_be_number || name.parse::<usize>().is_err())
     }
 
     /// What the FROM of stage `index` names, `base` being its image after expansion. Only stages before it
@@ -133,13 +139,23 @@ impl Dockerfile {
             UnusedStages::Built => (0..=target).collect(),
             UnusedStages::Skipped => self.order(target, &needs)?,
         };
+        // A later stage is an error only where the stage that names it is built.
+        for &index in &order {
+            for instruction in &self.stages[index].instructions {
+                if let (InstructionKind::Copy(copy), CopyReach::LaterRefused) =
+                    (&instruction.kind, syntax.copy_reach)
+                {
+                    copy.from.as_ref().map(|from| self.copy_origin(index, from, syntax)).transpose()?;
+                }
+            }
+        }
         Ok(Plan { target, order, needs })
     }
 
     fn target(&self, target: Option<&str>, syntax: &Syntax) -> Result<usize, Box<SyntaxError>> {
         let last = self.stages.len().saturating_sub(1);
         let Some(name) = target else { return Ok(last) };
-        self.stage_index(name).ok_or_else(|| {
+        self.target_index(name, syntax).ok_or_else(|| {
             let known = self.stages.iter().map(|stage| {
                 let name = stage.name().map(|name| format!(" ({name})")).unwrap_or_default();
                 format!("{}{name}", stage.index)
@@ -182,6 +198,9 @@ impl Dockerfile {
             InstructionKind::Copy(copy) => match &copy.from {
                 Some(from) => match self.copy_origin(stage.index, from, syntax) {
                     Err(_) if syntax.copy_reach == CopyReach::EarlierStages => Vec::new(),
+                    Err(error) if error.class == Class::LaterStage => {
+                        self.stage_index(&from.text).map(Origin::Stage).into_iter().collect()
+                    }
                     origin => vec![origin?],
                 },
                 None => Vec::new(),

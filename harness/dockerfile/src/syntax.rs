@@ -213,6 +213,8 @@ decisions! {
     flag_start_interval: FlagSupport,
     /// What a zero means in HEALTHCHECK options.
     health_zero: HealthZero,
+    /// Whether a target can be a stage's number.
+    target_index: Support,
     /// What a second stage of the same name is.
     duplicate_stage: DuplicateStage,
     /// Which stages `COPY --from` can name, and when it is found that there is none.

@@ -3,18 +3,19 @@
 use samebuild_dockerfile::Syntax;
 
 use super::rules::{
-    ArgAfterEnv, ArgsEscaped, BareFrom, ChownGroup, EmptyCommand, EmptyStep, HealthcheckNone, IgnoreFileName,
-    IgnoredParents, ImageRules, PlatformArgs, ScratchWorkdir, StageArgs, UnknownOwner, WorkdirEmpty,
-    WorkdirOwner,
+    ArgAfterEnv, ArgsEscaped, BareFrom, ChownGroup, EmptyCommand, EmptyStep, GlobalArgLine, HealthcheckNone,
+    IgnoreFileName, IgnoredParents, ImageRules, PlatformArgs, ScratchWorkdir, StageArgs, UnknownOwner,
+    WorkdirEmpty, WorkdirOwner,
 };
 use super::{CLASSIC_20_10, Dialect};
 use crate::config::Schema;
 use crate::history::{CopyFlags, HistoryRules, HistoryText, OnbuildHistory};
 use crate::steps::copy::{
-    ArchiveOwner, ChmodSpecial, CopyRules, Devices, DirectoryOverOther, DirectoryParents, DirectoryTime,
-    Fifos, FileOverDirectory, GlobWithoutMatch, OutsideContext, Setuid, SeveralToAFile, UrlName,
+    ArchiveOwner, BadPattern, ChmodSpecial, CopyRules, Devices, DirectoryOverOther, DirectoryParents,
+    DirectoryTime, Fifos, FileOverDirectory, GlobSlash, GlobWithoutMatch, HardLinks, OutsideContext, Setuid,
+    SeveralToAFile, UrlName,
 };
-use crate::steps::run::{Groups, Hostname, MountPoints, NotFound, RunRules, Volumes};
+use crate::steps::run::{Groups, Hostname, LoneUid, MountPoints, NotFound, RunRules, Volumes};
 
 /// See the top of this file.
 pub const BUILDKIT_20_10: Dialect = Dialect {
@@ -28,10 +29,11 @@ pub const BUILDKIT_20_10: Dialect = Dialect {
         workdir_owner: WorkdirOwner::CurrentUser,
         workdir_empty: WorkdirEmpty::Nothing,
         empty_command: EmptyCommand::EmptyText,
+        global_arg_line: GlobalArgLine::Earlier,
         bare_from: BareFrom::OwnImage,
         chown_group: ChownGroup::OfTheUser,
         arg_after_env: ArgAfterEnv::LastWins,
-        unknown_owner: UnknownOwner::IsRoot,
+        unknown_owner: UnknownOwner::IsRootIfListed,
         scratch_workdir: ScratchWorkdir::Root,
         healthcheck_none: HealthcheckNone::Replaces,
         args_escaped: ArgsEscaped::SetWithCmd,
@@ -55,6 +57,9 @@ pub const BUILDKIT_20_10: Dialect = Dialect {
         directory_parents: DirectoryParents::Owner,
         setuid: Setuid::Kept,
         chmod_special: ChmodSpecial::Lost,
+        bad_pattern: BadPattern::Fails,
+        glob_slash: GlobSlash::PassedOver,
+        hard_links: HardLinks::OfFiles,
         archive_owner: ArchiveOwner::Destination,
         directory_time: DirectoryTime::WhenChanged,
         fifos: Fifos::LeftOut,
@@ -68,6 +73,7 @@ pub const BUILDKIT_20_10: Dialect = Dialect {
         hostname: Hostname::BuildkitSandbox,
         groups: Groups::Listed,
         not_found: NotFound::ExitCode,
+        lone_uid: LoneUid::NeedsPasswd,
         ..CLASSIC_20_10.run
     },
     ..CLASSIC_20_10

@@ -2,7 +2,7 @@
 
 use samebuild_dockerfile::Syntax;
 
-use super::rules::{IgnoredParents, ImageRules, TarHeader};
+use super::rules::{IgnoredParents, ImageRules, TarHeader, UnknownOwner};
 use super::{BUILDKIT_20_10, Dialect};
 use crate::config::Schema;
 use crate::history::{CopyFlags, HistoryRules};
@@ -20,6 +20,7 @@ pub const BUILDKIT_26_1: Dialect = Dialect {
     image: ImageRules {
         schema: Schema::OnlyPresent,
         tar_header: TarHeader::Permissions,
+        unknown_owner: UnknownOwner::IsRoot,
         ignored_parents: IgnoredParents::AsInContext,
         source_date_epoch: SourceDateEpoch::DatesImage,
         ..BUILDKIT_20_10.image
@@ -29,7 +30,7 @@ pub const BUILDKIT_26_1: Dialect = Dialect {
         directory_time: DirectoryTime::Source,
         chmod_special: ChmodSpecial::Kept,
         fifos: Fifos::Copied,
-        devices: Devices::Copied,
+        devices: Devices::AsCharacters,
         dot_destination: DotDestination::Directory,
         checksum_of_local: ChecksumOfLocal::Fails,
         url_checksum: UrlChecksum::Verified,

@@ -6,7 +6,7 @@ use super::rules::ImageRules;
 use super::{BUILDKIT_26_1_CONTAINERD, Dialect};
 use crate::history::{ArgText, GoValues, HistoryRules, RunArgs};
 use crate::stamp::SourceDateEpoch;
-use crate::steps::copy::{ArchiveOwner, ChmodOfMade, CopyRules};
+use crate::steps::copy::{ArchiveOwner, ChmodOfMade, ChmodWord, CopyRules};
 
 /// See the top of this file.
 pub const BUILDKIT_HEAD: Dialect = Dialect {
@@ -26,6 +26,7 @@ pub const BUILDKIT_HEAD: Dialect = Dialect {
     copy: CopyRules {
         archive_owner: ArchiveOwner::Chown,
         chmod_of_made: ChmodOfMade::Applied,
+        chmod_word: ChmodWord::Expanded,
         ..BUILDKIT_26_1_CONTAINERD.copy
     },
     ..BUILDKIT_26_1_CONTAINERD

@@ -5,9 +5,9 @@ use samebuild_dockerfile::Syntax;
 
 use super::Dialect;
 use super::rules::{
-    ArgAfterEnv, ArgsEscaped, BareFrom, ChownGroup, EmptyCommand, EmptyStep, HealthcheckNone, IgnoreFileName,
-    IgnoredParents, ImageRules, Link, PlatformArgs, ScratchWorkdir, StageArgs, TarHeader, UnknownOwner,
-    WorkdirEmpty, WorkdirOwner, WorkdirText,
+    ArgAfterEnv, ArgsEscaped, BareFrom, ChownGroup, EmptyCommand, EmptyStep, GlobalArgLine, HealthcheckNone,
+    IgnoreFileName, IgnoredParents, ImageRules, Link, PlatformArgs, ScratchWorkdir, StageArgs, TarHeader,
+    UnknownOwner, WorkdirEmpty, WorkdirOwner, WorkdirText,
 };
 use crate::config::Schema;
 use crate::delta::LayerForm;
@@ -16,11 +16,14 @@ use crate::history::{
 };
 use crate::stamp::SourceDateEpoch;
 use crate::steps::copy::{
-    ArchiveOwner, ChecksumOfLocal, ChmodOfMade, ChmodSpecial, CopyRules, Devices, DirectoryOverOther,
-    DirectoryParents, DirectoryTime, DotDestination, Fifos, FileOverDirectory, GlobWithoutMatch,
-    HeredocSources, OutsideContext, Setuid, SeveralToAFile, UrlChecksum, UrlName,
+    ArchiveOwner, BadPattern, ChecksumOfLocal, ChmodOfMade, ChmodSpecial, ChmodWord, CopyRules, Devices,
+    DirectoryOverOther, DirectoryParents, DirectoryTime, DotDestination, Fifos, FileOverDirectory, GlobSlash,
+    GlobWithoutMatch, HardLinks, HeredocSources, OutsideContext, Setuid, SeveralToAFile, UrlChecksum,
+    UrlName,
 };
-use crate::steps::run::{Groups, Heredocs, Hostname, MountPoints, MountTargets, NotFound, RunRules, Volumes};
+use crate::steps::run::{
+    Groups, Heredocs, Hostname, LoneUid, MountPoints, MountTargets, NotFound, RunRules, Volumes,
+};
 
 /// See the top of this file.
 pub const CLASSIC_20_10: Dialect = Dialect {
@@ -38,6 +41,7 @@ pub const CLASSIC_20_10: Dialect = Dialect {
         workdir_text: WorkdirText::AsWritten,
         workdir_empty: WorkdirEmpty::Fails,
         empty_command: EmptyCommand::ShellAlone,
+        global_arg_line: GlobalArgLine::Nothing,
         bare_from: BareFrom::SameImage,
         chown_group: ChownGroup::OfTheSameName,
         arg_after_env: ArgAfterEnv::EnvWins,
@@ -72,6 +76,10 @@ pub const CLASSIC_20_10: Dialect = Dialect {
         chmod_of_made: ChmodOfMade::Usual,
         setuid: Setuid::Lost,
         chmod_special: ChmodSpecial::Kept,
+        chmod_word: ChmodWord::AsWritten,
+        bad_pattern: BadPattern::MatchesNothing,
+        glob_slash: GlobSlash::MatchesNothing,
+        hard_links: HardLinks::OfEverything,
         archive_owner: ArchiveOwner::FromArchive,
         fifos: Fifos::Copied,
         devices: Devices::Copied,
@@ -88,6 +96,7 @@ pub const CLASSIC_20_10: Dialect = Dialect {
         groups: Groups::WithOwn,
         mount_targets: MountTargets::Left,
         not_found: NotFound::Refused,
+        lone_uid: LoneUid::Suffices,
         heredocs: Heredocs::Script,
     },
 };

@@ -27,6 +27,8 @@ decisions! {
         workdir_empty: WorkdirEmpty,
         /// CMD, ENTRYPOINT and RUN without anything after them.
         empty_command: EmptyCommand,
+        /// What the words of one ARG line before FROM see of each other.
+        global_arg_line: GlobalArgLine,
         /// A target that is FROM and nothing else.
         bare_from: BareFrom,
         /// `--chown` with a user and no group.
@@ -97,6 +99,13 @@ variants! {
         /// The shell gets an empty text; `RUN []` is an error.
         EmptyText = "empty-text",
     }
+    /// What the words of one ARG line before FROM see of each other; in a stage they see nothing.
+    GlobalArgLine {
+        /// Nothing.
+        Nothing = "nothing",
+        /// Those before them.
+        Earlier = "earlier",
+    }
     /// A target that is FROM and nothing else.
     BareFrom {
         /// It is the image it names, byte for byte; nothing at all from scratch, which fails the build.
@@ -124,6 +133,8 @@ variants! {
         Fails = "fails",
         /// Root's, without a word.
         IsRoot = "is-root",
+        /// Root's, without a word; but the build fails if there is no file to look it up in.
+        IsRootIfListed = "is-root-if-listed",
     }
     /// Working directory of an image from scratch.
     ScratchWorkdir {

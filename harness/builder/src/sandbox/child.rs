@@ -105,8 +105,10 @@ fn second(path: &Path) -> i32 {
         return fail(&Report::NotStarted { class: "workdir".into(), message });
     }
     let Some(program) = look_up(&spec) else {
-        let message =
-            format!("`{}`: not found in PATH of the image", spec.argv.first().map_or("", String::as_str));
+        let message = format!(
+            "`{}`: no program of the image, or not in its PATH",
+            spec.argv.first().map_or("", String::as_str)
+        );
         return fail(&Report::NotStarted { class: "exec-not-found".into(), message });
     };
     if let Standing::Mapped { ids, .. } = standing()
@@ -131,16 +133,16 @@ fn second(path: &Path) -> i32 {
 /// The program `argv[0]` names, as `execvp` in the container would find it.
 fn look_up(spec: &Spec) -> Option<String> {
     let name = spec.argv.first()?;
+    let is_program = |candidate: &str| {
+        rustix::fs::access(candidate, rustix::fs::Access::EXEC_OK).is_ok() && Path::new(candidate).is_file()
+    };
     if name.contains('/') {
-        return Some(name.clone());
+        return Some(name.clone()).filter(|name| is_program(name));
     }
     let path = spec.env.iter().rev().find(|(key, _)| key == "PATH").map_or("", |(_, value)| value);
-    path.split(':').map(|dir| format!("{}/{name}", if dir.is_empty() { "." } else { dir })).find(
-        |candidate| {
-            rustix::fs::access(candidate.as_str(), rustix::fs::Access::EXEC_OK).is_ok()
-                && Path::new(candidate).is_file()
-        },
-    )
+    path.split(':')
+        .map(|dir| format!("{}/{name}", if dir.is_empty() { "." } else { dir }))
+        .find(|candidate| is_program(candidate))
 }
 
 fn report(spec: &Spec, report: &Report) -> i32 {

@@ -1,12 +1,13 @@
 //! What a container runtime puts into the file system of a RUN besides the image: files over /etc, volumes, mount points,
 //! and the layer Docker hides them in.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use samebuild_image::{At, Content, Kind, Layer, Meta, Tree};
 
-use super::run::{Hostname, MountPoints, Volumes};
+use super::run::{Hostname, MountPoints, MountTargets, NotFound, Volumes};
 use crate::delta::{Delta, LayerForm};
 use crate::failure::StepFailure;
 use crate::request::Network;
@@ -22,9 +23,13 @@ const IP6_HOSTS: &str = "::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6
 pub(super) fn files_mounted(
     scratch: &Path,
     hostname: &str,
+    tree: &Tree,
     session: &Session<'_>,
 ) -> Result<(Vec<Mount>, Vec<Stub>), StepError> {
     let keep = session.dialect.run.mount_points == MountPoints::MadeAndLeft;
+    // Those for file systems are the runtime's, and whoever tidies up does not know of them.
+    let keep_dirs = session.dialect.run.mount_points != MountPoints::LayerBelow;
+    let parents_too = session.dialect.run.mount_targets == MountTargets::Removed;
     // The host's name servers are told of, whether or not there is a network to reach them by.
     let resolv = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     let files = match session.dialect.run.hostname {
@@ -43,13 +48,24 @@ pub(super) fn files_mounted(
     };
     let mut mounts = Vec::new();
     let mut stubs: Vec<Stub> = ["/proc", "/dev", "/sys"]
-        .map(|at| Stub { at: at.into(), is_dir: true, keep, parents_too: false })
+        .map(|at| Stub { at: at.into(), is_dir: true, keep: keep_dirs, parents_too: false })
         .into();
     for (name, text) in files {
         let source = scratch.join(name);
         std::fs::write(&source, text).map_err(StepError::broken("write the container's files"))?;
         let at = format!("/etc/{name}");
-        stubs.push(Stub { at: at.clone(), is_dir: false, keep, parents_too: false });
+        if tree
+            .resolve(&at, true)
+            .is_ok_and(|place| tree.get(&place).is_some_and(|inode| inode.kind.is_dir()))
+        {
+            let message = format!("mount a file over {at}: there is a directory; remove it");
+            let class = match session.dialect.run.not_found {
+                NotFound::Refused => "run-not-started",
+                NotFound::ExitCode => "run-exit",
+            };
+            return Err(StepFailure::new(class, message).into());
+        }
+        stubs.push(Stub { at: at.clone(), is_dir: false, keep, parents_too });
         mounts.push(Mount { at, kind: MountKind::Bind(Bind { source, read_only: false }) });
     }
     Ok((mounts, stubs))
@@ -65,6 +81,24 @@ pub(super) fn script_mount(scratch: &Path, path: &str, content: &str) -> Result<
     Ok(Mount { at: path.to_owned(), kind: MountKind::Bind(Bind { source, read_only: true }) })
 }
 
+/// Where volumes are mounted; a file cannot be one.
+pub(super) fn volume_places<'p>(
+    stage: &Stage,
+    paths: impl IntoIterator<Item = &'p String>,
+) -> Result<BTreeSet<At>, StepFailure> {
+    let mut places = BTreeSet::new();
+    for path in paths {
+        let at =
+            stage.tree.resolve(path, true).map_err(|e| StepFailure::new("symlink-loop", e.to_string()))?;
+        if stage.tree.get(&at).is_some_and(|inode| !inode.kind.is_dir()) {
+            let message = format!("mount a volume over {at}: there is a file; name a directory");
+            return Err(StepFailure::new("run-not-started", message));
+        }
+        places.insert(at);
+    }
+    Ok(places)
+}
+
 /// Mounts a copy of each volume's content over it, where the dialect does that.
 pub(super) fn volumes(
     stage: &Stage,
@@ -76,13 +110,23 @@ pub(super) fn volumes(
     if session.dialect.run.volumes == Volumes::Ignored {
         return Ok(());
     }
-    for (n, path) in stage.config.volumes.iter().enumerate() {
-        let at =
-            stage.tree.resolve(path, true).map_err(|e| StepFailure::new("symlink-loop", e.to_string()))?;
+    let places = volume_places(stage, &stage.config.volumes)?;
+    for (n, at) in places.iter().enumerate() {
         let source = scratch.join(format!("volume-{n}"));
-        crate::materialise::tree(&subtree(&stage.tree, &at), &source)
-            .map_err(|error| error.in_step("fill a volume"))?;
-        stubs.push(Stub { at: at.to_string(), is_dir: true, keep: true, parents_too: false });
+        let mut content = subtree(&stage.tree, at);
+        // A volume in another finds its mount point there.
+        let inside = places.iter().filter(|other| *other != at);
+        for other in inside.filter_map(|other| other.below(at).map(At::clean)) {
+            for dir in other.parents().chain([other.clone()]) {
+                if content.get(&dir).is_none() {
+                    content.insert(&dir, Kind::Dir, Meta::new(0o755, session.now()));
+                }
+            }
+        }
+        crate::materialise::tree(&content, &source).map_err(|error| error.in_step("fill a volume"))?;
+        if !places.iter().any(|other| other != at && at.is_within(other)) {
+            stubs.push(Stub { at: at.to_string(), is_dir: true, keep: true, parents_too: false });
+        }
         mounts.push(Mount { at: at.to_string(), kind: MountKind::Bind(Bind { source, read_only: false }) });
     }
     Ok(())

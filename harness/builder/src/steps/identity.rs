@@ -5,33 +5,39 @@ use crate::sandbox::Owner;
 use crate::session::{Session, StepError};
 use crate::stage::Stage;
 use crate::users::Users;
+use samebuild_image::At;
 
-use super::run::{Groups, Hostname};
+use super::run::{Groups, Hostname, LoneUid, RunRules};
 
 /// Who the command runs as, as runc reads USER, and the home directory that goes with it.
-pub(super) fn user(stage: &Stage, rule: Groups) -> Result<(Owner, String), StepError> {
+pub(super) fn user(stage: &Stage, rules: &RunRules) -> Result<(Owner, String), StepError> {
     let users = Users::of(&stage.tree).map_err(StepError::broken("read /etc/passwd of the image"))?;
     let text = if stage.config.user.is_empty() { "0" } else { &stage.config.user };
     let (name, group) = text.split_once(':').map_or((text, None), |(name, group)| (name, Some(group)));
     let number = name.parse::<u32>().ok();
-    let known = users.user(name).or_else(|| number.and_then(|uid| users.by_uid(uid)));
+    // A number is not looked for among the names.
+    let known = number.map_or_else(|| users.user(name), |uid| users.by_uid(uid));
     let unknown = |kind: &str, name: &str, file: &str| {
         let message = format!("run as `{text}`: {file} of the image knows no {kind} `{name}`; use a number");
         StepFailure::new("unknown-user", message)
             .says(format!("unable to find {kind} {name}: no matching entries in {} file", &file[5..]))
     };
+    let is_lone = number.is_some() && group.is_none() && !stage.config.user.is_empty();
+    let has_passwd = stage.tree.get(&At::from("etc/passwd")).is_some();
+    if rules.lone_uid == LoneUid::NeedsPasswd && is_lone && !has_passwd {
+        return Err(unknown("user", name, "/etc/passwd").into());
+    }
     let uid = known.map(|user| user.uid).or(number).ok_or_else(|| unknown("user", name, "/etc/passwd"))?;
-    let home =
-        known.map(|user| user.home.clone()).filter(|home| !home.is_empty()).unwrap_or_else(|| "/".into());
+    let home = known.map_or_else(|| "/".into(), |user| user.home.clone());
     let own_gid = known.map_or(0, |user| user.gid);
     let (gid, groups) = match group {
         None | Some("") => (own_gid, known.map_or_else(Vec::new, |user| users.memberships(&user.name))),
         Some(group) => {
-            let gid = users.group(group).map(|group| group.gid).or_else(|| group.parse().ok());
+            let gid = group.parse().ok().or_else(|| users.group(group).map(|group| group.gid));
             (gid.ok_or_else(|| unknown("group", group, "/etc/group"))?, Vec::new())
         }
     };
-    let groups = match rule {
+    let groups = match rules.groups {
         Groups::WithOwn => {
             std::iter::once(gid).chain(groups.into_iter().filter(|other| *other != gid)).collect()
         }

@@ -14,6 +14,7 @@ use crate::history::{
 };
 use crate::session::Session;
 use crate::stage::Stage;
+use crate::steps::run::Volumes;
 
 /// ENV: every word sees the environment as it was before the line.
 pub fn env(stage: &mut Stage, session: &Session<'_>, env: &PairsInstruction) -> Result<(), StepFailure> {
@@ -49,10 +50,12 @@ fn expand_pairs(
 /// ARG in a stage: `--build-arg` before the default before the global ARG of that name.
 pub fn arg(stage: &mut Stage, session: &Session<'_>, arg: &ArgInstruction) -> Result<(), StepFailure> {
     let mut text = Vec::new();
-    for definition in &arg.args {
-        let name = stage.word(&session.expander, &definition.name.text)?;
-        let default =
-            definition.value.as_ref().map(|value| stage.word(&session.expander, &value.text)).transpose()?;
+    let expand = |word: &Word| stage.word(&session.expander, &word.text);
+    let expanded = arg.args.iter().map(|definition| {
+        Ok((expand(&definition.name)?, definition.value.as_ref().map(expand).transpose()?))
+    });
+    // Every word sees what was there before the line.
+    for (name, default) in expanded.collect::<Result<Vec<_>, StepFailure>>()? {
         let value =
             session.build_arg(&name).or_else(|| default.clone()).or_else(|| session.global_arg(&name));
         let shown = match session.dialect.history.text {
@@ -77,7 +80,11 @@ pub fn cmd(stage: &mut Stage, session: &Session<'_>, command: &CommandLine) {
     let text = format!("CMD {}", go_quoted(&words));
     stage.config.cmd = (!words.is_empty()).then_some(words);
     stage.config.args_escaped |= session.dialect.image.args_escaped == ArgsEscaped::SetWithCmd;
-    stage.cmd_set = true;
+    // What says nothing does not count as said where it is not even an empty text.
+    let says_nothing = is_empty(command) || matches!(command, CommandLine::Exec(words) if words.is_empty());
+    if !(says_nothing && session.dialect.image.empty_command == EmptyCommand::ShellAlone) {
+        stage.cmd_set = true;
+    }
     record(stage, session, text);
 }
 
@@ -162,6 +169,9 @@ pub fn volume(stage: &mut Stage, session: &Session<'_>, paths: &[Word]) -> Resul
             "bad-volume",
             "VOLUME: a path is empty after expansion; name a directory",
         ));
+    }
+    if session.dialect.run.volumes == Volumes::MountedAside {
+        super::container::volume_places(stage, &paths)?;
     }
     let text = format!("VOLUME [{}]", paths.join(" "));
     stage.config.volumes.extend(paths);

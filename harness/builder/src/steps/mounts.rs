@@ -136,7 +136,9 @@ fn bind(stage: &Stage, session: &Session<'_>, mount: &Flag, home: &Path) -> Resu
 /// builds that run at the same time.
 fn cache(session: &Session<'_>, mount: &Flag, target: &str) -> Result<MountKind, StepError> {
     let id = mount.id.clone().unwrap_or_else(|| At::clean(target).to_string());
-    let source = session.cache_dir(&id)?;
+    // A cache that begins otherwise is another cache.
+    let begins = (&mount.uid, &mount.gid, &mount.mode, &mount.from, &mount.source);
+    let source = session.cache_dir(&format!("{id} {begins:?}"))?;
     if std::fs::read_dir(&source).map_err(StepError::broken("look into a cache"))?.next().is_none() {
         let meta = Meta {
             uid: mount.uid.unwrap_or(0).into(),

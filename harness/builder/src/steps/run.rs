@@ -35,6 +35,8 @@ decisions! {
         mount_targets: MountTargets,
         /// A program that cannot be started.
         not_found: NotFound,
+        /// USER that is one number, without a group.
+        lone_uid: LoneUid,
         /// Heredocs, where the language has them.
         heredocs: Heredocs,
     }
@@ -47,6 +49,13 @@ variants! {
         Script = "script",
         /// Their text is passed over; the shell gets the line that begins them.
         LineOnly = "line-only",
+    }
+    /// USER that is one number, without a group.
+    LoneUid {
+        /// It needs nothing of the image.
+        Suffices = "suffices",
+        /// The build fails unless there is an /etc/passwd, whoever is in it.
+        NeedsPasswd = "needs-passwd",
     }
     /// A program that cannot be started.
     NotFound {
@@ -199,7 +208,7 @@ fn execute(
     command: &[String],
     script: Option<(String, String)>,
 ) -> Result<Layer, StepError> {
-    let (owner, home) = user(stage, session.dialect.run.groups)?;
+    let (owner, home) = user(stage, &session.dialect.run)?;
     let scratch = session.scratch()?;
     let init = match session.dialect.run.mount_points {
         MountPoints::LayerBelow => Some(init_layer(stage, session)),
@@ -209,7 +218,7 @@ fn execute(
     let mounted =
         stage.rootfs.mount(&scratch, session.request.unpacked, init).map_err(RootfsError::in_step)?;
     let hostname = hostname(session, stage);
-    let (mut mounts, mut stubs) = files_mounted(&scratch, &hostname, session)?;
+    let (mut mounts, mut stubs) = files_mounted(&scratch, &hostname, &stage.tree, session)?;
     volumes(stage, session, &scratch, &mut mounts, &mut stubs)?;
     let own = super::mounts::prepare(stage, session, run, &scratch)?;
     mounts.extend(own.mounts);
@@ -289,9 +298,9 @@ fn judge(
         Ok(Ended::NotStarted { class, message }) => {
             let class = match class.as_str() {
                 _ if not_found == NotFound::ExitCode => "run-exit",
-                "exec-not-found" => "run-not-found",
-                "exec-denied" => "run-denied",
-                "workdir" => "run-workdir",
+                // Found to be a program, and yet the kernel would not have it: the container had begun.
+                "exec-failed" => "run-exit",
+                "workdir" => "not-a-directory",
                 _ => "run-not-started",
             };
             Err(StepFailure::new(class, message).into())

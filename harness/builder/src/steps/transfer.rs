@@ -9,7 +9,7 @@ use samebuild_dockerfile::{AddInstruction, CopyInstruction, Source, Transfer, Wo
 use samebuild_image::{At, Content, Digest, Kind, Meta, Tree};
 
 use super::copy::remote::Remote;
-use super::copy::{self, ChecksumOfLocal, Copy, HeredocSources, Owner, Pattern, UrlChecksum};
+use super::copy::{self, ChecksumOfLocal, ChmodWord, Copy, HeredocSources, Owner, Pattern, UrlChecksum};
 use crate::delta::Delta;
 use crate::dialect::rules::{ChownGroup, Link, UnknownOwner};
 use crate::failure::StepFailure;
@@ -107,7 +107,11 @@ fn transfer(
         From::Anywhere(_) => (None, false),
     };
     let chown = transfer.chown.as_ref().map(word).transpose()?;
-    let chmod = transfer.chmod.as_ref().map(word).transpose()?;
+    let chmod = transfer.chmod.as_ref().map(|chmod| match session.dialect.copy.chmod_word {
+        ChmodWord::Expanded => word(chmod),
+        ChmodWord::AsWritten => Ok(chmod.text.clone()),
+    });
+    let chmod = chmod.transpose()?;
     let placed = |flag: &Option<Word>| {
         let span = flag.as_ref().map(|word| word.span);
         move |failure: StepFailure| StepFailure { at: failure.at.or(span), ..failure }
@@ -157,9 +161,6 @@ fn transfer(
         tree.apply(&layer).map_err(|error| StepFailure::new("copy-link", error.to_string()))?;
     }
     stage.push_computed(layer, tree);
-    // The history shows the flags as the Dockerfile has them.
-    let written = |word: &Option<Word>| word.as_ref().map(|word| word.text.clone());
-    let (chown, chmod) = (written(&transfer.chown), written(&transfer.chmod));
     stage.record(
         session.dialect,
         &Line::Copy(CopyLine {
@@ -200,7 +201,10 @@ fn sources(
 ) -> Result<Sources, StepFailure> {
     let mut parts: Vec<Part> = Vec::new();
     let mut shown = Vec::new();
-    for source in &transfer.sources {
+    // Texts come last, wherever they stand.
+    let is_path = |source: &&Source| matches!(source, Source::Path(_));
+    let paths = transfer.sources.iter().filter(is_path);
+    for source in paths.chain(transfer.sources.iter().filter(|source| !is_path(source))) {
         match source {
             Source::Path(path) => {
                 let span = path.span;
@@ -297,22 +301,46 @@ fn owner(stage: &Stage, session: &Session<'_>, text: &str) -> Result<Owner, Step
         );
         StepFailure::new("unknown-owner", message)
     };
-    let by_name = users.user(user);
-    let uid: Option<u64> = by_name.map(|user| user.uid.into()).or_else(|| user.parse().ok());
+    let rule = session.dialect.image.unknown_owner;
+    // A number is never looked up.
+    let by_name = users.user(user).filter(|_| number(user, rule).is_none());
+    let uid: Option<u64> = number(user, rule).or_else(|| by_name.map(|user| user.uid.into()));
+    let of_group =
+        |name: &str| number(name, rule).or_else(|| users.group(name).map(|group| group.gid.into()));
     let gid: Option<u64> = match group {
-        Some(group) => users.group(group).map(|group| group.gid.into()).or_else(|| group.parse().ok()),
+        Some(group) => of_group(group),
         None => match session.dialect.image.chown_group {
             ChownGroup::OfTheUser => by_name.map(|user| user.gid.into()).or(uid),
-            ChownGroup::OfTheSameName => {
-                users.group(user).map(|group| group.gid.into()).or_else(|| user.parse().ok())
-            }
+            ChownGroup::OfTheSameName => of_group(user),
         },
     };
-    match (uid, gid, session.dialect.image.unknown_owner) {
+    // Without a file system there is nothing to look a name up in.
+    let rule = if stage.layers.is_empty() { UnknownOwner::Fails } else { rule };
+    let lists = |file: &str| stage.tree.get(&At::clean(file)).is_some();
+    let rule = match rule {
+        UnknownOwner::IsRootIfListed if uid.is_none() && !lists("etc/passwd") => UnknownOwner::Fails,
+        UnknownOwner::IsRootIfListed if gid.is_none() && !lists("etc/group") => UnknownOwner::Fails,
+        UnknownOwner::IsRootIfListed => UnknownOwner::IsRoot,
+        rule => rule,
+    };
+    match (uid, gid, rule) {
         (Some(uid), Some(gid), _) => Ok(Owner { uid, gid }),
-        (uid, gid, UnknownOwner::IsRoot) => Ok(Owner { uid: uid.unwrap_or(0), gid: gid.unwrap_or(0) }),
+        (uid, gid, UnknownOwner::IsRoot | UnknownOwner::IsRootIfListed) => {
+            Ok(Owner { uid: uid.unwrap_or(0), gid: gid.unwrap_or(0) })
+        }
         (None, _, UnknownOwner::Fails) => Err(unknown("user", user)),
         (_, None, UnknownOwner::Fails) => Err(unknown("group", group.unwrap_or(user))),
+    }
+}
+
+/// A number as an owner. Where a name that is not known fails the build, any number will do, and chown(2) sees 32 bits of it.
+fn number(text: &str, rule: UnknownOwner) -> Option<u64> {
+    match rule {
+        UnknownOwner::IsRoot | UnknownOwner::IsRootIfListed => text.parse::<u32>().ok().map(u64::from),
+        UnknownOwner::Fails => match text.parse::<i64>().ok()? {
+            -1 => Some(0), // left as it was, which is root's
+            number => Some(number as u64 & u64::from(u32::MAX)),
+        },
     }
 }
 

@@ -6,7 +6,7 @@ use std::io::Write;
 
 use samebuild_image::{Kind, Meta, Mtime};
 
-use super::entry::{Shape, meta, shape, usual_mode};
+use super::entry::{Shape, change, meta, shape, usual_mode};
 use super::format::{ArchiveFormat, ArchiveToml, EntryToml};
 use super::gnu_tar::{Member, What, Writer};
 use super::problem::Problem;
@@ -40,10 +40,15 @@ pub(super) fn bytes(archive: &ArchiveToml, epoch: Mtime) -> Result<Vec<u8>, Prob
             Shape::Hardlink(target, _) => (None, target),
             Shape::New(kind) => (Some(kind), String::new()),
         };
-        // GNU tar writes a hard link with the metadata of what it names.
-        let meta = match &kind {
-            Some(kind) => meta(entry, usual_mode(kind), epoch),
-            None => metas.get(link.as_str()).cloned().unwrap_or_else(|| meta(entry, 0o644, epoch)),
+        // GNU tar writes a hard link with the metadata of what it names; others need not.
+        let meta = match (&kind, metas.get(link.as_str())) {
+            (Some(kind), _) => meta(entry, usual_mode(kind), epoch),
+            (None, None) => meta(entry, 0o644, epoch),
+            (None, Some(named)) => {
+                let mut meta = named.clone();
+                change(entry, &mut meta);
+                meta
+            }
         };
         let content = match &kind {
             Some(Kind::File(content)) => content

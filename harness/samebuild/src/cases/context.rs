@@ -53,6 +53,7 @@ pub(crate) fn plant(tree: &mut Tree, entries: &[EntryToml], epoch: Mtime) -> Res
     let mut links = Vec::new();
     for entry in entries {
         let at = place(entry)?;
+        entry::no_metadata(entry)?;
         match shape(entry, epoch)? {
             Shape::Hardlink(target, span) => links.push((entry, at, target, span)),
             Shape::Keep => keep(tree, entry, &at)?,

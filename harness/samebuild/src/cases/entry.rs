@@ -123,12 +123,12 @@ fn partners(entry: &EntryToml) -> Result<(), Problem> {
                 "add `kind = \"char\"` or `kind = \"block\"`, or take away `device`",
             ))
         }
-        _ => no_metadata(entry),
+        _ => Ok(()),
     }
 }
 
-/// A symbolic link has no mode of its own, a hard link nothing.
-fn no_metadata(entry: &EntryToml) -> Result<(), Problem> {
+/// In a file system a symbolic link has no mode of its own, a hard link nothing. An archive can say what it likes.
+pub(super) fn no_metadata(entry: &EntryToml) -> Result<(), Problem> {
     let path = entry.path.get_ref();
     if let (Some(mode), Some(_)) = (&entry.mode, &entry.link) {
         return Err(Problem::at(

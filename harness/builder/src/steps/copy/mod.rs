@@ -74,7 +74,7 @@ decisions! {
         glob_without_match: GlobWithoutMatch,
         /// Several sources and a destination that does not end in `/`.
         several_to_a_file: SeveralToAFile,
-        /// A source with `..` that leads out of the context.
+        /// A source with `..` that leads out of the context, or an absolute destination that leads above the root.
         outside_context: OutsideContext,
         /// A file where a directory is.
         file_over_directory: FileOverDirectory,
@@ -92,6 +92,14 @@ decisions! {
         archive_owner: ArchiveOwner,
         /// setuid, setgid and the sticky bit in `--chmod`.
         chmod_special: ChmodSpecial,
+        /// Variables in `--chmod`.
+        chmod_word: ChmodWord,
+        /// A source with a bracket that is not closed.
+        bad_pattern: BadPattern,
+        /// A wildcard that ends in a slash.
+        glob_slash: GlobSlash,
+        /// Several names of one thing below a directory that is copied.
+        hard_links: HardLinks,
         /// FIFOs among what is copied.
         fifos: Fifos,
         /// Devices among what is copied.
@@ -117,6 +125,34 @@ variants! {
         /// They are passed over.
         Lost = "lost",
     }
+    /// Variables in `--chmod`.
+    ChmodWord {
+        /// They are not expanded.
+        AsWritten = "as-written",
+        /// They are expanded.
+        Expanded = "expanded",
+    }
+    /// A source with a bracket that is not closed.
+    BadPattern {
+        /// It matches nothing.
+        MatchesNothing = "matches-nothing",
+        /// The build fails with an error of its own.
+        Fails = "fails",
+    }
+    /// A wildcard that ends in a slash.
+    GlobSlash {
+        /// It matches nothing.
+        MatchesNothing = "matches-nothing",
+        /// The slash is passed over.
+        PassedOver = "passed-over",
+    }
+    /// Several names of one thing below a directory that is copied.
+    HardLinks {
+        /// They stay names of one thing.
+        OfEverything = "of-everything",
+        /// They do if it is a file; of a symbolic link, a FIFO or a device each name becomes one of its own.
+        OfFiles = "of-files",
+    }
     /// A wildcard that matches nothing.
     GlobWithoutMatch {
         /// The build fails.
@@ -131,7 +167,7 @@ variants! {
         /// Each is copied to that name, one over the other.
         EachInTurn = "each-in-turn",
     }
-    /// A source with `..` that leads out of the context.
+    /// A source with `..` that leads out of the context, or an absolute destination that leads above the root.
     OutsideContext {
         /// The build fails.
         Fails = "fails",
@@ -233,6 +269,8 @@ variants! {
         Copied = "copied",
         /// Each becomes an empty file.
         EmptyFiles = "empty-files",
+        /// They are copied as character devices, block devices too.
+        AsCharacters = "as-characters",
     }
     /// FIFOs among what is copied.
     Fifos {
@@ -245,6 +283,11 @@ variants! {
 
 /// Carries the copy out on `delta`.
 pub fn copy(copy: &Copy<'_>, delta: &mut Delta) -> Result<(), StepFailure> {
+    let climbs = copy.dest.starts_with('/') && sources::climbs_out(copy.dest);
+    if climbs && copy.rules.outside_context == OutsideContext::Fails {
+        let message = format!("copy to {}: it lies above the root; leave out the `..`", copy.dest);
+        return Err(StepFailure::new("copy-outside-context", message));
+    }
     if copy.parents {
         return parents::copy(copy, delta);
     }

@@ -30,8 +30,7 @@ fn one(copy: &Copy<'_>, pattern: &Pattern, delta: &mut Delta) -> Result<(), Step
     if sources::is_wildcard(start) {
         sources::wildcard(copy, start, &mut starts)?;
     } else {
-        let found = sources::one(copy.from, &At::clean(start));
-        starts.push(found.ok_or_else(|| sources::not_found(copy, start))?);
+        starts.push(sources::one(copy, &At::clean(start), start)?);
         let must_be_there = !sources::is_wildcard(&text);
         let whole = || format!("{start}/{text}");
         if must_be_there && copy.from.resolve(whole(), false).ok().and_then(|at| copy.from.get(&at)).is_none()

@@ -10,7 +10,7 @@ use samebuild_image::{At, Content, Inode, Kind, Meta, Mtime};
 use super::sources::Source;
 use super::{
     ChmodOfMade, ChmodSpecial, Copy, Devices, DirectoryOverOther, DirectoryParents, DirectoryTime, Fifos,
-    FileOverDirectory, Owner, Setuid, matches,
+    FileOverDirectory, HardLinks, Owner, Setuid, matches,
 };
 use crate::delta::Delta;
 use crate::failure::StepFailure;
@@ -109,7 +109,10 @@ impl Walk<'_> {
                 delta.link(&target, first);
             } else {
                 put(self.copy, delta, &target, inode)?;
-                self.links.insert(ino, target);
+                let is_file = matches!(inode.kind, Kind::File(_));
+                if is_file || self.copy.rules.hard_links == HardLinks::OfEverything {
+                    self.links.insert(ino, target);
+                }
             }
         }
         Ok(())
@@ -152,20 +155,22 @@ fn subdirectory(copy: &Copy<'_>, inode: &Inode, target: &At, delta: &mut Delta) 
 }
 
 fn put(copy: &Copy<'_>, delta: &mut Delta, target: &At, inode: &Inode) -> Result<(), StepFailure> {
-    if matches!(inode.kind, Kind::Fifo) && copy.rules.fifos == Fifos::LeftOut {
-        return Ok(());
-    }
     if delta.is_dir(target) && copy.rules.file_over_directory == FileOverDirectory::Fails {
         let message = format!(
             "copy a file to {target}: there is a directory; name a file in it, or end the destination with /"
         );
         return Err(StepFailure::new("copy-file-over-directory", message));
     }
+    if matches!(inode.kind, Kind::Fifo) && copy.rules.fifos == Fifos::LeftOut {
+        // What is in the way goes all the same.
+        delta.remove(target);
+        return Ok(());
+    }
     let is_device = matches!(inode.kind, Kind::Char { .. } | Kind::Block { .. });
-    let kind = if is_device && copy.rules.devices == Devices::EmptyFiles {
-        Kind::File(Content::inline(*b""))
-    } else {
-        inode.kind.clone()
+    let kind = match (&inode.kind, copy.rules.devices) {
+        (_, Devices::EmptyFiles) if is_device => Kind::File(Content::inline(*b"")),
+        (&Kind::Block { major, minor }, Devices::AsCharacters) => Kind::Char { major, minor },
+        (kind, _) => kind.clone(),
     };
     delta.put(target, kind, meta_for(copy, inode));
     Ok(())

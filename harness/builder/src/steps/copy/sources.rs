@@ -1,9 +1,9 @@
 //! Which entries a COPY's patterns mean: Go's wildcards, symbolic links followed inside the root they lie in.
 
 use samebuild_dockerfile::glob;
-use samebuild_image::{At, Kind, Tree};
+use samebuild_image::{At, Kind};
 
-use super::{Copy, GlobWithoutMatch, OutsideContext};
+use super::{BadPattern, Copy, GlobSlash, GlobWithoutMatch, OutsideContext};
 use crate::failure::StepFailure;
 
 /// One thing to copy.
@@ -37,7 +37,7 @@ fn find_one(copy: &Copy<'_>, pattern: &str, found: &mut Vec<Source>) -> Result<(
         return wildcard(copy, pattern, found);
     }
     let at = At::clean(pattern);
-    found.push(one(copy.from, &at).ok_or_else(|| not_found(copy, pattern))?);
+    found.push(one(copy, &at, pattern)?);
     Ok(())
 }
 
@@ -45,6 +45,7 @@ pub(super) fn wildcard(copy: &Copy<'_>, pattern: &str, found: &mut Vec<Source>) 
     let clean = At::clean(pattern);
     let depth = clean.components().count();
     let before = found.len();
+    let slash = pattern.ends_with('/') && copy.rules.glob_slash == GlobSlash::MatchesNothing;
     for (at, _, _) in copy.from.iter().filter(|(at, _, _)| !at.is_root() && at.components().count() == depth)
     {
         let (Ok(pattern_text), Ok(name)) =
@@ -52,14 +53,16 @@ pub(super) fn wildcard(copy: &Copy<'_>, pattern: &str, found: &mut Vec<Source>) 
         else {
             continue;
         };
-        let matches = glob::go_match(pattern_text, name).map_err(|_| {
-            StepFailure::new(
-                "bad-pattern",
-                format!("match `{pattern}`: syntax error in pattern; brackets must be closed"),
-            )
-        })?;
-        if matches && let Some(source) = one(copy.from, at) {
-            found.push(source);
+        let matches = match glob::go_match(pattern_text, name) {
+            Ok(matches) => matches && !slash,
+            Err(_) if copy.rules.bad_pattern == BadPattern::MatchesNothing => false,
+            Err(_) => {
+                let message = format!("match `{pattern}`: syntax error in pattern; brackets must be closed");
+                return Err(StepFailure::new("bad-pattern", message));
+            }
+        };
+        if matches {
+            found.push(one(copy, at, pattern)?);
         }
     }
     if found.len() == before && copy.rules.glob_without_match == GlobWithoutMatch::Fails {
@@ -69,10 +72,16 @@ pub(super) fn wildcard(copy: &Copy<'_>, pattern: &str, found: &mut Vec<Source>) 
     Ok(())
 }
 
-pub(super) fn one(tree: &Tree, at: &At) -> Option<Source> {
-    let real = tree.resolve(at.as_bytes(), true).ok()?;
-    let inode = tree.get(&real)?;
-    Some(Source { name: at.name().to_vec(), is_dir: matches!(inode.kind, Kind::Dir), at: real })
+pub(super) fn one(copy: &Copy<'_>, at: &At, pattern: &str) -> Result<Source, StepFailure> {
+    let real = copy.from.resolve(at.as_bytes(), true).map_err(|error| {
+        let class = match copy.rules.outside_context {
+            OutsideContext::Fails if copy.from_context => "copy-outside-context",
+            _ => "symlink-loop",
+        };
+        StepFailure::new(class, format!("copy {pattern}: {error}"))
+    })?;
+    let inode = copy.from.get(&real).ok_or_else(|| not_found(copy, pattern))?;
+    Ok(Source { name: at.name().to_vec(), is_dir: matches!(inode.kind, Kind::Dir), at: real })
 }
 
 pub(super) fn not_found(copy: &Copy<'_>, pattern: &str) -> StepFailure {
@@ -95,7 +104,7 @@ pub(super) fn is_wildcard(pattern: &str) -> bool {
 }
 
 /// Whether `..` leads above where the pattern starts.
-fn climbs_out(pattern: &str) -> bool {
+pub(super) fn climbs_out(pattern: &str) -> bool {
     let mut depth = 0i32;
     pattern.split('/').any(|part| {
         match part {
