@@ -14,8 +14,7 @@ use crate::dialect::rules::{BareFrom, GlobalArgLine};
 use crate::failure::StepFailure;
 use crate::finish;
 use crate::from::{from, visible_globals};
-use crate::platform;
-use crate::request::{BuildError, Built, Event, Failure, Request, Step};
+use crate::request::{BuildError, Built, Event, Failure, Images, Request, Step};
 use crate::session::{Session, StepError};
 use crate::stage::Stage;
 use crate::stamp::{self, SourceDateEpoch, Stamp};
@@ -24,8 +23,9 @@ use crate::steps::{metadata, run, transfer, workdir};
 /// Builds.
 pub fn build(request: &Request<'_>) -> Result<Built, BuildError> {
     let dialect = request.dialect;
-    let dockerfile = Dockerfile::parse(request.dockerfile, &dialect.syntax)
+    let mut dockerfile = Dockerfile::parse(request.dockerfile, &dialect.syntax)
         .map_err(|error| syntax_failure(&error, None))?;
+    replace_stages(&mut dockerfile, request.images);
     let context =
         context::without_ignored(request).map_err(|failure| fail(failure, None, None, Vec::new()))?;
     let stamp = stamp(request).map_err(|failure| fail(failure, None, None, Vec::new()))?;
@@ -64,6 +64,17 @@ fn stamp(request: &Request<'_>) -> Result<Stamp, StepFailure> {
             .map(Stamp::Epoch)
             .map_err(|error| StepFailure::new("bad-source-date-epoch", error.to_string())),
         (stamp, _) => Ok(stamp),
+    }
+}
+
+/// A stage whose name the user gave to something else is that: nothing of it is built, and what it needs is not needed.
+fn replace_stages(dockerfile: &mut Dockerfile, images: &dyn Images) {
+    for stage in &mut dockerfile.stages {
+        if let Some(name) = stage.name().map(str::to_owned).filter(|name| images.replaces_stage(name)) {
+            stage.header.kind.image.text = name;
+            stage.header.kind.platform = None;
+            stage.instructions.clear();
+        }
     }
 }
 
@@ -146,8 +157,7 @@ impl Builder {
                     format!("name the stage `{}`: an earlier one has that name", name.unwrap_or_default());
                 return Err(StepFailure::new("duplicate-stage", message).into());
             }
-            platform::check(header.kind.platform.as_ref(), session)?;
-            from(&header.kind.image, stage.index, session)
+            from(&header.kind, stage.index, session)
         })?;
         built.index = stage.index;
         let triggers = std::mem::take(&mut built.config.on_build);

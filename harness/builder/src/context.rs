@@ -1,5 +1,5 @@
-//! The build context as a build sees it: without what `.dockerignore` leaves out. And the two facts about the machine a
-//! build cannot do without: its architecture and its clock.
+//! The build context as a build sees it: without what `.dockerignore` leaves out. And the clock of the machine,
+//! which a build cannot do without.
 
 use samebuild_dockerfile::ignore::IgnoreFile;
 use samebuild_image::{At, Content, Kind, Meta, Mtime, Tree};
@@ -81,16 +81,6 @@ fn read(name: &str, content: &Content) -> Result<Vec<u8>, StepFailure> {
         .read_up_to(LIMIT)
         .map_err(|error| unreadable(error.to_string()))?
         .ok_or_else(|| unreadable(format!("larger than {LIMIT} bytes")))
-}
-
-/// The architecture as images name it.
-pub fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        "x86" => "386",
-        other => other,
-    }
 }
 
 /// The clock, in seconds since 1970.

@@ -4,7 +4,6 @@
 use serde_json::{Map, Value, json};
 
 use crate::config::{Config, Schema};
-use crate::context;
 use crate::dialect::Dialect;
 use crate::dialect::rules::BareFrom;
 use crate::stage::{LastStep, Stage};
@@ -20,8 +19,6 @@ pub fn config(stage: &Stage, dialect: &Dialect, now: (i64, u32)) -> Map<String, 
     }
     let created = samebuild_image::Mtime::At { secs: now.0, nanos: now.1 }.to_string();
     let mut out = Map::new();
-    out.insert("architecture".into(), context::architecture().into());
-    out.insert("os".into(), "linux".into());
     out.extend(stage.platform.clone());
     if let Some(author) = &stage.config.author {
         out.insert("author".into(), author.clone().into());

@@ -1,45 +1,58 @@
 //! FROM: what a stage starts from, and which arguments its line can see.
 
-use samebuild_dockerfile::Word;
 use samebuild_dockerfile::plan::Origin;
+use samebuild_dockerfile::{FromInstruction, Word};
 use samebuild_image::Digest;
+use samebuild_image::manifest::Platform;
 
 use crate::config::{self, Config};
-use crate::dialect::rules::{ScratchWorkdir, StageArgs};
+use crate::dialect::rules::{ForeignBase, ScratchWorkdir, StageArgs};
 use crate::failure::StepFailure;
+use crate::platform::{self, platform_of};
 use crate::session::{Session, StepError};
 use crate::stage::{Args, Stage};
 
 /// What a stage starts from: nothing, an earlier stage, or an image.
-pub(crate) fn from(image: &Word, stage: usize, session: &Session<'_>) -> Result<Stage, StepError> {
-    named(&image.text, stage, session).map_err(|error| match error {
-        StepError::Failed(failure) => StepError::Failed(failure.at(image.span)),
+pub(crate) fn from(line: &FromInstruction, stage: usize, session: &Session<'_>) -> Result<Stage, StepError> {
+    let globals = visible_globals(session);
+    let expand = |word: &Word| {
+        session.expander.word(&word.text, &globals).map_err(|error| {
+            StepFailure::new(error.class.slug(), error.message).says(error.builder_message).at(word.span)
+        })
+    };
+    let name = expand(&line.image)?;
+    // The flag without a value is as good as absent.
+    let platform = line.platform.as_ref().filter(|word| !word.text.is_empty()).map(|word| {
+        let text = expand(word)?;
+        platform_of(&text)
+            .map_err(|why| StepFailure::new("bad-platform", format!("read --platform: {why}")).at(word.span))
+    });
+    let platform = platform.transpose()?;
+    let platform = platform.as_ref().unwrap_or(&session.request.platform);
+    named(&name, platform, stage, session).map_err(|error| match error {
+        StepError::Failed(failure) => StepError::Failed(failure.at(line.image.span)),
         other => other,
     })
 }
 
-fn named(image: &str, stage: usize, session: &Session<'_>) -> Result<Stage, StepError> {
-    let name = session
-        .expander
-        .word(image, &visible_globals(session))
-        .map_err(|error| StepFailure::new(error.class.slug(), error.message).says(error.builder_message))?;
+fn named(name: &str, platform: &Platform, stage: usize, session: &Session<'_>) -> Result<Stage, StepError> {
     if name.is_empty() {
-        return Err(StepFailure::new(
-            "blank-from",
-            format!("find the base image `{image}`: it is blank after expansion"),
-        )
-        .into());
+        return Err(
+            StepFailure::new("blank-from", "find the base image: its name is blank after expansion").into()
+        );
     }
-    let mut stage = match session.dockerfile.base_of(stage, &name, &session.dialect.syntax) {
+    let mut stage = match session.dockerfile.base_of(stage, name, &session.dialect.syntax) {
         Origin::Stage(index) => on_stage(session, index)?,
+        // Nothing is for any platform: what a FROM says of it does not count.
         Origin::Scratch => {
-            let mut stage = Stage::scratch();
+            let mut stage =
+                Stage { platform: platform::fields(&session.request.platform), ..Stage::scratch() };
             if session.dialect.image.scratch_workdir == ScratchWorkdir::Root {
                 stage.config.working_dir = "/".into();
             }
             stage
         }
-        Origin::Image(name) => on_image(&name, session)?,
+        Origin::Image(name) => on_image(&name, platform, session)?,
     };
     if stage.config.get_env("PATH").is_none() {
         stage.config.set_env("PATH", config::DEFAULT_PATH);
@@ -60,21 +73,23 @@ fn on_stage(session: &Session<'_>, index: usize) -> Result<Stage, StepError> {
     Ok(Stage { args, cmd_set: false, ..parent.clone() })
 }
 
-fn on_image(name: &str, session: &Session<'_>) -> Result<Stage, StepError> {
+fn on_image(name: &str, wanted: &Platform, session: &Session<'_>) -> Result<Stage, StepError> {
     let repository =
         name.split(['@']).next().unwrap_or(name).rsplit_once(':').map_or(name, |(repository, _)| repository);
     if repository.rsplit('/').next().is_some_and(|last| last.chars().any(char::is_uppercase)) {
         let message = format!("find the base image `{name}`: the name of a repository is in lower case");
         return Err(StepFailure::new("bad-image-name", message).into());
     }
-    let image = session
-        .request
-        .images
-        .find(name)
-        .map_err(|error| StepFailure::new("image-not-found", error.to_string()))?;
-    let tree = session.request.images.tree(name, &image).map_err(StepError::broken("read the base image"))?;
+    let (image, tree) = session.image(name, wanted)?;
     let identity = Stage::identity(&image.layers).unwrap_or_else(|| Digest::of(name.as_bytes()));
     let mut platform = image.config.clone();
+    let is_foreign = platform::stated(&image.config).is_none_or(|stated| !wanted.takes(&stated));
+    if is_foreign && session.dialect.image.foreign_base == ForeignBase::Relabelled
+        || !platform.contains_key("architecture")
+    {
+        platform.shift_remove("variant");
+        platform.extend(platform::fields(wanted));
+    }
     for field in [
         "config",
         "container_config",
@@ -116,6 +131,8 @@ pub(crate) fn visible_globals(session: &Session<'_>) -> Vec<(String, String)> {
         "BUILDVARIANT",
     ]
     .into_iter()
+    // One that is declared without a value has none.
+    .filter(|name| session.global_args.iter().all(|(known, _)| known != name))
     .filter_map(|name| session.platform_arg(name).map(|value| (name.to_owned(), value)));
     let own = session
         .global_args

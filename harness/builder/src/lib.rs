@@ -29,5 +29,6 @@ mod users;
 pub use build::build;
 pub use dialect::{DIALECTS, Dialect};
 pub use fetch::{Fetch, FetchError, Fetched};
-pub use request::{BuildError, Built, Event, Failure, Images, Network, NotFound, Request, Step};
+pub use platform::{own_platform, platform_of};
+pub use request::{BuildError, Built, Event, Failure, Images, Network, NotFound, Request, Step, Wanted};
 pub use stamp::Stamp;

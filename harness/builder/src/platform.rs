@@ -1,11 +1,25 @@
-//! `FROM --platform`: whether it names a platform. Which image of several it takes is not asked here: there is one.
+//! Platforms: this machine's, those a command line or a FROM names, and what an image says it is for.
 
-use samebuild_dockerfile::Word;
+use samebuild_image::manifest::Platform;
+use serde_json::{Map, Value};
 
-use crate::failure::StepFailure;
-use crate::from::visible_globals;
-use crate::session::Session;
+/// What programs of this machine run on, as images name it.
+pub fn own_platform() -> Platform {
+    let architecture = match std::env::consts::ARCH {
+        "x86" => "386",
+        other => other,
+    };
+    Platform { os: "linux".to_owned(), architecture: architecture.to_owned(), variant: None }.normal()
+}
 
+/// Whether this machine runs programs for `platform` without emulating anything.
+pub fn runs(platform: &Platform) -> bool {
+    let own = own_platform();
+    let older = own.architecture == "amd64" && platform.architecture == "386";
+    own.takes(platform) || (platform.os == own.os && older)
+}
+
+/// The systems that may be named alone.
 const SYSTEMS: &[&str] = &[
     "aix",
     "android",
@@ -25,6 +39,7 @@ const SYSTEMS: &[&str] = &[
     "windows",
     "zos",
 ];
+/// The architectures that may be named alone.
 const ARCHITECTURES: &[&str] = &[
     "386",
     "amd64",
@@ -58,35 +73,46 @@ const ARCHITECTURES: &[&str] = &[
     "armel",
 ];
 
-/// Refuses a `--platform` that is none. The flag without a value is as good as absent.
-pub(crate) fn check(platform: Option<&Word>, session: &Session<'_>) -> Result<(), StepFailure> {
-    let Some(word) = platform.filter(|word| !word.text.is_empty()) else { return Ok(()) };
-    let expanded = session.expander.word(&word.text, &visible_globals(session));
-    let text = expanded
-        .map_err(|error| StepFailure::new(error.class.slug(), error.message).says(error.builder_message))?;
-    if is_platform(&text) {
-        return Ok(());
-    }
-    let message = format!(
-        "start from an image for the platform {text:?}; write OS/ARCHITECTURE[/VARIANT], as linux/arm64"
-    );
-    Err(StepFailure::new("bad-platform", message).at(word.span))
+/// A platform as Docker takes it: `os/architecture[/variant]`, or an architecture alone, or this machine's on another
+/// system.
+///
+/// # Errors
+/// It is none; the text names what is accepted.
+pub fn platform_of(text: &str) -> Result<Platform, String> {
+    let own = own_platform();
+    let is_word = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+    };
+    let lower = text.to_ascii_lowercase();
+    let whole = if SYSTEMS.contains(&lower.as_str()) {
+        format!("{lower}/{}", own.architecture)
+    } else if ARCHITECTURES.contains(&lower.as_str()) {
+        format!("{}/{lower}", own.os)
+    } else {
+        lower
+    };
+    let parsed = whole.parse().ok().filter(|_| whole.split('/').all(is_word));
+    let accepted = "os/architecture[/variant], as linux/amd64 or linux/arm/v7";
+    parsed
+        .map(|platform: Platform| platform.normal())
+        .ok_or_else(|| format!("`{text}` is no platform; accepted: {accepted}"))
 }
 
-/// One to three parts; one alone has to be a system or an architecture.
-fn is_platform(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('/').collect();
-    let is_word = |part: &&str| {
-        !part.is_empty()
-            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
-    };
-    match parts.as_slice() {
-        [one] => {
-            let lower = one.to_ascii_lowercase();
-            SYSTEMS.contains(&lower.as_str()) || ARCHITECTURES.contains(&lower.as_str())
-        }
-        several => several.len() <= 3 && several.iter().all(is_word),
-    }
+/// A platform as the configuration of an image states it.
+pub(crate) fn fields(platform: &Platform) -> serde_json::Map<String, serde_json::Value> {
+    let stated = [
+        ("architecture", Some(&platform.architecture)),
+        ("os", Some(&platform.os)),
+        ("variant", platform.variant.as_ref()),
+    ];
+    stated.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.clone().into()))).collect()
+}
+
+/// What the configuration of an image says it is for.
+pub(crate) fn stated(config: &Map<String, Value>) -> Option<Platform> {
+    let text = |key: &str| config.get(key).and_then(Value::as_str).map(str::to_owned);
+    let (os, architecture) = (text("os")?, text("architecture")?);
+    Some(Platform { os, architecture, variant: text("variant") }.normal())
 }
 
 #[cfg(test)]
@@ -94,17 +120,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn platforms_are_told_from_other_words() {
-        for (text, is_one) in [
-            ("linux/amd64", true),
-            ("arm64", true),
-            ("linux/arm/v7", true),
-            ("", false),
-            ("foo", false),
-            ("linux/", false),
-            ("a/b/c/d", false),
+    fn a_platform_may_be_named_in_part() {
+        let own = own_platform();
+        for (text, platform) in [
+            ("linux/arm64/v8", "linux/arm64".to_owned()),
+            ("arm64", "linux/arm64".to_owned()),
+            ("linux", own.to_string()),
+            ("AArch64", "linux/arm64".to_owned()),
         ] {
-            assert_eq!(is_platform(text), is_one, "{text}");
+            assert_eq!(platform_of(text).map(|platform| platform.to_string()), Ok(platform));
+        }
+        for text in ["", "foo", "a/b/c/d", "linux/", "linux/$ARCH"] {
+            assert!(platform_of(text).is_err_and(|why| why.contains("linux/arm/v7")), "{text}");
         }
     }
 }

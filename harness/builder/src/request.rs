@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use samebuild_image::manifest::Platform;
 use samebuild_image::tree::ApplyError;
 use samebuild_image::{Epochs, Image, Tree};
 
@@ -27,6 +28,8 @@ pub struct Request<'a> {
     pub secrets: BTreeMap<String, Vec<u8>>,
     /// `--target`: a stage's name or index.
     pub target: Option<String>,
+    /// `--platform`: what the image is for. Only RUN asks whether this machine could run it.
+    pub platform: Platform,
     /// Where images named by FROM and `COPY --from` come from.
     pub images: &'a dyn Images,
     /// How ADD reaches what stands behind a URL.
@@ -74,8 +77,13 @@ pub enum Event<'a> {
 
 /// Where images come from.
 pub trait Images: Sync {
-    /// The image called `name`, or all places that were tried and what each said.
-    fn find(&self, name: &str) -> Result<Image, NotFound>;
+    /// The image that is wanted, or all places that were tried and what each said.
+    fn find(&self, wanted: &Wanted<'_>) -> Result<Image, NotFound>;
+
+    /// Whether what the user calls `name` stands in for a stage of that name, as a named context does.
+    fn replaces_stage(&self, _name: &str) -> bool {
+        false
+    }
 
     /// Its flattened file system; for whoever has it at hand.
     fn tree(&self, _name: &str, image: &Image) -> Result<Tree, ApplyError> {
@@ -83,9 +91,19 @@ pub trait Images: Sync {
     }
 }
 
+/// An image that a Dockerfile names.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// As it is written, after expansion.
+    pub name: &'a str,
+    pub platform: &'a Platform,
+    /// Whether an image that is at hand will do where it is for another platform; else it counts as not being there.
+    pub any_platform: bool,
+}
+
 /// No place has this image.
 #[derive(Debug, thiserror::Error)]
-#[error("find the image `{name}`: {}", tried.join("; "))]
+#[error("find the image `{name}`; tried, in order:\n  {}", tried.join("\n  "))]
 pub struct NotFound {
     pub name: String,
     pub tried: Vec<String>,

@@ -9,13 +9,14 @@ use samebuild_dockerfile::expand::Expander;
 use samebuild_dockerfile::plan::Origin;
 use samebuild_dockerfile::syntax::CopyReach;
 use samebuild_dockerfile::{Dockerfile, Span, Word};
-use samebuild_image::{Digest, Mtime, Tree};
+use samebuild_image::manifest::Platform;
+use samebuild_image::{Digest, Image, Mtime, Tree};
 
-use crate::context;
 use crate::dialect::Dialect;
-use crate::dialect::rules::PlatformArgs;
+use crate::dialect::rules::{ForeignBase, PlatformArgs};
 use crate::failure::{StepFailure, UNSUPPORTED};
-use crate::request::Request;
+use crate::platform;
+use crate::request::{Request, Wanted};
 use crate::stage::Stage;
 use crate::stamp::Stamp;
 
@@ -85,21 +86,37 @@ impl Session<'_> {
     /// The value of a global ARG or of one the builder predefines.
     pub fn global_arg(&self, name: &str) -> Option<String> {
         let global = self.global_args.iter().rev().find(|(key, _)| key == name);
-        global.and_then(|(_, value)| value.clone()).or_else(|| self.platform_arg(name))
+        // One that is declared without a value hides the predefined one of its name.
+        global.map_or_else(|| self.platform_arg(name), |(_, value)| value.clone())
     }
 
     pub(crate) fn platform_arg(&self, name: &str) -> Option<String> {
         if self.dialect.image.platform_args == PlatformArgs::Absent {
             return None;
         }
-        let arch = context::architecture();
-        Some(match name {
-            "BUILDPLATFORM" | "TARGETPLATFORM" => format!("linux/{arch}"),
-            "BUILDOS" | "TARGETOS" => "linux".into(),
-            "BUILDARCH" | "TARGETARCH" => arch.into(),
-            "BUILDVARIANT" | "TARGETVARIANT" => String::new(),
+        let (own, part) = match (name.strip_prefix("BUILD"), name.strip_prefix("TARGET")) {
+            (Some(part), _) => (Some(platform::own_platform()), part),
+            (None, Some(part)) => (None, part),
+            (None, None) => return None,
+        };
+        let platform = own.as_ref().unwrap_or(&self.request.platform);
+        Some(match part {
+            "PLATFORM" => platform.to_string(),
+            "OS" => platform.os.clone(),
+            "ARCH" => platform.architecture.clone(),
+            "VARIANT" => platform.variant.clone().unwrap_or_default(),
             _ => return None,
         })
+    }
+
+    /// An image by its name, and its files.
+    pub(crate) fn image(&self, name: &str, platform: &Platform) -> Result<(Image, Tree), StepFailure> {
+        let any_platform = self.dialect.image.foreign_base != ForeignBase::PassedOver;
+        let found = self.request.images.find(&Wanted { name, platform, any_platform });
+        let image = found.map_err(|error| StepFailure::new("image-not-found", error.to_string()))?;
+        let tree = self.request.images.tree(name, &image);
+        let tree = tree.map_err(|error| StepFailure::new("bad-image", error.to_string()))?;
+        Ok((image, tree))
     }
 
     /// A scratch directory that lives as long as the image built in it.
@@ -161,12 +178,7 @@ impl Session<'_> {
                     format!("copy from stage {index}: it is not built before this one"),
                 )
             }),
-            Origin::Image(name) => {
-                let image = self.request.images.find(&name);
-                let image = image.map_err(|error| StepFailure::new("image-not-found", error.to_string()))?;
-                let tree = self.request.images.tree(&name, &image);
-                tree.map_err(|error| StepFailure::new("bad-image", error.to_string()))
-            }
+            Origin::Image(name) => self.image(&name, &self.request.platform).map(|(_, tree)| tree),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A stage while it is being built: its tree, its layers, its configuration, its arguments.
 
 use samebuild_dockerfile::expand::{Env, Expander};
+use samebuild_image::manifest::Platform;
 use samebuild_image::{Digest, Layer, Tree};
 
 use crate::config::Config;
@@ -140,6 +141,11 @@ impl Stage {
     /// Expands a word that may become several.
     pub fn words(&self, expander: &Expander, word: &str) -> Result<Vec<String>, StepFailure> {
         expander.words(word, &Variables(self)).map_err(expansion_failed)
+    }
+
+    /// What the image says that it is for; `None` where it does not say.
+    pub fn built_for(&self) -> Option<Platform> {
+        crate::platform::stated(&self.platform)
     }
 
     /// Takes the layer of a step computed on the Tree.

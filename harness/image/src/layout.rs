@@ -18,6 +18,9 @@ use crate::read::{self, Loaded, ReadError, ReadOptions};
 /// The annotations that name an image in an index; the first is what is written.
 const NAMES: [&str; 2] = ["org.opencontainers.image.ref.name", "io.containerd.image.name"];
 
+/// What the file `oci-layout` says.
+pub const LAYOUT_VERSION: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+
 /// How many indexes may be nested.
 const DEPTH: usize = 4;
 
@@ -29,7 +32,7 @@ pub fn read(files: &dyn Files, options: &ReadOptions) -> Result<Loaded, ReadErro
     }
     let mut names = Vec::new();
     for _ in 0..DEPTH {
-        let chosen = choose(&index, options, files)?;
+        let chosen = choose(&index, options, &files.name())?;
         names.extend(NAMES.iter().filter_map(|key| chosen.annotations.get(*key).cloned()));
         let bytes = blob(files, &chosen, "the manifest")?;
         match role(&chosen, &bytes)? {
@@ -59,6 +62,8 @@ pub struct LayoutOptions {
 /// Digests of what was written.
 #[derive(Debug, Clone)]
 pub struct WrittenImage {
+    /// The image's row in an index: the manifest, the platform, the name.
+    pub entry: Descriptor,
     pub manifest: Digest,
     pub config: Digest,
     pub layers: Vec<Written>,
@@ -67,6 +72,20 @@ pub struct WrittenImage {
 /// Writes `image` as a layout of its own; the same image gives the same bytes. `rootfs` is filled in where the
 /// configuration has none, and checked where it has one.
 pub fn write(
+    image: &Image,
+    files: &dyn NewFiles,
+    options: &LayoutOptions,
+) -> Result<WrittenImage, SaveError> {
+    let written = write_blobs(image, files, options)?;
+    let media_type = Role::Index.media_type(Media::Oci).to_owned();
+    let index = Index { schema_version: 2, media_type, manifests: vec![written.entry.clone()] };
+    put_named(files, "oci-layout", LAYOUT_VERSION)?;
+    put_named(files, "index.json", &layer_tar::to_json(&index)?)?;
+    Ok(written)
+}
+
+/// Writes what a layout of `image` has in `blobs/`, for whoever keeps an index of several images, or none.
+pub fn write_blobs(
     image: &Image,
     files: &dyn NewFiles,
     options: &LayoutOptions,
@@ -95,11 +114,7 @@ pub fn write(
     let mut entry = descriptor(&manifest.media_type, manifest_at.0, manifest_at.1);
     entry.platform = platform;
     entry.annotations.extend(options.name.iter().map(|name| (NAMES[0].to_owned(), name.clone())));
-    let media_type = Role::Index.media_type(Media::Oci).to_owned();
-    let index = Index { schema_version: 2, media_type, manifests: vec![entry] };
-    put_named(files, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
-    put_named(files, "index.json", &layer_tar::to_json(&index)?)?;
-    Ok(WrittenImage { manifest: manifest_at.0, config: config.0, layers })
+    Ok(WrittenImage { entry, manifest: manifest_at.0, config: config.0, layers })
 }
 
 /// Where a blob is.
@@ -126,8 +141,9 @@ pub(crate) fn is_named(name: &str, wanted: &str) -> bool {
     name == wanted || name == format!("{wanted}:latest") || wanted.ends_with(&format!(":{name}"))
 }
 
-/// The one entry that is wanted; what attests others is none.
-fn choose(index: &Index, options: &ReadOptions, files: &dyn Files) -> Result<Descriptor, ReadError> {
+/// The one entry of `index`, which is called `set` in errors, that is wanted; what attests others is none.
+pub fn choose(index: &Index, options: &ReadOptions, set: &str) -> Result<Descriptor, ReadError> {
+    let set = set.to_owned();
     let is_image = |entry: &&Descriptor| {
         !entry.annotations.contains_key("vnd.docker.reference.type")
             && entry.platform.as_ref().is_none_or(|platform| platform.os != "unknown")
@@ -142,9 +158,9 @@ fn choose(index: &Index, options: &ReadOptions, files: &dyn Files) -> Result<Des
         images.retain(|entry| entry.platform.as_ref().is_none_or(|platform| wanted.takes(platform)));
     }
     match images[..] {
-        [] => Err(ReadError::NoSuchImage { wanted: wanted.to_string(), set: files.name(), have }),
+        [] => Err(ReadError::NoSuchImage { wanted: wanted.to_string(), set, have }),
         [only] => Ok(only.clone()),
-        _ => Err(ReadError::Ambiguous { set: files.name(), have }),
+        _ => Err(ReadError::Ambiguous { set, have }),
     }
 }
 

@@ -78,8 +78,32 @@ impl Platform {
 
     /// Whether an image for `other` is what is asked for here: a variant counts only if it is asked for.
     pub fn takes(&self, other: &Self) -> bool {
-        let variant = self.variant.is_none() || self.variant == other.variant;
-        self.os == other.os && self.architecture == other.architecture && variant
+        let (wanted, other) = (self.normal(), other.normal());
+        let variant = wanted.variant.is_none() || wanted.variant == other.variant;
+        wanted.os == other.os && wanted.architecture == other.architecture && variant
+    }
+
+    /// The name Docker's tools give it, of the several it may go by: `linux/aarch64/v8` is `linux/arm64`, and an `arm`
+    /// without a variant is `v7`.
+    pub fn normal(&self) -> Self {
+        let (os, mut architecture) = (self.os.to_lowercase(), self.architecture.to_lowercase());
+        let mut variant = self.variant.as_ref().map(|variant| variant.to_lowercase());
+        let other = ALIASES.iter().find(|(name, _, _)| *name == architecture);
+        if let Some((_, name, implied)) = other {
+            architecture = (*name).to_owned();
+            variant = implied.map(str::to_owned).or(variant);
+        }
+        if let Some((_, plain)) = ARM.iter().find(|(spelled, _)| variant.as_deref() == Some(*spelled))
+            && architecture.starts_with("arm")
+        {
+            variant = Some((*plain).to_owned());
+        }
+        let variant = match (architecture.as_str(), variant.as_deref()) {
+            ("arm64", Some("v8")) | ("amd64", Some("v1")) => None,
+            ("arm", None | Some("")) => Some("v7".to_owned()),
+            _ => variant.filter(|variant| !variant.is_empty()),
+        };
+        Self { os, architecture, variant }
     }
 }
 
@@ -108,6 +132,21 @@ impl FromStr for Platform {
         Ok(Self { os: os.to_owned(), architecture: architecture.to_owned(), variant })
     }
 }
+
+/// Other names of architectures, what Docker calls them, and the variant that a name implies.
+const ALIASES: [(&str, &str, Option<&str>); 8] = [
+    ("x86_64", "amd64", None),
+    ("x86-64", "amd64", None),
+    ("i386", "386", None),
+    ("i486", "386", None),
+    ("i586", "386", None),
+    ("i686", "386", None),
+    ("aarch64", "arm64", None),
+    ("armhf", "arm", Some("v7")),
+];
+
+/// Variants of ARM without their `v`.
+const ARM: [(&str, &str); 4] = [("5", "v5"), ("6", "v6"), ("7", "v7"), ("8", "v8")];
 
 /// Whose words the media types are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -191,5 +230,23 @@ mod tests {
         for text in ["linux", "", "a/b/c/d", "/amd64"] {
             assert!(text.parse::<Platform>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_platform_of_several_names_is_one_platform() {
+        for (text, normal) in [
+            ("linux/aarch64", "linux/arm64"),
+            ("linux/arm64/v8", "linux/arm64"),
+            ("Linux/x86_64", "linux/amd64"),
+            ("linux/arm", "linux/arm/v7"),
+            ("linux/arm/6", "linux/arm/v6"),
+            ("linux/armhf", "linux/arm/v7"),
+            ("linux/riscv64", "linux/riscv64"),
+        ] {
+            assert_eq!(text.parse::<Platform>().unwrap().normal().to_string(), normal);
+        }
+        let wanted: Platform = "linux/arm64".parse().unwrap();
+        assert!(wanted.takes(&"linux/arm64/v8".parse().unwrap()));
+        assert!(!wanted.takes(&"linux/arm/v7".parse().unwrap()));
     }
 }

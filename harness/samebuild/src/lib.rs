@@ -13,6 +13,7 @@ pub mod faults;
 pub mod fetch;
 pub mod files;
 pub mod gate;
+pub mod images;
 pub mod proxy;
 pub mod prune;
 pub mod races;

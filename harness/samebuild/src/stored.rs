@@ -56,7 +56,7 @@ fn may_be_tar(path: &Path) -> io::Result<bool> {
     Ok(is_tar || is_compressed)
 }
 
-/// Writes `image` as an OCI layout at `dir`, which appears whole or not at all.
+/// Writes `image` as an OCI layout at `dir`, in whose index it is called `name`, and which appears whole or not at all.
 ///
 /// # Errors
 /// `dir` is there and not empty, the disk is full, a content cannot be read.
@@ -73,8 +73,8 @@ pub fn write_layout(image: &Image, name: Option<&Tag>, dir: &Path, style: TarSty
 ///
 /// # Errors
 /// The disk is full, a content cannot be read.
-pub fn write_archive(image: &Image, name: Option<&Tag>, file: &Path, style: TarStyle) -> Result<()> {
-    let options = ArchiveOptions { names: name.iter().map(ToString::to_string).collect(), style };
+pub fn write_archive(image: &Image, names: &[Tag], file: &Path, style: TarStyle) -> Result<()> {
+    let options = ArchiveOptions { names: names.iter().map(ToString::to_string).collect(), style };
     crate::files::fill_file(file, |at| {
         let place = || format!("write {}", file.display());
         let mut out = io::BufWriter::new(std::fs::File::create(at).with_context(place)?);
@@ -84,12 +84,12 @@ pub fn write_archive(image: &Image, name: Option<&Tag>, file: &Path, style: TarS
 }
 
 /// The files of a directory; no name leaves it.
-struct Dir {
+pub(crate) struct Dir {
     root: PathBuf,
 }
 
 impl Dir {
-    fn new(root: &Path) -> Self {
+    pub(crate) fn new(root: &Path) -> Self {
         Self { root: root.to_owned() }
     }
 }

@@ -29,7 +29,7 @@ struct Case {
     context: fn(&Path) -> io::Result<()>,
 }
 
-const CASES: [Case; 4] = [
+const CASES: [Case; 5] = [
     Case {
         name: "plain",
         dockerfile: "FROM scratch\nCOPY a /srv/a\nCOPY a /srv/b\nUSER 7\nENV X=\"a b\"\nLABEL l=1\nCMD [\"/srv/a\"]\n",
@@ -37,6 +37,11 @@ const CASES: [Case; 4] = [
     },
     Case { name: "odd-names", dockerfile: "FROM scratch\nCOPY . /odd/\n", context: odd_names },
     Case { name: "archive", dockerfile: "FROM scratch\nADD a.tar /a/\nCOPY a.tar /a/d/file\n", context: archive },
+    Case {
+        name: "devices",
+        dockerfile: "FROM samebuild.test/base:1\nRUN mknod /null c 1 3 && mknod /loop b 7 0 && mkfifo /pipe && chmod 640 /loop\n",
+        context: |_| Ok(()),
+    },
     Case {
         name: "whiteouts",
         dockerfile: "\

@@ -29,6 +29,18 @@ const FAMILIES: &[Family] = &[
         not_members: &["mod.rs", "classes.rs", "locate.rs"],
     },
     Family {
+        dir: "harness/samebuild/src/images/sources",
+        table_in: "harness/samebuild/src/images/sources/mod.rs",
+        table: "SOURCES",
+        not_members: &["mod.rs"],
+    },
+    Family {
+        dir: "harness/samebuild/src/images/outputs",
+        table_in: "harness/samebuild/src/images/outputs/mod.rs",
+        table: "OUTPUTS",
+        not_members: &["mod.rs", "spelling.rs"],
+    },
+    Family {
         dir: "harness/store/src/races",
         table_in: "harness/store/src/races/mod.rs",
         table: "RACES",

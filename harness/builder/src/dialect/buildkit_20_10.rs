@@ -3,9 +3,9 @@
 use samebuild_dockerfile::Syntax;
 
 use super::rules::{
-    ArgAfterEnv, ArgsEscaped, BareFrom, ChownGroup, EmptyCommand, EmptyStep, GlobalArgLine, HealthcheckNone,
-    IgnoreFileName, IgnoredParents, ImageRules, PlatformArgs, ScratchWorkdir, StageArgs, UnknownOwner,
-    WorkdirEmpty, WorkdirOwner,
+    ArgAfterEnv, ArgsEscaped, BareFrom, ChownGroup, EmptyCommand, EmptyStep, ForeignBase, GlobalArgLine,
+    HealthcheckNone, IgnoreFileName, IgnoredParents, ImageRules, PlatformArgs, ScratchWorkdir, StageArgs,
+    UnknownOwner, WorkdirEmpty, WorkdirOwner,
 };
 use super::{CLASSIC_20_10, Dialect};
 use crate::config::Schema;
@@ -40,6 +40,7 @@ pub const BUILDKIT_20_10: Dialect = Dialect {
         ignore_file: IgnoreFileName::BesideDockerfile,
         ignored_parents: IgnoredParents::FilledNow,
         platform_args: PlatformArgs::Predefined,
+        foreign_base: ForeignBase::PassedOver,
         ..CLASSIC_20_10.image
     },
     history: HistoryRules {

@@ -5,9 +5,9 @@ use samebuild_dockerfile::Syntax;
 
 use super::Dialect;
 use super::rules::{
-    ArgAfterEnv, ArgsEscaped, BareFrom, ChownGroup, EmptyCommand, EmptyStep, GlobalArgLine, HealthcheckNone,
-    IgnoreFileName, IgnoredParents, ImageRules, Link, PlatformArgs, ScratchWorkdir, StageArgs, TarHeader,
-    UnknownOwner, WorkdirEmpty, WorkdirOwner, WorkdirText,
+    ArgAfterEnv, ArgsEscaped, BareFrom, ChownGroup, EmptyCommand, EmptyStep, ForeignBase, GlobalArgLine,
+    HealthcheckNone, IgnoreFileName, IgnoredParents, ImageRules, Link, PlatformArgs, ScratchWorkdir,
+    StageArgs, TarHeader, UnknownOwner, WorkdirEmpty, WorkdirOwner, WorkdirText,
 };
 use crate::config::Schema;
 use crate::delta::LayerForm;
@@ -52,6 +52,7 @@ pub const CLASSIC_20_10: Dialect = Dialect {
         ignore_file: IgnoreFileName::Root,
         ignored_parents: IgnoredParents::MadeNow,
         platform_args: PlatformArgs::Absent,
+        foreign_base: ForeignBase::Kept,
         link: Link::AsWithout,
         source_date_epoch: SourceDateEpoch::Ignored,
     },

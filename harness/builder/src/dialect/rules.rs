@@ -49,6 +49,8 @@ decisions! {
         ignored_parents: IgnoredParents,
         /// `TARGETARCH` and its like.
         platform_args: PlatformArgs,
+        /// A base at hand that is for another platform than the build.
+        foreign_base: ForeignBase,
         /// What `COPY --link` does, where there is such a flag.
         link: Link,
         /// What the build argument SOURCE_DATE_EPOCH does of itself.
@@ -170,6 +172,15 @@ variants! {
         Absent = "absent",
         /// ARG declares them, and they have the values of the platform.
         Predefined = "predefined",
+    }
+    /// A base at hand that is for another platform than the build.
+    ForeignBase {
+        /// It is taken, and what is built on it is for the base's platform.
+        Kept = "kept",
+        /// It is taken, and what is built on it is said to be for the build's platform.
+        Relabelled = "relabelled",
+        /// It counts as not being there.
+        PassedOver = "passed-over",
     }
     /// `COPY --link`.
     Link {

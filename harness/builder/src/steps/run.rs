@@ -109,6 +109,12 @@ const LIMIT: Duration = Duration::from_secs(600);
 /// RUN.
 pub fn run(stage: &mut Stage, session: &Session<'_>, run: &RunInstruction) -> Result<(), StepError> {
     refuse_unsupported(run)?;
+    if let Some(foreign) = stage.built_for().filter(|platform| !crate::platform::runs(platform)) {
+        let own = crate::platform::own_platform();
+        return Err(StepError::unmet(format!(
+            "RUN is for {foreign}, and this machine is {own}; nothing is emulated"
+        )));
+    }
     if let Some(need) = sandbox::standing().unmet() {
         return Err(StepError::unmet(need));
     }

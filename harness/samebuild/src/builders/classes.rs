@@ -138,6 +138,7 @@ const TABLE: &[Row] = &[
     Row { class: "copy-file-over-directory", all: &["cannot replace to directory", "with file"] },
     Row { class: "copy-file-over-directory", all: &["cannot overwrite directory", "with non-directory"] },
     Row { class: "copy-several-to-file", all: &["destination must be a directory and end with a /"] },
+    Row { class: "bad-platform", all: &["failed to parse platform"] },
     Row { class: "image-not-found", all: &["<registry not reachable>"] },
     Row { class: "image-not-found", all: &["pull access denied"] },
     Row { class: "image-not-found", all: &["failed to resolve source metadata"] },

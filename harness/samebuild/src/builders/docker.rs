@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use samebuild_builder::{dialect, disk};
+use samebuild_dockerfile::{Dockerfile, InstructionKind};
 use samebuild_image::golden::{self, Observation, Outcome, mask_message};
 use samebuild_image::{At, Image, Meta, Tree};
 
@@ -53,6 +54,9 @@ impl Builder for Docker<'_> {
                 "{} has no docker client, and only a client reads .dockerignore and holds secrets",
                 self.words
             ));
+        }
+        if let Some(need) = foreign_run(order.case, order.dialect) {
+            return Answer::Unmet(need);
         }
         match self.try_build(order) {
             Ok(ended) => Answer::Ended(Box::new(ended)),
@@ -163,6 +167,7 @@ impl Docker<'_> {
             builder: self.builder,
             build_args: args,
             target: case.build.target.as_deref(),
+            platform: case.build.platform.as_deref(),
             network: network(case),
             tag,
             deadline: DEADLINE,
@@ -228,6 +233,20 @@ impl Docker<'_> {
         };
         Ended { log, ..Ended::of(observation) }
     }
+}
+
+/// The sentence about a RUN for another platform than this machine's: an engine would need an emulator for it.
+fn foreign_run(case: &Case, dialect: &str) -> Option<String> {
+    let wanted = samebuild_builder::platform_of(case.build.platform.as_deref()?).ok()?;
+    let own = samebuild_builder::own_platform();
+    let syntax = &dialect::find(dialect).ok()?.syntax;
+    let dockerfile = Dockerfile::parse(&case.dockerfile, syntax).ok()?;
+    let runs = |stage: &&samebuild_dockerfile::Stage| {
+        let is_run = |node: &samebuild_dockerfile::Instruction| matches!(node.kind, InstructionKind::Run(_));
+        stage.from().platform.is_none() && stage.instructions.iter().any(is_run)
+    };
+    (wanted != own && dockerfile.stages.iter().any(|stage| runs(&stage)))
+        .then(|| format!("RUN is for {wanted}, and this machine is {own}; nothing is emulated"))
 }
 
 fn network(case: &Case) -> engines::Network {

@@ -212,12 +212,7 @@ fn source_date(case: &Case) -> Option<i64> {
 
 /// Of the machine, as goldens say it: `linux/amd64`.
 pub fn platform() -> String {
-    let architecture = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    format!("linux/{architecture}")
+    samebuild_builder::own_platform().to_string()
 }
 
 /// The clock, as builds are given it: seconds since 1970 and nanoseconds.

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use samebuild_builder::{BuildError, Built, Dialect, Images, NotFound, Request, Stamp, dialect};
+use samebuild_builder::{
+    BuildError, Built, Dialect, Images, NotFound, Request, Stamp, Wanted, dialect, own_platform, platform_of,
+};
 use samebuild_image::golden::{self, Observation, Outcome, mask_message};
 use samebuild_image::tree::ApplyError;
 use samebuild_image::{Image, Tree};
@@ -70,6 +72,9 @@ pub fn build(
     let server = underway.server();
     let anywhere = order.case.needs.contains(&cases::Need::Network);
     let build = &order.case.build;
+    let platform = build.platform.as_deref().map_or_else(|| Ok(own_platform()), platform_of);
+    let platform =
+        platform.map_err(|why| BuildError::Broken { what: order.case.id.to_string(), source: why.into() })?;
     let secret = |secret: &cases::Secret| (secret.id.clone(), secret.text.clone().into_bytes());
     samebuild_builder::build(&Request {
         dockerfile: &order.case.dockerfile,
@@ -79,6 +84,7 @@ pub fn build(
         build_args: underway.args.clone(),
         target: build.target.clone(),
         secrets: build.secrets.iter().map(secret).collect(),
+        platform,
         images: &OneBase(order.base),
         fetch: &Only { server: server.as_deref(), anywhere, http: room.http },
         work: room.work,
@@ -100,12 +106,14 @@ pub fn build(
 struct OneBase<'a>(&'a Ground);
 
 impl Images for OneBase<'_> {
-    fn find(&self, name: &str) -> Result<Image, NotFound> {
-        if name == self.0.base.reference {
-            return Ok(self.0.base.image.clone());
+    fn find(&self, wanted: &Wanted<'_>) -> Result<Image, NotFound> {
+        let base = &self.0.base;
+        let fits = wanted.any_platform || *wanted.platform == own_platform();
+        if wanted.name == base.reference && fits {
+            return Ok(base.image.clone());
         }
-        let tried = vec![format!("conform has only {}", self.0.base.reference)];
-        Err(NotFound { name: name.to_owned(), tried })
+        let tried = vec![format!("conform has only {}, for {}", base.reference, own_platform())];
+        Err(NotFound { name: wanted.name.to_owned(), tried })
     }
 
     fn tree(&self, _: &str, _: &Image) -> Result<Tree, ApplyError> {

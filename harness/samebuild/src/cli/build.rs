@@ -1,4 +1,5 @@
-//! `samebuild build DIR`: one build by the reference builder, speaking a dialect, into an OCI layout or a docker-archive.
+//! `samebuild build DIR`: one build by the reference builder, speaking a dialect. Where FROM finds its images and where the
+//! result goes is `images`' affair.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -8,25 +9,27 @@ use anyhow::{Context as _, Result};
 use samebuild_builder::snapshot::probe::Clear;
 use samebuild_builder::stamp::VARIABLE;
 use samebuild_builder::{
-    BuildError, Dialect, Event, Failure, Images, Network, NotFound, Request, dialect, disk,
+    BuildError, Dialect, Event, Failure, Network, Request, dialect, disk, own_platform, platform_of,
 };
-use samebuild_image::{At, Image, Tree};
+use samebuild_image::{At, Tree};
 
 use super::terminal::{Usage, say};
 use super::verbs::{Build, Net};
-use crate::bases::{self, BaseError};
 use crate::conform::{Exit, scratch};
 use crate::engines::cache_dir;
 use crate::fetch::{Http, Limits};
-use crate::files;
-use crate::stored::{self, read_image};
-use crate::tag::{BadTag, Tag};
+use crate::images::outputs;
+use crate::images::sources::{self, Sources};
 
 pub(crate) fn run(args: &Build) -> Result<Exit> {
-    let output = Output::parse(&args.output)?;
-    output.check()?;
-    let tag = args.tag.as_deref().map(str::parse).transpose();
-    let tag: Option<Tag> = tag.map_err(|error: BadTag| Usage(error.to_string()))?;
+    let cache = cache_dir()?;
+    let outputs =
+        outputs::asked_for(&args.outputs, &args.tags, args.push, args.load, &cache).map_err(Usage)?;
+    outputs.iter().try_for_each(|output| output.check()).map_err(Usage)?;
+    let platform = match args.platform.as_deref() {
+        None | Some("local") => own_platform(),
+        Some(text) => platform_of(text).map_err(Usage)?,
+    };
     let dialect = &changed(dialect::find(&args.dialect)?, &args.sets)?;
     let file = args.file.clone().unwrap_or_else(|| args.dir.join("Dockerfile"));
     let dockerfile = std::fs::read(&file)
@@ -35,9 +38,15 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
     let context = as_sent(context);
     let mut build_args = build_args(&args.build_args);
     let stamp = args.times.stamp(&mut build_args, std::env::var(VARIABLE).ok())?;
-    let cache = cache_dir()?;
-    let images = Named::open(&args.build_contexts, cache.clone())?;
     let work = scratch(&cache)?;
+    let means = sources::Means {
+        contexts: &args.build_contexts,
+        engine: args.engine.as_deref(),
+        cache: cache.clone(),
+        work: work.path(),
+        progress: &say,
+    };
+    let images = Sources::open(&means).map_err(Usage)?;
     let http = Http::new(Limits::USUAL);
     let unpacked = cache.join("unpacked");
     std::fs::create_dir_all(&unpacked).with_context(|| format!("create {}", unpacked.display()))?;
@@ -50,6 +59,7 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
         build_args,
         target: args.target.clone(),
         secrets: BTreeMap::new(),
+        platform,
         images: &images,
         fetch: &http,
         work: work.path(),
@@ -69,7 +79,9 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
         Ok(built) => built,
         // What is not at hand says nothing about the Dockerfile.
         Err(BuildError::Failed(failure)) if failure.class == "image-not-found" => {
-            return Err(anyhow::anyhow!("{}", failure.message));
+            let line =
+                failure.line.map_or_else(String::new, |line| format!(" for {}:{line}", file.display()));
+            return Err(anyhow::anyhow!("{}", failure.message).context(format!("build{line}")));
         }
         Err(BuildError::Failed(failure)) => {
             show(&failure, &file, &dockerfile);
@@ -77,16 +89,15 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
         }
         Err(error) => return Err(error).with_context(|| format!("build {}", args.dir.display())),
     };
-    output.write(&built.image, tag.as_ref(), dialect)?;
-    say(&format!(
-        "{} written, {}, as {} builds it",
-        args.output,
-        match built.image.layers.len() {
-            1 => "1 layer".to_owned(),
-            layers => format!("{layers} layers"),
-        },
-        dialect.id
-    ));
+    let how = outputs::How { style: dialect.tar_style(), work: work.path(), progress: &say };
+    let layers = match built.image.layers.len() {
+        1 => "1 layer".to_owned(),
+        layers => format!("{layers} layers"),
+    };
+    for output in &outputs {
+        let written = output.write(&built.image, &how)?;
+        say(&format!("{written}, {layers}, as {} builds it", dialect.id));
+    }
     Ok(Exit::Same)
 }
 
@@ -100,104 +111,6 @@ fn changed(dialect: &Dialect, sets: &[String]) -> Result<Dialect> {
         dialect.set(name, variant).map_err(|error| Usage(error.to_string()))?;
     }
     Ok(dialect)
-}
-
-/// Where an image goes.
-enum Output {
-    Layout(PathBuf),
-    Archive(PathBuf),
-}
-
-impl Output {
-    fn parse(text: &str) -> Result<Self> {
-        match text.split_once(':') {
-            Some(("oci", path)) if !path.is_empty() => Ok(Self::Layout(path.into())),
-            Some(("docker-archive", path)) if !path.is_empty() => Ok(Self::Archive(path.into())),
-            _ => Err(Usage(format!("write to `{text}`; accepted: oci:DIR, docker-archive:FILE")).into()),
-        }
-    }
-
-    /// Before anything is built: nobody's files are replaced.
-    fn check(&self) -> Result<()> {
-        let (path, is_free) = match self {
-            Self::Layout(dir) => (dir, files::is_free(dir)),
-            Self::Archive(file) => (file, !file.is_dir()),
-        };
-        if is_free {
-            return Ok(());
-        }
-        let why = format!("write {}: it exists already; remove it, or name another place", path.display());
-        Err(Usage(why).into())
-    }
-
-    fn write(&self, image: &Image, tag: Option<&Tag>, dialect: &Dialect) -> Result<()> {
-        match self {
-            Self::Layout(dir) => stored::write_layout(image, tag, dir, dialect.tar_style()),
-            Self::Archive(file) => stored::write_archive(image, tag, file, dialect.tar_style()),
-        }
-    }
-}
-
-/// Base images by the name FROM gives them, and the one we can make ourselves.
-struct Named {
-    given: BTreeMap<String, Image>,
-    cache: PathBuf,
-}
-
-impl Named {
-    fn open(contexts: &[String], cache: PathBuf) -> Result<Self> {
-        let mut images = BTreeMap::new();
-        for context in contexts {
-            let place = context.split_once('=').and_then(|(name, source)| {
-                let schemes = ["oci-layout://", "docker-archive://"];
-                Some((name, schemes.iter().find_map(|scheme| source.strip_prefix(scheme))?))
-            });
-            let Some((name, path)) = place.filter(|(name, _)| !name.is_empty()) else {
-                let accepted = "NAME=oci-layout://DIR, NAME=docker-archive://FILE";
-                return Err(
-                    Usage(format!("understand --build-context {context}; accepted: {accepted}")).into()
-                );
-            };
-            images.insert(name.to_owned(), read_image(Path::new(path))?.image);
-        }
-        Ok(Self { given: images, cache })
-    }
-
-    /// The base of our own cases that has this name, made now: a row of ci/bases.toml.
-    fn ours(&self, name: &str) -> Option<Result<Image, BaseError>> {
-        let policy = match bases::Policy::compiled_in() {
-            Ok(policy) => policy,
-            Err(error) => return Some(Err(error)),
-        };
-        let base = policy.names().find(|id| policy.base(id).is_ok_and(|base| base.image == name))?;
-        Some(bases::provide(base, &self.cache, &say).map(|base| base.image))
-    }
-}
-
-impl Images for Named {
-    fn find(&self, name: &str) -> Result<Image, NotFound> {
-        if let Some(image) = self.given.get(name) {
-            return Ok(image.clone());
-        }
-        match self.ours(name) {
-            Some(Ok(image)) => return Ok(image),
-            Some(Err(error)) => {
-                return Err(NotFound { name: name.to_owned(), tried: vec![error.to_string()] });
-            }
-            None => {}
-        }
-        let given: Vec<&str> = self.given.keys().map(String::as_str).collect();
-        let given = if given.is_empty() {
-            "none was given".to_owned()
-        } else {
-            format!("given are {}", given.join(", "))
-        };
-        let tried = vec![
-            format!("nothing is pulled, and of --build-context {given}"),
-            format!("give it with --build-context {name}=oci-layout://DIR or docker-archive://FILE"),
-        ];
-        Err(NotFound { name: name.to_owned(), tried })
-    }
 }
 
 /// A context as Docker's client sends it: everything belongs to root.

@@ -90,20 +90,36 @@ pub(crate) struct Build {
     /// The stage to build.
     #[arg(long)]
     pub(crate) target: Option<String>,
-    /// What FROM NAME means: NAME=oci-layout://DIR or NAME=docker-archive://FILE. samebuild.test/base:1 is there without.
+    /// What NAME means in FROM and --from, before any stage or image of that name: a directory, oci-layout://DIR[:TAG],
+    /// docker-archive://FILE or docker-image://IMAGE. May be repeated. Other names are looked for among images built with
+    /// --tag, in --engine, and in their registry.
     #[arg(long = "build-context", value_name = "NAME=SOURCE")]
     pub(crate) build_contexts: Vec<String>,
+    /// An engine whose images FROM may use: `host`, or a row of ci/engines.toml. None is asked unless it is named.
+    #[arg(long)]
+    pub(crate) engine: Option<String>,
+    /// What the image is for: os/architecture[/variant], as linux/arm64. Nothing is emulated: RUN needs this machine's.
+    #[arg(long)]
+    pub(crate) platform: Option<String>,
     /// The network of RUN.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) network: Net,
-    /// What to call the image; an OCI layout knows it by its TAG, which is `latest` if left out.
-    #[arg(short = 't', long, value_name = "NAME[:TAG]")]
-    pub(crate) tag: Option<String>,
+    /// The image's name, as NAME[:TAG]. May be repeated. Without --output it is kept in the cache under that name, where
+    /// FROM finds it.
+    #[arg(short = 't', long = "tag", value_name = "NAME")]
+    pub(crate) tags: Vec<String>,
+    /// Where the image goes: oci:DIR, oci-archive:FILE, docker-archive:FILE, store:NAME, registry:NAME or engine:NAME;
+    /// type=…,dest=… as buildx has it is understood too. May be repeated.
+    #[arg(short = 'o', long = "output", value_name = "KIND:PLACE")]
+    pub(crate) outputs: Vec<String>,
     #[command(flatten)]
     pub(crate) times: super::times::Times,
-    /// Where the image goes: oci:DIR or docker-archive:FILE.
-    #[arg(short = 'o', long, value_name = "oci:DIR|docker-archive:FILE")]
-    pub(crate) output: String,
+    /// Push to the registries of all --tag.
+    #[arg(long)]
+    pub(crate) push: bool,
+    /// Load into this machine's engine under all --tag, which must begin with samebuild.test/.
+    #[arg(long)]
+    pub(crate) load: bool,
 }
 
 #[derive(Debug, Args)]

@@ -22,6 +22,7 @@ pub struct ClientBuild<'a> {
     pub builder: Builder,
     pub build_args: &'a BTreeMap<String, String>,
     pub target: Option<&'a str>,
+    pub platform: Option<&'a str>,
     pub network: Network,
     /// The name the image gets.
     pub tag: &'a str,
@@ -97,6 +98,9 @@ fn command(client: &PathBuf, socket: &Path, home: &Path, id_file: &Path, build: 
     let secrets = build.secrets.iter().filter(|_| build.builder == Builder::BuildKit);
     for (id, file) in secrets {
         command.args(["--secret", &format!("id={id},src={}", file.display())]);
+    }
+    if let Some(platform) = build.platform {
+        command.args(["--platform", platform]);
     }
     if let Some(target) = build.target {
         command.args(["--target", target]);

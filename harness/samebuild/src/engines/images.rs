@@ -15,7 +15,7 @@ use super::error::{EngineError, IoContext};
 use super::policy::Store;
 
 /// Names under the reserved top-level domain `.test`, which nobody can answer for.
-pub(super) const OUR_NAMES: &str = "samebuild.test/";
+pub const OUR_NAMES: &str = "samebuild.test/";
 
 impl Engine {
     /// Loads a docker-archive (as `docker save` writes) that is to be known as `name`, e.g. `samebuild.test/base:1`.

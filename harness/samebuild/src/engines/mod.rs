@@ -36,6 +36,7 @@ pub use engine::{Engine, Info};
 pub use error::EngineError;
 pub use events::FailedStep;
 pub use fetch::{Fetched, fetch};
+pub use images::OUR_NAMES;
 pub use killer::Killer;
 pub use one_of_us::{OneOfUs, Underway};
 pub use policy::{EngineSpec, Policy, Store};

@@ -1,0 +1,97 @@
+//! An image into a registry: every blob it does not have yet, then the manifest.
+
+use std::path::Path;
+
+use futures_util::stream;
+use oci_client::errors::OciDistributionError;
+use oci_client::{Reference, RegistryOperation};
+use samebuild_image::layout::{self, LayoutOptions};
+use samebuild_image::manifest::{Descriptor, Manifest, Media};
+use samebuild_image::{Compression, Digest, Image, TarStyle};
+use tokio::io::AsyncReadExt as _;
+
+use super::{Registry, RegistryError};
+use crate::engines::Progress;
+use crate::stored::Dir;
+
+/// Pushes; the digest is that of the manifest. `work` is for the blobs until they are there.
+///
+/// # Errors
+/// See [`RegistryError`].
+pub fn push(
+    image: &Image,
+    reference: &Reference,
+    style: TarStyle,
+    work: &Path,
+    progress: Progress,
+) -> Result<Digest, RegistryError> {
+    let room = |why: String| RegistryError::Disk { what: format!("make room in {}", work.display()), why };
+    let dir = tempfile::Builder::new().prefix("push-").tempdir_in(work);
+    let dir = dir.map_err(|error| room(error.to_string()))?;
+    let options = LayoutOptions { name: None, style, compression: Compression::Gzip, media: Media::Oci };
+    let written = layout::write_blobs(image, &Dir::new(dir.path()), &options).map_err(|error| {
+        RegistryError::Disk { what: "write the image".to_owned(), why: error.to_string() }
+    })?;
+    let registry = Registry::of(reference)?;
+    let push = Push { registry: &registry, reference, dir: dir.path(), progress };
+    registry.runtime.block_on(push.all(&written.entry))?;
+    Ok(written.manifest)
+}
+
+struct Push<'a> {
+    registry: &'a Registry,
+    reference: &'a Reference,
+    dir: &'a Path,
+    progress: Progress<'a>,
+}
+
+impl Push<'_> {
+    async fn all(&self, entry: &Descriptor) -> Result<(), RegistryError> {
+        let bytes = std::fs::read(self.dir.join(layout::blob_name(&entry.digest))).map_err(|e| gone(&e))?;
+        let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|error| RegistryError::Odd {
+            what: "our own manifest".to_owned(),
+            why: error.to_string(),
+        })?;
+        self.registry.log_in(self.reference, RegistryOperation::Push).await?;
+        self.registry
+            .client
+            .store_auth_if_needed(self.reference.resolve_registry(), &self.registry.auth)
+            .await;
+        for part in manifest.layers.iter().chain([&manifest.config]) {
+            self.blob(part).await?;
+        }
+        let explain = |error: OciDistributionError| {
+            self.registry.explain(format!("push {}", self.reference), self.reference, &error)
+        };
+        let media_type = entry.media_type.parse().map_err(|_| RegistryError::Odd {
+            what: "our own manifest".to_owned(),
+            why: format!("`{}` is no media type", entry.media_type),
+        })?;
+        self.registry.client.push_manifest_raw(self.reference, bytes, media_type).await.map_err(explain)?;
+        Ok(())
+    }
+
+    async fn blob(&self, part: &Descriptor) -> Result<(), RegistryError> {
+        let digest = part.digest.to_string();
+        let explain = |error: OciDistributionError| {
+            self.registry.explain(format!("push {digest} to {}", self.reference), self.reference, &error)
+        };
+        if self.registry.client.blob_exists(self.reference, &digest).await.map_err(explain)? {
+            return Ok(());
+        }
+        (self.progress)(&format!("pushing {digest}, {} bytes", part.size));
+        let path = self.dir.join(layout::blob_name(&part.digest));
+        let file = tokio::fs::File::open(&path).await.map_err(|error| gone(&error))?;
+        let pieces = stream::try_unfold(file, |mut file| async move {
+            let mut piece = Vec::with_capacity(1 << 18);
+            let read = file.read_buf(&mut piece).await.map_err(OciDistributionError::IoError)?;
+            Ok((read > 0).then(|| (piece.into(), file)))
+        });
+        let sent = self.registry.client.push_blob_stream(self.reference, pieces, &digest, Some(part.size));
+        sent.await.map_err(explain).map(drop)
+    }
+}
+
+fn gone(error: &std::io::Error) -> RegistryError {
+    RegistryError::Disk { what: "read what is to be pushed".to_owned(), why: error.to_string() }
+}

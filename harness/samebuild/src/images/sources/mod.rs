@@ -1,0 +1,183 @@
+//! Where FROM, `COPY --from` and `RUN --mount from=` find an image that is no stage of the file. A family: a trait and the
+//! table [`SOURCES`], in the order in which they are asked. The first that has the image is believed; one that has it
+//! damaged ends the search.
+
+mod context;
+mod engine;
+mod local;
+mod registry;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use samebuild_builder::{Images, NotFound, Wanted};
+use samebuild_image::tree::ApplyError;
+use samebuild_image::{Image, Tree};
+
+use crate::images::names;
+
+/// One place that may have images.
+pub trait Source: Sync {
+    /// Looks for the image.
+    fn find(&self, wanted: &Wanted<'_>) -> Answer;
+
+    /// Whether the name stands in for a stage of that name.
+    fn replaces_stage(&self, _name: &str) -> bool {
+        false
+    }
+}
+
+/// What came of looking.
+pub enum Answer {
+    Has(Box<Image>),
+    /// It is not there; the text says why, or what was looked at.
+    Lacks(String),
+    /// It is another name of that image: all but this source are asked for it.
+    IsCalled(String),
+    /// It is there, but cannot be had whole.
+    Broken(String),
+}
+
+/// Told what is going on, a line at a time, by whichever thread looks for an image.
+pub type Told<'a> = &'a (dyn Fn(&str) + Sync);
+
+/// What sources are made from.
+pub struct Means<'a> {
+    /// `--build-context`, as `NAME=SOURCE`.
+    pub contexts: &'a [String],
+    /// `--engine`: who is asked for images, if anybody.
+    pub engine: Option<&'a str>,
+    pub cache: PathBuf,
+    /// Scratch space that lives as long as the build.
+    pub work: &'a Path,
+    pub progress: Told<'a>,
+}
+
+/// A kind of source.
+pub struct Row {
+    pub name: &'static str,
+    pub about: &'static str,
+    /// Makes one, or says what of the command line makes no sense.
+    pub open: for<'a> fn(&'a Means<'a>) -> Result<Box<dyn Source + 'a>, String>,
+}
+
+/// Every kind, in the order in which they are asked.
+pub const SOURCES: &[Row] = &[
+    Row {
+        name: "build contexts",
+        about: "--build-context NAME=DIR, oci-layout://DIR, docker-archive://FILE or docker-image://NAME",
+        open: |means| context::Contexts::open(means).map(|source| Box::new(source) as Box<dyn Source>),
+    },
+    Row {
+        name: "local store",
+        about: "what `samebuild build --tag` kept in the cache, and the bases of ci/bases.toml",
+        open: |means| Ok(Box::new(local::Local::new(means))),
+    },
+    Row {
+        name: "engine",
+        about: "the images of --engine, a row of ci/engines.toml or `host`; asked only if named",
+        open: |means| Ok(Box::new(engine::OfEngine::new(means))),
+    },
+    Row {
+        name: "registry",
+        about: "by the image's name, with the credentials of ~/.docker/config.json",
+        open: |means| Ok(Box::new(registry::OfRegistry::new(means))),
+    },
+];
+
+/// All sources, and what was found already.
+pub struct Sources<'a> {
+    all: Vec<(&'static str, Box<dyn Source + 'a>)>,
+    found: Mutex<BTreeMap<Key, (Image, Option<Tree>)>>,
+}
+
+/// Name, platform, and whether any platform will do.
+type Key = (String, String, bool);
+
+impl<'a> Sources<'a> {
+    /// Opens every row of [`SOURCES`]; nothing is looked for yet.
+    ///
+    /// # Errors
+    /// Something on the command line makes no sense; the text says what is accepted.
+    pub fn open(means: &'a Means<'a>) -> Result<Self, String> {
+        let opened = SOURCES.iter().map(|row| Ok((row.name, (row.open)(means)?)));
+        Ok(Self { all: opened.collect::<Result<_, String>>()?, found: Mutex::default() })
+    }
+
+    fn look(&self, wanted: &Wanted<'_>) -> Result<Image, NotFound> {
+        let mut name = wanted.name.to_owned();
+        let mut tried = Vec::new();
+        for (source, place) in &self.all {
+            match place.find(&Wanted { name: &name, ..*wanted }) {
+                Answer::Has(image) => return Ok(*image),
+                Answer::Lacks(why) => tried.push(format!("{source}: {why}")),
+                Answer::IsCalled(other) => {
+                    tried.push(format!("{source}: `{name}` is said to be {other}"));
+                    name = other;
+                }
+                Answer::Broken(why) => {
+                    tried.push(format!("{source}: failed to {why}"));
+                    return Err(NotFound { name: wanted.name.to_owned(), tried });
+                }
+            }
+        }
+        tried.push(format!(
+            "next: give it with `--build-context {}=oci-layout://DIR` (or docker-archive://FILE, docker-image://NAME, a directory), or name an engine that has it with `--engine host`",
+            wanted.name
+        ));
+        Err(NotFound { name: wanted.name.to_owned(), tried })
+    }
+}
+
+impl Images for Sources<'_> {
+    fn find(&self, wanted: &Wanted<'_>) -> Result<Image, NotFound> {
+        let key = (names::whole(wanted.name), wanted.platform.to_string(), wanted.any_platform);
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((image, _)) = found.get(&key) {
+            return Ok(image.clone());
+        }
+        let image = self.look(wanted)?;
+        found.insert(key, (image.clone(), None));
+        Ok(image)
+    }
+
+    fn tree(&self, name: &str, image: &Image) -> Result<Tree, ApplyError> {
+        let name = names::whole(name);
+        let same = |kept: &Image| {
+            kept.layers.len() == image.layers.len()
+                && kept
+                    .layers
+                    .iter()
+                    .zip(&image.layers)
+                    .all(|(a, b)| a.diff_id.is_some() && a.diff_id == b.diff_id)
+        };
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = found.iter_mut().find(|((known, _, _), (kept, _))| *known == name && same(kept));
+        match kept {
+            Some((_, (_, Some(tree)))) => Ok(tree.clone()),
+            Some((_, (_, empty))) => Ok(empty.insert(image.tree()?).clone()),
+            None => image.tree(),
+        }
+    }
+
+    fn replaces_stage(&self, name: &str) -> bool {
+        self.all.iter().any(|(_, source)| source.replaces_stage(name))
+    }
+}
+
+/// Whether an image that is at hand is what is wanted; else why not.
+fn fits(image: &Image, wanted: &Wanted<'_>) -> Result<(), String> {
+    let text = |key: &str| image.config.get(key).and_then(serde_json::Value::as_str);
+    let (Some(os), Some(architecture)) = (text("os"), text("architecture")) else { return Ok(()) };
+    let variant = text("variant").map(str::to_owned);
+    let is = samebuild_image::manifest::Platform {
+        os: os.to_owned(),
+        architecture: architecture.to_owned(),
+        variant,
+    };
+    if wanted.any_platform || wanted.platform.takes(&is) {
+        return Ok(());
+    }
+    Err(format!("has {} for {is}, and {} is wanted", wanted.name, wanted.platform))
+}

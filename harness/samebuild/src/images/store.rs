@@ -1,0 +1,210 @@
+//! The store in the cache: an OCI layout to which every build can add, and whose blobs pulled images share. It is never
+//! cleaned up by itself; what is in it can be removed with it.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use samebuild_image::files::Files;
+use samebuild_image::layout::{self, LayoutOptions, WrittenImage};
+use samebuild_image::manifest::{Descriptor, Index, Media, Platform, Role};
+use samebuild_image::read::{self, Loaded, ReadError, ReadOptions};
+use samebuild_image::{Bytes, Compression, Digest, Image, Source, TarStyle};
+
+use super::names;
+use crate::stored::Dir;
+
+/// The annotation that names an image in the index.
+const NAME: &str = "org.opencontainers.image.ref.name";
+const INDEX: &str = "index.json";
+
+/// A layout that grows.
+pub struct Store {
+    root: PathBuf,
+}
+
+impl Store {
+    /// The one in `cache`; nothing is made yet.
+    #[must_use]
+    pub fn in_cache(cache: &Path) -> Self {
+        Self { root: cache.join("images") }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Its names, each with the platform it is for.
+    ///
+    /// # Errors
+    /// The index is damaged.
+    pub fn names(&self) -> Result<Vec<String>> {
+        let index = self.index()?;
+        let name = |entry: &Descriptor| entry.annotations.get(NAME).cloned();
+        Ok(index.manifests.iter().filter_map(name).collect())
+    }
+
+    /// The image of that name, the one for `platform` if there is one, else any; `None` if nothing has the name.
+    ///
+    /// # Errors
+    /// It is there, but damaged.
+    pub fn find(&self, name: &str, platform: &Platform) -> Result<Option<Loaded>> {
+        let wanted = names::whole(name);
+        let mut found = self.index()?.manifests;
+        found.retain(|entry| entry.annotations.get(NAME) == Some(&wanted));
+        let fits = |entry: &&Descriptor| entry.platform.as_ref().is_none_or(|p| platform.takes(p));
+        let chosen = found.iter().find(fits).or(found.first());
+        let read = chosen.map(|entry| self.read(entry.clone(), &ReadOptions::default()));
+        read.transpose().with_context(|| format!("read {name} in {}", self.root.display()))
+    }
+
+    /// Adds an image under these names, each of which it takes from whatever had it for the same platform.
+    ///
+    /// # Errors
+    /// The disk is full, a content cannot be read, the index is damaged.
+    pub fn put(&self, image: &Image, names: &[String], style: TarStyle) -> Result<WrittenImage> {
+        let place = || format!("keep the image in {}", self.root.display());
+        self.prepare().with_context(place)?;
+        let options = LayoutOptions { name: None, style, compression: Compression::Gzip, media: Media::Oci };
+        let written = layout::write_blobs(image, &Dir::new(&self.root), &options).with_context(place)?;
+        let _lock = self.lock().with_context(place)?;
+        let mut all = self.index()?;
+        for name in names {
+            let mut entry = written.entry.clone();
+            let name = names::whole(name);
+            let is_it =
+                |old: &Descriptor| old.annotations.get(NAME) == Some(&name) && old.platform == entry.platform;
+            all.manifests.retain(|old| !is_it(old));
+            entry.annotations.insert(NAME.to_owned(), name);
+            all.manifests.push(entry);
+        }
+        crate::files::write(&self.root.join("oci-layout"), layout::LAYOUT_VERSION)?;
+        let bytes = serde_json::to_vec(&all).with_context(place)?;
+        crate::files::write(&self.root.join(INDEX), &bytes)?;
+        Ok(written)
+    }
+
+    /// The image whose manifest is `entry`, its blobs being here.
+    ///
+    /// # Errors
+    /// One is missing or damaged.
+    pub fn read(&self, entry: Descriptor, options: &ReadOptions) -> Result<Loaded, ReadError> {
+        let media_type = Role::Index.media_type(Media::Oci).to_owned();
+        let index = Index { schema_version: 2, media_type, manifests: vec![entry] };
+        let bytes = serde_json::to_vec(&index)
+            .map_err(|error| ReadError::BadJson { what: INDEX.to_owned(), error })?;
+        read::layout(&Picked { index: Bytes::new(bytes), dir: Dir::new(&self.root) }, options)
+    }
+
+    /// Where a blob is, or would be.
+    #[must_use]
+    pub fn blob(&self, digest: &Digest) -> PathBuf {
+        self.root.join(layout::blob_name(digest))
+    }
+
+    /// Adds a blob that is in memory; its bytes are its digest's.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub fn put_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<()> {
+        crate::files::write(&self.blob(digest), bytes)
+    }
+
+    /// Makes the directories of a layout.
+    pub(crate) fn prepare(&self) -> io::Result<()> {
+        std::fs::create_dir_all(self.root.join("blobs/sha256"))
+    }
+
+    fn index(&self) -> Result<Index> {
+        let path = self.root.join(INDEX);
+        let empty = || Index {
+            schema_version: 2,
+            media_type: Role::Index.media_type(Media::Oci).to_owned(),
+            manifests: Vec::new(),
+        };
+        match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| {
+                format!("read {}; remove it, and what is in the store is forgotten", path.display())
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(empty()),
+            Err(error) => Err(error).with_context(|| format!("read {}", path.display())),
+        }
+    }
+
+    /// Held while the index is read and written.
+    fn lock(&self) -> io::Result<File> {
+        let file = File::create(self.root.join(".lock"))?;
+        file.lock()?;
+        Ok(file)
+    }
+}
+
+/// A layout of one image, its blobs in a directory of many.
+struct Picked {
+    index: Bytes,
+    dir: Dir,
+}
+
+impl Files for Picked {
+    fn source(&self, name: &str) -> io::Result<Arc<dyn Source>> {
+        if name == INDEX {
+            return Ok(Arc::new(self.index.clone()));
+        }
+        self.dir.source(name)
+    }
+
+    fn name(&self) -> String {
+        self.dir.name()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn image(architecture: &str) -> Image {
+        let config = json!({ "architecture": architecture, "os": "linux" });
+        Image { config: config.as_object().unwrap().clone(), ..Image::default() }
+    }
+
+    fn style() -> TarStyle {
+        samebuild_builder::DIALECTS[0].tar_style()
+    }
+
+    #[test]
+    fn a_name_moves_to_the_image_that_got_it_last_for_its_platform() {
+        let cache = tempfile::tempdir().unwrap();
+        let store = Store::in_cache(cache.path());
+        let linux = |architecture: &str| format!("linux/{architecture}").parse::<Platform>().unwrap();
+        assert!(store.find("a", &linux("amd64")).unwrap().is_none());
+        let names = ["a".to_owned(), "docker.io/library/a:latest".to_owned(), "b:1".to_owned()];
+        store.put(&image("amd64"), &names, style()).unwrap();
+        store.put(&image("arm64"), &names[..1], style()).unwrap();
+        let mut newer = image("amd64");
+        newer.config.insert("author".into(), "me".into());
+        store.put(&newer, &names[..1], style()).unwrap();
+        let author = |name: &str, architecture: &str| {
+            let found = store.find(name, &linux(architecture)).unwrap().unwrap().image.config;
+            (found["architecture"].clone(), found.contains_key("author"))
+        };
+        assert_eq!(author("a:latest", "amd64"), ("amd64".into(), true));
+        assert_eq!(author("a", "arm64"), ("arm64".into(), false));
+        assert_eq!(author("b:1", "arm64"), ("amd64".into(), false), "better another platform's than none");
+        assert_eq!(store.names().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_damaged_blob_is_an_error_and_not_an_image() {
+        let cache = tempfile::tempdir().unwrap();
+        let store = Store::in_cache(cache.path());
+        let written = store.put(&image("amd64"), &["a".to_owned()], style()).unwrap();
+        std::fs::write(store.blob(&written.config), "{}").unwrap();
+        let error = format!("{:#}", store.find("a", &Platform::linux_amd64()).unwrap_err());
+        assert!(error.contains("truncated"), "{error}");
+    }
+}

@@ -1,0 +1,169 @@
+//! A registry of a few lines on a loopback port, that can misbehave: what a real one does only on a bad day.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+/// What goes wrong with one blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The connection goes away halfway.
+    Cut,
+    /// It states and sends half, as if that were all.
+    Short,
+    /// One byte is another.
+    Flipped,
+    /// There is more.
+    Longer,
+    /// It never was there.
+    Missing,
+}
+
+/// Who may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    Open,
+    /// `me:secret`, as htpasswd has it.
+    Basic,
+    /// `me:secret` gets a token, and the token gets the rest.
+    Token,
+}
+
+#[derive(Default)]
+struct State {
+    /// Path below /v2/ → media type and bytes.
+    files: BTreeMap<String, (String, Vec<u8>)>,
+    faults: BTreeMap<String, Fault>,
+    requests: Vec<String>,
+}
+
+/// Runs until the process ends.
+pub struct Server {
+    /// `127.0.0.1:PORT`.
+    pub host: String,
+    state: Arc<Mutex<State>>,
+}
+
+impl Server {
+    pub fn start(door: Door) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        let state = Arc::new(Mutex::new(State::default()));
+        let (shared, own) = (Arc::clone(&state), host.clone());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (shared, own) = (Arc::clone(&shared), own.clone());
+                std::thread::spawn(move || drop(answer(stream, door, &own, &shared)));
+            }
+        });
+        Self { host, state }
+    }
+
+    pub fn add(&self, path: &str, media_type: &str, bytes: &[u8]) {
+        let mut state = self.state.lock().unwrap();
+        state.files.insert(path.to_owned(), (media_type.to_owned(), bytes.to_vec()));
+    }
+
+    pub fn set_fault(&self, path: &str, fault: Option<Fault>) {
+        let mut state = self.state.lock().unwrap();
+        match fault {
+            Some(fault) => drop(state.faults.insert(path.to_owned(), fault)),
+            None => drop(state.faults.remove(path)),
+        }
+    }
+
+    /// Paths asked for since the last time.
+    pub fn requests(&self) -> Vec<String> {
+        std::mem::take(&mut self.state.lock().unwrap().requests)
+    }
+}
+
+/// `me:secret`
+const BASIC: &str = "Basic bWU6c2VjcmV0";
+
+fn answer(mut stream: TcpStream, door: Door, host: &str, state: &Mutex<State>) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    let mut words = line.split_whitespace();
+    let (method, path) = (words.next().unwrap_or("").to_owned(), words.next().unwrap_or("").to_owned());
+    let (mut authorization, mut length) = (String::new(), 0);
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header)?;
+        let header = header.trim_end();
+        if header.is_empty() {
+            break;
+        }
+        let (name, value) = header.split_once(':').unwrap_or((header, ""));
+        match name.to_ascii_lowercase().as_str() {
+            "authorization" => authorization = value.trim().to_owned(),
+            "content-length" => length = value.trim().parse().unwrap_or(0),
+            _ => {}
+        }
+    }
+    std::io::copy(&mut reader.take(length), &mut std::io::sink())?;
+    let mut state = state.lock().unwrap();
+    state.requests.push(format!("{method} {path}"));
+    let path = path.split('?').next().unwrap_or("").to_owned();
+    if path == "/token" {
+        let body = if authorization == BASIC { br#"{"token":"open"}"#.as_slice() } else { b"{}" };
+        let status = if authorization == BASIC { "200 OK" } else { "401 Unauthorized" };
+        return send(&mut stream, status, "application/json", "", body.len(), body);
+    }
+    let (wanted, challenge) = match door {
+        Door::Open => (String::new(), String::new()),
+        Door::Basic => (BASIC.to_owned(), "Basic realm=\"here\"".to_owned()),
+        Door::Token => {
+            ("Bearer open".to_owned(), format!("Bearer realm=\"http://{host}/token\",service=\"s\""))
+        }
+    };
+    if !wanted.is_empty() && authorization != wanted {
+        let header = format!("WWW-Authenticate: {challenge}\r\n");
+        let body = br#"{"errors":[{"code":"UNAUTHORIZED","message":"log in"}]}"#;
+        return send(&mut stream, "401 Unauthorized", "application/json", &header, body.len(), body);
+    }
+    let name = path.strip_prefix("/v2/").unwrap_or("");
+    if name.is_empty() {
+        return send(&mut stream, "200 OK", "application/json", "", 2, b"{}");
+    }
+    let fault = state.faults.get(name).copied();
+    let Some((media_type, bytes)) = state.files.get(name).filter(|_| fault != Some(Fault::Missing)) else {
+        let code = if name.contains("/manifests/") { "MANIFEST_UNKNOWN" } else { "BLOB_UNKNOWN" };
+        let body = format!(r#"{{"errors":[{{"code":"{code}","message":"unknown"}}]}}"#);
+        return send(&mut stream, "404 Not Found", "application/json", "", body.len(), body.as_bytes());
+    };
+    let (mut body, mut stated) = (bytes.clone(), bytes.len());
+    match fault {
+        Some(Fault::Cut) => body.truncate(bytes.len() / 2),
+        Some(Fault::Short) => {
+            body.truncate(bytes.len() / 2);
+            stated = body.len();
+        }
+        Some(Fault::Flipped) => body[0] ^= 1,
+        Some(Fault::Longer) => {
+            body.push(0);
+            stated = body.len();
+        }
+        Some(Fault::Missing) | None => {}
+    }
+    let body = if method == "HEAD" { &[][..] } else { &body };
+    send(&mut stream, "200 OK", media_type, "", stated, body)
+}
+
+fn send(
+    stream: &mut TcpStream,
+    status: &str,
+    media_type: &str,
+    headers: &str,
+    length: usize,
+    body: &[u8],
+) -> std::io::Result<()> {
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\n{headers}Connection: close\r\n\r\n"
+    )?;
+    stream.write_all(body)?;
+    stream.flush()
+}
