@@ -6,7 +6,7 @@ use samebuild_image::{At, Content, Kind, Meta, Mtime, Tree};
 
 use crate::dialect::rules::{IgnoreFileName, IgnoredParents};
 use crate::failure::StepFailure;
-use crate::request::Request;
+use crate::request::{OwnIgnore, Request};
 
 /// No ignore file is larger.
 const LIMIT: u64 = 16 << 20;
@@ -63,9 +63,10 @@ fn leaves_out(ignore: &IgnoreFile, at: &At) -> bool {
 
 fn ignore_text(request: &Request<'_>) -> Result<Option<Vec<u8>>, StepFailure> {
     let own = format!("{}.dockerignore", request.dockerfile_name);
-    let names: &[&str] = match request.dialect.image.ignore_file {
-        IgnoreFileName::Root => &[".dockerignore"],
-        IgnoreFileName::BesideDockerfile => &[&own, ".dockerignore"],
+    let names: &[&str] = match (request.dialect.image.ignore_file, request.own_ignore) {
+        (IgnoreFileName::Root, _) | (_, OwnIgnore::Given(None)) => &[".dockerignore"],
+        (IgnoreFileName::BesideDockerfile, OwnIgnore::Given(Some(text))) => return Ok(Some(text.to_vec())),
+        (IgnoreFileName::BesideDockerfile, OwnIgnore::InContext) => &[&own, ".dockerignore"],
     };
     for name in names {
         if let Some(Kind::File(content)) = request.context.get(&At::from(*name)).map(|inode| &inode.kind) {

@@ -30,5 +30,7 @@ pub use build::build;
 pub use dialect::{DIALECTS, Dialect};
 pub use fetch::{Fetch, FetchError, Fetched};
 pub use platform::{own_platform, platform_of};
-pub use request::{BuildError, Built, Event, Failure, Images, Network, NotFound, Request, Step, Wanted};
+pub use request::{
+    BuildError, Built, Event, Failure, Images, Network, NotFound, OwnIgnore, Request, Step, Wanted,
+};
 pub use stamp::Stamp;

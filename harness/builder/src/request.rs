@@ -18,6 +18,8 @@ pub struct Request<'a> {
     pub dockerfile: &'a [u8],
     /// What to call it in messages, and the name whose `.dockerignore` sibling is looked for: `Dockerfile`.
     pub dockerfile_name: &'a str,
+    /// The ignore file of this Dockerfile alone, for dialects that know one.
+    pub own_ignore: OwnIgnore<'a>,
     /// The whole context, before `.dockerignore`; root-owned unless the dialect looks at owners.
     pub context: &'a Tree,
     /// Who is spoken.
@@ -54,6 +56,16 @@ pub struct Request<'a> {
     pub lens: &'a dyn Lens,
     /// Told of each step as it begins and of what RUN prints.
     pub progress: &'a (dyn Fn(Event<'_>) + Sync),
+}
+
+/// Where `<Dockerfile>.dockerignore` is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OwnIgnore<'a> {
+    /// In the context, if there is one, beside the Dockerfile.
+    #[default]
+    InContext,
+    /// Here, if there is one: the Dockerfile is no part of its context.
+    Given(Option<&'a [u8]>),
 }
 
 /// The network a RUN has.

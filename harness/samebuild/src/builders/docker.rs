@@ -1,7 +1,8 @@
 //! The two builders of a Docker engine, live. The engine is `engines`' affair; here a case becomes a request, and what
 //! comes back a record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -51,15 +52,19 @@ impl Builder for Docker<'_> {
     fn build(&self, order: &Order<'_>) -> Answer {
         if needs_client(order.case) && !self.engine.has_client() {
             return Answer::Unmet(format!(
-                "{} has no docker client, and only a client reads .dockerignore and holds secrets",
+                "{} has no docker client, and only a client reads .dockerignore, holds secrets and takes flags",
                 self.words
             ));
         }
         if let Some(need) = foreign_run(order.case, order.dialect) {
             return Answer::Unmet(need);
         }
+        let stood_in = match self.stand_in(order) {
+            Ok(names) => names,
+            Err(why) => return Answer::Unmet(why),
+        };
         match self.try_build(order) {
-            Ok(ended) => Answer::Ended(Box::new(ended)),
+            Ok(ended) => Answer::Ended(Box::new(Ended { stand_ins: stood_in, ..ended })),
             Err(why) => Answer::Broken(why),
         }
     }
@@ -106,8 +111,32 @@ impl Docker<'_> {
         Ok(())
     }
 
+    /// Gives the base the names it stands in for, as far as FROM says them outright; only an engine of our own has them
+    /// to give.
+    fn stand_in(&self, order: &Order<'_>) -> Result<BTreeSet<String>, String> {
+        if order.case.stands_for.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let names: BTreeSet<String> =
+            named_images(order).into_iter().filter(|name| order.case.has_stand_in(name)).collect();
+        self.load(order)?;
+        for name in &names {
+            let given = self.engine.call_it(&order.base.base.reference, name);
+            given.map_err(|error| format!("let {} stand in for {name}: {error}", order.case.base))?;
+        }
+        Ok(names)
+    }
+
+    /// A name that no other case has: what no name may hold is told apart by a digest.
     fn tag(&self, order: &Order<'_>) -> String {
-        let name = order.case.id.as_str().replace('/', "-").to_ascii_lowercase();
+        let id = order.case.id.as_str();
+        let plain =
+            id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'/');
+        let name = if plain {
+            id.replace('/', "-")
+        } else {
+            format!("case-{}", &samebuild_image::Digest::of(id.as_bytes()).hex()[..16])
+        };
         format!("samebuild.test/{name}:{}", self.builder.name())
     }
 
@@ -123,7 +152,7 @@ impl Docker<'_> {
         let tar = tar.map_err(|error| format!("pack the context of {}: {error}", case.id))?;
         let request = BuildRequest {
             context: Context::Bytes(tar),
-            dockerfile: "Dockerfile".to_owned(),
+            dockerfile: case.dockerfile_name.clone(),
             build_args: args.clone(),
             target: case.build.target.clone(),
             builder: self.builder,
@@ -150,6 +179,10 @@ impl Docker<'_> {
             room.map_err(|error| format!("make room for a context in {}: {error}", self.work.display()))?;
         let context = room.path().join("context");
         disk::write_tree(&case.context_tree(), &context).map_err(|error| error.to_string())?;
+        let file = match &case.outside {
+            Some(outside) => Some(put_outside(case, outside, &room.path().join("dockerfile"))?),
+            None => (case.dockerfile_name != "Dockerfile").then(|| context.join(&case.dockerfile_name)),
+        };
         let secrets = room.path().join("secrets");
         std::fs::create_dir(&secrets).map_err(|error| format!("make room for secrets: {error}"))?;
         for secret in &case.build.secrets {
@@ -164,6 +197,8 @@ impl Docker<'_> {
                 .map(|secret| (secret.id.as_str(), secrets.join(&secret.id)))
                 .collect(),
             context: &context,
+            file: file.as_deref(),
+            flags: flags(case, self.builder),
             builder: self.builder,
             build_args: args,
             target: case.build.target.as_deref(),
@@ -213,7 +248,7 @@ impl Docker<'_> {
         let place = step
             .zip(syntax)
             .and_then(|(step, syntax)| locate(&order.case.dockerfile, syntax, counts_all, step));
-        let class = class_of(&mask_message(message, &[]));
+        let class = class_of(order.dialect, &mask_message(message, &[]));
         // Classic refuses a stage's name before it announces the step that gives it.
         let place = place.filter(|_| class != "duplicate-stage");
         golden::Failure {
@@ -257,16 +292,60 @@ fn network(case: &Case) -> engines::Network {
 }
 
 /// Whether the build takes something that only a client has: it decides what of the context is left out, files and
-/// extended attributes, and it holds secrets.
+/// extended attributes, it holds secrets, takes flags, and finds a Dockerfile outside the context.
 fn needs_client(case: &Case) -> bool {
-    if !case.build.secrets.is_empty() {
+    let build = &case.build;
+    let has_flags = ["docker", "buildkit"].iter().any(|builder| build.flags.contains_key(*builder));
+    if !build.secrets.is_empty() || has_flags || case.outside.is_some() {
         return true;
     }
     let tree = case.context_tree();
     if tree.iter().any(|(_, _, inode)| !inode.meta.xattrs.is_empty()) {
         return true;
     }
-    [".dockerignore", "Dockerfile.dockerignore"].iter().any(|name| tree.get(&At::from(*name)).is_some())
+    let own = format!("{}.dockerignore", case.dockerfile_name);
+    [".dockerignore", &own].iter().any(|name| tree.get(&At::from(*name)).is_some())
+}
+
+/// What a case says to this builder's command line: `flags.docker` for classic, `flags.buildkit` for BuildKit.
+fn flags(case: &Case, builder: engines::Builder) -> &[String] {
+    let name = match builder {
+        engines::Builder::Classic => "docker",
+        engines::Builder::BuildKit => "buildkit",
+    };
+    case.build.flags.get(name).map_or(&[], Vec::as_slice)
+}
+
+/// Puts a Dockerfile that is no part of its context in a directory of its own, with its ignore file.
+fn put_outside(case: &Case, outside: &cases::Outside, dir: &Path) -> Result<PathBuf, String> {
+    let file = dir.join(&case.dockerfile_name);
+    let write = || {
+        std::fs::create_dir(dir)?;
+        std::fs::write(&file, &case.dockerfile)?;
+        match &outside.ignore {
+            Some(text) => std::fs::write(dir.join(format!("{}.dockerignore", case.dockerfile_name)), text),
+            None => Ok(()),
+        }
+    };
+    write().map_err(|error| format!("write the Dockerfile of {}: {error}", case.id))?;
+    Ok(file)
+}
+
+/// The images that FROM and `COPY --from` name without a variable.
+fn named_images(order: &Order<'_>) -> Vec<String> {
+    let Some(syntax) = dialect::find(order.dialect).ok().map(|dialect| &dialect.syntax) else {
+        return Vec::new();
+    };
+    let Ok(file) = Dockerfile::parse(&order.case.dockerfile, syntax) else { return Vec::new() };
+    let mut names = Vec::new();
+    for stage in &file.stages {
+        names.push(stage.from().image.text.clone());
+        names.extend(stage.instructions.iter().filter_map(|node| match &node.kind {
+            InstructionKind::Copy(copy) => copy.from.as_ref().map(|from| from.text.clone()),
+            _ => None,
+        }));
+    }
+    names
 }
 
 /// As a client sends it: everything root's.

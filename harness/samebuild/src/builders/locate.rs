@@ -71,6 +71,7 @@ mod tests {
             None,
             "there are two FROMs and neither reads so"
         );
+        assert_eq!(found("COPY two /two", Some((2, 2)), false), None, "no COPY has one, and none reads so");
         assert_eq!(found("nonsense", None, false), None);
     }
 }

@@ -7,6 +7,7 @@ mod locate;
 mod recorded;
 pub mod reference;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -76,12 +77,14 @@ pub struct Ended {
     pub log: Vec<String>,
     /// What the builder calls the image, where it names images by their content: `sha256:…`.
     pub image_id: Option<String>,
+    /// Images in whose place the base was taken.
+    pub stand_ins: BTreeSet<String>,
 }
 
 impl Ended {
     /// Everything but the observation, which the caller fills in.
     pub(crate) fn of(observation: Observation) -> Self {
-        Self { observation, steps: Vec::new(), log: Vec::new(), image_id: None }
+        Self { observation, steps: Vec::new(), log: Vec::new(), image_id: None, stand_ins: BTreeSet::new() }
     }
 }
 

@@ -1,9 +1,12 @@
 //! Our builder, speaking a dialect. It takes its base image from memory and reaches no network but where the case says so.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use samebuild_builder::{
-    BuildError, Built, Dialect, Images, NotFound, Request, Stamp, Wanted, dialect, own_platform, platform_of,
+    BuildError, Built, Dialect, Images, NotFound, OwnIgnore, Request, Stamp, Wanted, dialect, own_platform,
+    platform_of,
 };
 use samebuild_image::golden::{self, Observation, Outcome, mask_message};
 use samebuild_image::tree::ApplyError;
@@ -35,13 +38,17 @@ impl Builder for Reference {
             Ok(underway) => underway,
             Err(error) => return Answer::Broken(format!("serve the pages of {}: {error}", order.case.id)),
         };
-        let means = Room { work: &self.work, unpacked: &self.unpacked, http: &self.http };
-        match build(order, dialect, &order.case.context_tree(), Stamp::Clock, &underway, means) {
+        let room = Room { work: &self.work, unpacked: &self.unpacked, http: &self.http };
+        let images = OneBase::new(order);
+        match build(order, dialect, &order.case.context_tree(), &images, Stamp::Clock, &underway, room) {
             Ok(built) => match observed(order, &built) {
-                Ok(ended) => Answer::Ended(Box::new(ended)),
+                Ok(ended) => Answer::Ended(Box::new(Ended { stand_ins: images.stood_in(), ..ended })),
                 Err(error) => Answer::Broken(error.to_string()),
             },
-            Err(BuildError::Failed(failure)) => Answer::Ended(Box::new(failed(order, *failure))),
+            Err(BuildError::Failed(failure)) => {
+                let stand_ins = images.stood_in();
+                Answer::Ended(Box::new(Ended { stand_ins, ..failed(order, *failure) }))
+            }
             Err(BuildError::Unmet(need)) => Answer::Unmet(need),
             Err(broken @ BuildError::Broken { .. }) => Answer::Broken(broken.to_string()),
         }
@@ -65,6 +72,7 @@ pub fn build(
     order: &Order<'_>,
     dialect: &Dialect,
     context: &Tree,
+    images: &dyn Images,
     stamp: Stamp,
     underway: &Underway,
     room: Room<'_>,
@@ -78,14 +86,18 @@ pub fn build(
     let secret = |secret: &cases::Secret| (secret.id.clone(), secret.text.clone().into_bytes());
     samebuild_builder::build(&Request {
         dockerfile: &order.case.dockerfile,
-        dockerfile_name: "Dockerfile",
+        dockerfile_name: &order.case.dockerfile_name,
+        own_ignore: match &order.case.outside {
+            Some(outside) => OwnIgnore::Given(outside.ignore.as_deref()),
+            None => OwnIgnore::InContext,
+        },
         context,
         dialect,
         build_args: underway.args.clone(),
         target: build.target.clone(),
         secrets: build.secrets.iter().map(secret).collect(),
         platform,
-        images: &OneBase(order.base),
+        images,
         fetch: &Only { server: server.as_deref(), anywhere, http: room.http },
         work: room.work,
         unpacked: room.unpacked,
@@ -102,22 +114,43 @@ pub fn build(
     })
 }
 
-/// The only image there is.
-struct OneBase<'a>(&'a Ground);
+/// The only image there is, under its own name and those of the images it stands in for.
+pub struct OneBase<'a> {
+    ground: &'a Ground,
+    case: &'a cases::Case,
+    /// Whose place it took.
+    stood_in: Mutex<BTreeSet<String>>,
+}
+
+impl<'a> OneBase<'a> {
+    /// What the case of `order` may start from.
+    pub fn new(order: &Order<'a>) -> Self {
+        Self { ground: order.base, case: order.case, stood_in: Mutex::default() }
+    }
+
+    fn stood_in(&self) -> BTreeSet<String> {
+        self.stood_in.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
 
 impl Images for OneBase<'_> {
     fn find(&self, wanted: &Wanted<'_>) -> Result<Image, NotFound> {
-        let base = &self.0.base;
-        let fits = wanted.any_platform || *wanted.platform == own_platform();
-        if wanted.name == base.reference && fits {
-            return Ok(base.image.clone());
+        let base = &self.ground.base;
+        if wanted.any_platform || *wanted.platform == own_platform() {
+            if wanted.name == base.reference {
+                return Ok(base.image.clone());
+            }
+            if self.case.has_stand_in(wanted.name) {
+                self.stood_in.lock().unwrap_or_else(PoisonError::into_inner).insert(wanted.name.to_owned());
+                return Ok(base.image.clone());
+            }
         }
         let tried = vec![format!("conform has only {}, for {}", base.reference, own_platform())];
         Err(NotFound { name: wanted.name.to_owned(), tried })
     }
 
     fn tree(&self, _: &str, _: &Image) -> Result<Tree, ApplyError> {
-        Ok(self.0.base.tree.clone())
+        Ok(self.ground.base.tree.clone())
     }
 }
 

@@ -11,6 +11,9 @@ use super::dialects::matches;
 use super::id::CaseId;
 use crate::served::{ARGUMENT, Page, Served};
 
+/// The base of cases that name none.
+pub(super) const USUAL_BASE: &str = "busybox";
+
 /// One Dockerfile with its context.
 #[derive(Clone, Debug)]
 pub struct Case {
@@ -19,6 +22,10 @@ pub struct Case {
     pub dir: PathBuf,
     /// The Dockerfile, byte for byte.
     pub dockerfile: Arc<[u8]>,
+    /// Where it is in the context; what to call it, if it is outside.
+    pub dockerfile_name: String,
+    /// For a Dockerfile that is no part of its context.
+    pub outside: Option<Outside>,
     /// The question it asks; `None` for a directory without a `case.toml`.
     pub about: Option<String>,
     /// Where we learnt it, e.g. `moby/buildkit#790`.
@@ -27,6 +34,8 @@ pub struct Case {
     pub needs: BTreeSet<Need>,
     /// The name of the base image in `ci/bases.toml`.
     pub base: String,
+    /// Globs of images for which the base stands in, because somebody said so.
+    pub stands_for: Vec<String>,
     pub build: Build,
     /// What its own server answers while it is built; no server without.
     pub served: Vec<Page>,
@@ -40,7 +49,58 @@ pub struct Case {
     pub(super) context: Tree,
 }
 
+/// What lies beside a Dockerfile that is no part of its context.
+#[derive(Clone, Debug, Default)]
+pub struct Outside {
+    /// `<Dockerfile>.dockerignore`.
+    pub ignore: Option<Arc<[u8]>>,
+}
+
 impl Case {
+    /// A case nobody has described: nothing is known but how Dockerfiles are built at all.
+    pub(super) fn without_description(
+        dir: &std::path::Path,
+        id: CaseId,
+        dockerfile: Arc<[u8]>,
+        context: Tree,
+    ) -> Self {
+        Self {
+            id,
+            dir: dir.to_owned(),
+            dockerfile,
+            dockerfile_name: "Dockerfile".to_owned(),
+            outside: None,
+            about: None,
+            origin: None,
+            needs: BTreeSet::new(),
+            base: USUAL_BASE.to_owned(),
+            stands_for: Vec::new(),
+            build: Build::default(),
+            served: Vec::new(),
+            known: Vec::new(),
+            under: Vec::new(),
+            volatile: Vec::new(),
+            never_twice: None,
+            outcomes: BTreeMap::new(),
+            context,
+        }
+    }
+
+    /// Whether the base stands in for the image of this name.
+    pub fn has_stand_in(&self, name: &str) -> bool {
+        self.stands_for.iter().any(|glob| matches(glob, name))
+    }
+
+    /// What is expected of this dialect, where somebody said it.
+    pub fn said_outcome(&self, dialect: &str) -> Option<Outcome> {
+        (!self.outcomes.is_empty()).then(|| self.find_outcome(dialect).cloned()).flatten()
+    }
+
+    fn find_outcome(&self, dialect: &str) -> Option<&Outcome> {
+        let matching = || self.outcomes.iter().find(|(glob, _)| matches(glob, dialect));
+        self.outcomes.get(dialect).or_else(|| matching().map(|(_, outcome)| outcome))
+    }
+
     /// The whole context, before `.dockerignore`, with the Dockerfile in it. Owners, modes and times are as the case
     /// says, else 0:0, 0644/0755 and [`super::CONTEXT_EPOCH`]; contents are read when they are needed.
     pub fn context_tree(&self) -> Tree {
@@ -54,10 +114,7 @@ impl Case {
 
     /// What the builder of this dialect is expected to do. A name beats a glob; globs never disagree.
     pub fn outcome(&self, dialect: &str) -> Outcome {
-        let exact = self.outcomes.get(dialect);
-        let matching =
-            || self.outcomes.iter().find(|(glob, _)| matches(glob, dialect)).map(|(_, outcome)| outcome);
-        exact.or_else(matching).cloned().unwrap_or(Outcome::Builds)
+        self.find_outcome(dialect).cloned().unwrap_or(Outcome::Builds)
     }
 }
 

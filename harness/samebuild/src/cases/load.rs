@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use samebuild_image::{At, Tree};
 
-use super::case::{Build, Case};
+use super::case::{Case, USUAL_BASE};
 use super::check;
 use super::context;
 use super::dialects::Vocabulary;
@@ -18,7 +18,6 @@ use super::serve;
 const DOCKERFILE: &str = "Dockerfile";
 const CASE_TOML: &str = "case.toml";
 const CONTEXT: &str = "context";
-const USUAL_BASE: &str = "busybox";
 
 /// All cases below `root`, sorted by name. A directory with a Dockerfile is a case, and is not searched further; `root`
 /// itself may be one. Hidden directories and symbolic links are passed by.
@@ -143,9 +142,6 @@ fn described(
     };
     let (never_twice, volatile) = check::volatile(written.volatile.as_ref()).map_err(wrong)?;
     Ok(Case {
-        id,
-        dir: dir.to_owned(),
-        dockerfile,
         about: Some(check::said("about", &written.about).map_err(wrong)?),
         origin: said("origin", &written.origin)?,
         needs: written.needs.iter().map(|need| *need.get_ref()).collect(),
@@ -157,7 +153,7 @@ fn described(
         volatile,
         never_twice,
         outcomes: check::outcomes(&written.outcome, vocabulary).map_err(wrong)?,
-        context: tree,
+        ..Case::without_description(dir, id, dockerfile, tree)
     })
 }
 
@@ -177,23 +173,8 @@ fn context_of(dir: &Path) -> Result<Tree, CaseError> {
 
 /// Anybody's directory: all of it is the context, as in `docker build DIR`.
 fn plain(dir: &Path, id: CaseId, dockerfile: Arc<[u8]>) -> Result<Case, CaseError> {
-    Ok(Case {
-        id,
-        dir: dir.to_owned(),
-        dockerfile,
-        about: None,
-        origin: None,
-        needs: Default::default(),
-        base: USUAL_BASE.to_owned(),
-        build: Build::default(),
-        served: Vec::new(),
-        known: Vec::new(),
-        under: Vec::new(),
-        volatile: Vec::new(),
-        never_twice: None,
-        outcomes: Default::default(),
-        context: context::from_disk(dir).map_err(|error| scan_failed(dir, &error))?,
-    })
+    let context = context::from_disk(dir).map_err(|error| scan_failed(dir, &error))?;
+    Ok(Case::without_description(dir, id, dockerfile, context))
 }
 
 fn name_of(root: &Path) -> Result<CaseId, CaseError> {

@@ -7,10 +7,13 @@
 mod archive;
 mod case;
 mod check;
+mod config;
 mod context;
+mod corpus;
 mod dialects;
 mod entry;
 mod format;
+mod glob;
 pub(crate) mod gnu_tar;
 mod id;
 mod load;
@@ -20,9 +23,13 @@ mod serve;
 mod tar_out;
 mod values;
 
-pub use case::{Build, Case, Expect, Known, Need, Network, Outcome, Secret, Under, Underway, Volatile};
+pub use case::{
+    Build, Case, Expect, Known, Need, Network, Outcome, Outside, Secret, Under, Underway, Volatile,
+};
+pub use config::configure;
 pub use context::CONTEXT_EPOCH;
 pub(crate) use context::plant;
+pub use corpus::{Corpus, load_corpus};
 pub use dialects::{DIALECTS, Vocabulary, matches as dialect_matches};
 pub(crate) use format::EntryToml;
 pub use id::CaseId;

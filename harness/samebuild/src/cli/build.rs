@@ -9,7 +9,8 @@ use anyhow::{Context as _, Result};
 use samebuild_builder::snapshot::probe::Clear;
 use samebuild_builder::stamp::VARIABLE;
 use samebuild_builder::{
-    BuildError, Dialect, Event, Failure, Network, Request, dialect, disk, own_platform, platform_of,
+    BuildError, Dialect, Event, Failure, Network, OwnIgnore, Request, dialect, disk, own_platform,
+    platform_of,
 };
 use samebuild_image::{At, Tree};
 
@@ -34,6 +35,7 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
     let file = args.file.clone().unwrap_or_else(|| args.dir.join("Dockerfile"));
     let dockerfile = std::fs::read(&file)
         .map_err(|error| Usage(format!("read {}: {error}; name it with -f", file.display())))?;
+    let own_ignore = beside(&file)?;
     let context = disk::scan(&args.dir).map_err(|error| Usage(error.to_string()))?;
     let context = as_sent(context);
     let mut build_args = build_args(&args.build_args);
@@ -54,6 +56,10 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
     let request = Request {
         dockerfile: &dockerfile,
         dockerfile_name: &name,
+        own_ignore: match &args.file {
+            Some(_) => OwnIgnore::Given(own_ignore.as_deref()),
+            None => OwnIgnore::InContext,
+        },
         context: &context,
         dialect,
         build_args,
@@ -99,6 +105,17 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
         say(&format!("{written}, {layers}, as {} builds it", dialect.id));
     }
     Ok(Exit::Same)
+}
+
+/// `<Dockerfile>.dockerignore`, if it is there.
+fn beside(file: &Path) -> Result<Option<Vec<u8>>> {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".dockerignore");
+    match std::fs::read(&name) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("read {}", Path::new(&name).display())),
+    }
 }
 
 /// The dialect with the decisions of `--set` changed.

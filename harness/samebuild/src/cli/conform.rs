@@ -9,15 +9,23 @@ use anyhow::{Result, bail};
 
 use super::terminal::{Bar, Usage, out, paint, say};
 use super::verbs::{Conform, Format};
-use crate::cases::Case;
+use crate::cases::{Case, Corpus, Vocabulary, configure, load_corpus};
 use crate::checkout::{Checkout, load};
 use crate::conform::goldens::Goldens;
-use crate::conform::{CaseResult, Check, Exit, Verdict, Workshop, dialects, orphans, show};
+use crate::conform::{CaseResult, Check, Exit, Verdict, Workshop, dialects, orphans, show, show_why};
 use crate::files;
 
 pub(crate) fn run(args: &Conform) -> Result<Exit> {
     let (dirs, filters) = dirs_and_filters(args);
-    let checkout = if dirs.is_empty() { Some(Checkout::find()?) } else { None };
+    let is_ours = dirs.is_empty() && args.dockerfiles.is_empty();
+    let checkout = if is_ours { Some(Checkout::find()?) } else { None };
+    let rules = args.config.as_deref();
+    if let (Some(config), true) = (rules, is_ours) {
+        let config = config.display();
+        return Err(
+            Usage(format!("apply {config} to cases that say it all: name a DIR or --dockerfile")).into()
+        );
+    }
     let mut cases = Vec::new();
     for dir in &dirs {
         if !dir.exists() {
@@ -27,7 +35,15 @@ pub(crate) fn run(args: &Conform) -> Result<Exit> {
             ))
             .into());
         }
-        cases.extend(load(dir)?);
+        let mut found = load(dir)?;
+        configure(dir, rules, &mut found, &Vocabulary::default())?.iter().for_each(|line| say(line));
+        cases.extend(found);
+    }
+    if let Some(context) = &args.context {
+        let corpus = Corpus { globs: &args.dockerfiles, context, config: rules };
+        let (found, silent) = load_corpus(&corpus, &Vocabulary::default())?;
+        silent.iter().for_each(|line| say(line));
+        cases.extend(found);
     }
     if let Some(checkout) = &checkout {
         cases = checkout.cases()?;
@@ -40,7 +56,7 @@ pub(crate) fn run(args: &Conform) -> Result<Exit> {
         only_these: !args.which.dialects.is_empty(),
         goldens: goldens.as_ref(),
         engine: args.engine.as_deref(),
-        again: again(&dirs) + &args.repeat.map_or(String::new(), |times| format!(" --repeat {times}")),
+        again: again(&dirs, args) + &args.repeat.map_or(String::new(), |times| format!(" --repeat {times}")),
     };
     let results = match args.repeat {
         Some(times) => super::repeat::run(&job, times.into(), args.record, args.format)?,
@@ -114,6 +130,9 @@ impl Job<'_> {
         drop(bar);
         if is_text {
             out!("{}", show::table(&results));
+            if let Some(why) = show_why::table(&results) {
+                out!("why the others are not as {}:\n{why}", dialects.first().copied().unwrap_or_default());
+            }
             skipped(&results);
             if self.engine.is_none() && self.goldens.is_some() {
                 say("no engine was asked for: nothing was built live (--engine docker-20.10 does)");
@@ -186,7 +205,14 @@ fn counts_as(check: &Check) -> Verdict {
 }
 
 /// How somebody's directories, or the checkout's cases, are run again.
-fn again(dirs: &[PathBuf]) -> String {
+fn again(dirs: &[PathBuf], args: &Conform) -> String {
+    if let Some(context) = &args.context {
+        let globs: Vec<String> =
+            args.dockerfiles.iter().map(|glob| format!(" --dockerfile '{glob}'")).collect();
+        let config =
+            args.config.as_ref().map_or(String::new(), |path| format!(" --config {}", path.display()));
+        return format!("samebuild conform{} --context {}{config}", globs.concat(), context.display());
+    }
     if dirs.is_empty() {
         return "cargo xtask conformance".to_owned();
     }

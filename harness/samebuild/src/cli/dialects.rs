@@ -15,6 +15,12 @@ use crate::dialects::mutate::{self, Noticed};
 use crate::dialects::{differing, page};
 
 pub(crate) fn run(args: &Dialects) -> Result<Exit> {
+    if args.why {
+        return super::why::why();
+    }
+    if let [left, right, case] = &args.explain[..] {
+        return super::why::explain(left, right, case);
+    }
     match (&args.diff[..], args.mutate, args.format) {
         ([left, right], _, _) => diff(left, right),
         (_, true, _) => mutate(args),

@@ -11,6 +11,7 @@ use crate::cases::{Case, DIALECTS};
 use crate::checkout::Checkout;
 use crate::conform::goldens::Goldens;
 use crate::conform::{Exit, Party, Verdict, Workshop, check, orphans};
+use crate::dialects::attributions::Attributions;
 use crate::gate::{Canary, Evidence, complaints};
 use crate::unprivileged::{self, Person};
 
@@ -38,7 +39,10 @@ pub(crate) fn run(args: &Gate) -> Result<Exit> {
     let orphans = orphans(&goldens, &cases, DIALECTS)?;
     let report = std::fs::read_to_string(checkout.report()).unwrap_or_default();
     let report_is_current = report == crate::report::render(&checkout)?;
-    let evidence = Evidence { results: &results, orphans: &orphans, canary, report_is_current };
+    let known = Attributions::read(&checkout.attributions())?;
+    let stale_attributions = known.stale(&cases.iter().collect::<Vec<_>>(), &goldens)?.sentence();
+    let evidence =
+        Evidence { results: &results, orphans: &orphans, canary, stale_attributions, report_is_current };
     let complaints = complaints(minimums, &policy.canary, &evidence);
     for complaint in &complaints {
         eprintln!("gate: {complaint}");

@@ -21,6 +21,7 @@ mod report;
 mod terminal;
 mod times;
 mod verbs;
+mod why;
 
 use clap::Parser as _;
 

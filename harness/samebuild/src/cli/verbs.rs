@@ -130,6 +130,12 @@ pub(crate) struct Dialects {
     /// Turn every decision in every dialect (in a checkout): some case must notice. Takes minutes.
     #[arg(long, conflicts_with = "diff")]
     pub(crate) mutate: bool,
+    /// Find which decisions make dialects part, case by case (in a checkout): writes golden/divergence.txt. Takes minutes.
+    #[arg(long, conflicts_with_all = ["diff", "mutate"])]
+    pub(crate) why: bool,
+    /// Which decisions make A's image of a case differ from B's; CASE is the name of a case, or a directory.
+    #[arg(long, num_args = 3, value_names = ["A", "B", "CASE"], conflicts_with_all = ["diff", "mutate", "why"])]
+    pub(crate) explain: Vec<String>,
     /// With --mutate: only this dialect. May be repeated.
     #[arg(long = "dialect", value_name = "ID")]
     pub(crate) dialects: Vec<String>,
@@ -159,6 +165,15 @@ pub(crate) struct Conform {
     /// checkout, what is no directory but part of a case's name is as --filter.
     #[arg(value_name = "DIR|FILTER")]
     pub(crate) dirs: Vec<PathBuf>,
+    /// Dockerfiles that share a context: each that this glob matches is a case. May be repeated.
+    #[arg(long = "dockerfile", value_name = "GLOB", conflicts_with = "dirs", requires = "context")]
+    pub(crate) dockerfiles: Vec<String>,
+    /// The context of --dockerfile.
+    #[arg(long, value_name = "DIR", requires = "dockerfiles")]
+    pub(crate) context: Option<PathBuf>,
+    /// The rules for Dockerfiles without a case.toml; samebuild.toml in the context or DIR if left out.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) which: Which,
     /// Also build every case live: a row of ci/engines.toml, or `host`.

@@ -246,8 +246,8 @@ fn one_each(goldens: &[Golden], origin: Origin) -> Result<()> {
 fn is_wanted(file: &Path, cases: &BTreeSet<&str>, dialects: &BTreeSet<&str>) -> bool {
     let Some(text) = file.to_str() else { return false };
     if !text.contains('/') {
-        // A page about the goldens.
-        return text.ends_with(".md");
+        // A page about the goldens, and why dialects part.
+        return text.ends_with(".md") || text == "divergence.txt";
     }
     let Some((dir, name)) = text.rsplit_once('/') else { return false };
     let Some((case, origin)) = dir.rsplit_once('/') else { return false };

@@ -87,7 +87,8 @@ fn not_comparable<D>(expected: &Outcome, left: &Side<'_>, right: &Side<'_>) -> O
     None
 }
 
-fn against_expectation(expected: &Outcome, side: &Side<'_>) -> Option<String> {
+/// How an ending contradicts what was expected, in a sentence.
+pub(super) fn against_expectation(expected: &Outcome, side: &Side<'_>) -> Option<String> {
     let name = side.name;
     match (expected, &side.ended) {
         (Outcome::Builds, Ended::Failed(failure)) => {

@@ -3,10 +3,12 @@
 
 pub(crate) mod check;
 pub(crate) mod crew;
+mod divergence;
 pub mod goldens;
 pub mod judge;
 pub mod repeat;
 pub mod show;
+pub mod show_why;
 mod suite;
 pub mod tally;
 pub mod twice;

@@ -82,7 +82,7 @@ impl Repeat<'_> {
             let built =
                 self.by.iter().zip(seen).zip(&checks).filter(|((_, seen), _)| !seen.images.is_empty());
             tallies.extend(built.map(|((by, seen), check)| seen.tally(case, by, check.verdict)));
-            results.push(CaseResult { case: case.id.to_string(), checks, elapsed: Default::default() });
+            results.push(CaseResult { case: case.id.to_string(), checks, ..CaseResult::default() });
         }
         Ok((results, tallies))
     }

@@ -9,6 +9,7 @@ use samebuild_compare::{Difference, Severity, Where};
 use serde_json::{Value, json};
 
 use super::check::{Check, Found};
+use super::show_why;
 use super::suite::CaseResult;
 use super::verdict::Verdict;
 
@@ -19,6 +20,10 @@ const SHOWN: usize = 40;
 /// `paint` colours a word by its verdict.
 pub fn line(result: &CaseResult, width: usize, paint: &dyn Fn(Verdict, &str) -> String) -> String {
     let mut line = format!("{:<width$}", result.case);
+    if !result.stand_ins.is_empty() {
+        let names: Vec<&str> = result.stand_ins.iter().map(String::as_str).collect();
+        let _ = write!(line, "  [a stand-in base for {}]", names.join(", "));
+    }
     if let Some(why) = alike(result) {
         let _ = write!(line, "  {} ({why})", paint(Verdict::Same, Verdict::Same.word()));
         return line;
@@ -77,7 +82,10 @@ pub fn details(result: &CaseResult, dockerfile: &str, again: &str) -> Vec<String
             [_] => shared.check.why.clone(),
             _ => format!("they differ from {} in the same way", shared.check.against),
         };
-        let body = shared.body.clone() + &fields_line(shared.fields);
+        let mut body = shared.body.clone() + &fields_line(shared.fields);
+        if let Some(why) = result.because.get(shared.dialects[0]).filter(|_| shared.check.is_divergence) {
+            body.push_str(&show_why::lines(why));
+        }
         whole(shared.check, &shared.dialects.join(", "), &why, &body, again)
     };
     shared.iter().map(text).collect()
@@ -233,7 +241,12 @@ pub fn json(results: &[CaseResult], again: &str) -> Value {
         })
     };
     let checks: Vec<Value> = results.iter().flat_map(|result| &result.checks).map(check).collect();
-    json!({ "schema": 1, "checks": checks })
+    let is_more = |result: &&CaseResult| !result.because.is_empty() || !result.stand_ins.is_empty();
+    let cases: Vec<Value> = results.iter().filter(is_more).map(show_why::json).collect();
+    if cases.is_empty() {
+        return json!({ "schema": 1, "checks": checks });
+    }
+    json!({ "schema": 1, "checks": checks, "cases": cases })
 }
 
 /// The instruction that begins in this line, all its lines, underlined.
@@ -328,7 +341,7 @@ different copy/x classic@20.10 (live docker-20.10, its golden): 1 difference bet
         let mut other = of("c");
         other.differences.clear();
         let checks = vec![of("a"), of("b"), other];
-        let result = CaseResult { case: "copy/x".to_owned(), checks, elapsed: std::time::Duration::ZERO };
+        let result = CaseResult { case: "copy/x".to_owned(), checks, ..CaseResult::default() };
         let blocks = details(&result, "", "again");
         assert_eq!(blocks.len(), 2, "{blocks:?}");
         let first = "different copy/x a, b (classic@20.10): they differ from classic@20.10 in the same way\n";
@@ -343,7 +356,7 @@ different copy/x classic@20.10 (live docker-20.10, its golden): 1 difference bet
             ..different()
         };
         let checks = vec![check.clone(), check];
-        let result = CaseResult { case: "app".to_owned(), checks, elapsed: std::time::Duration::ZERO };
+        let result = CaseResult { case: "app".to_owned(), checks, ..CaseResult::default() };
         let line = line(&result, 0, &|_, word| word.to_owned());
         assert_eq!(line, "app  same (all fail: unknown-instruction, line 1)");
     }
@@ -355,7 +368,7 @@ different copy/x classic@20.10 (live docker-20.10, its golden): 1 difference bet
             Check { verdict, against, why, ..different() }
         };
         let line = |checks| {
-            let result = CaseResult { case: "copy/x".to_owned(), checks, elapsed: std::time::Duration::ZERO };
+            let result = CaseResult { case: "copy/x".to_owned(), checks, ..CaseResult::default() };
             super::line(&result, 8, &|_, word| word.to_owned())
         };
         use Verdict::{Different, Same};
@@ -371,7 +384,7 @@ different copy/x classic@20.10 (live docker-20.10, its golden): 1 difference bet
         let result = CaseResult {
             case: "copy/x".to_owned(),
             checks: vec![different(), Check { verdict: Verdict::Same, ..different() }],
-            elapsed: std::time::Duration::ZERO,
+            ..CaseResult::default()
         };
         let table = table(&[result]);
         let row: Vec<&str> =

@@ -1,19 +1,20 @@
 //! The matrix: every case in every dialect, built and checked on all cores, told of in the order of the cases whatever
 //! finishes first. A builder that panics, hangs or cannot be read breaks its own check and no other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use samebuild_builder::snapshot::walk;
-use samebuild_image::golden::Outcome;
 
 use super::check::{Check, Party, check, differences, hangs, unmade};
 use super::crew::on_all_cores;
+use super::divergence::against_one_another;
 use super::goldens::{Goldens, Origin};
 use super::verdict::Verdict;
 use crate::builders::{Answer, Builder, Ended, Ground, Order, platform};
 use crate::cases::{Case, Expect, Need, Under};
+use crate::dialects::attribute::Why;
 use crate::faults::mtime_lag::MtimeLag;
 
 /// What is built, by whom, and what it is held against.
@@ -31,11 +32,15 @@ pub struct Suite<'a> {
 }
 
 /// What came of one case.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct CaseResult {
     pub case: String,
     pub checks: Vec<Check>,
     pub elapsed: Duration,
+    /// Images in whose place a base of ours was taken, because somebody said so.
+    pub stand_ins: BTreeSet<String>,
+    /// Why a dialect differs from the first one, by the dialect; asked only where there are no goldens.
+    pub because: BTreeMap<String, Why>,
 }
 
 impl Suite<'_> {
@@ -46,22 +51,21 @@ impl Suite<'_> {
 
     fn case(&self, case: &Case) -> CaseResult {
         let started = Instant::now();
-        let checks = match self.grounds.get(&case.base) {
-            Some(ground) if self.goldens.is_some() => self
-                .dialects
-                .iter()
-                .flat_map(|dialect| self.against_builders(case, dialect, ground))
-                .collect(),
-            Some(ground) => self.against_one_another(case, ground),
-            None => vec![unmade(
-                case,
-                "every dialect",
-                "anything",
-                Verdict::Broken,
-                format!("there is no base `{}`", case.base),
-            )],
+        let checks = |checks| CaseResult { checks, ..CaseResult::default() };
+        let result = match self.grounds.get(&case.base) {
+            Some(ground) if self.goldens.is_some() => checks(
+                self.dialects
+                    .iter()
+                    .flat_map(|dialect| self.against_builders(case, dialect, ground))
+                    .collect(),
+            ),
+            Some(ground) => against_one_another(self, case, ground),
+            None => {
+                let why = format!("there is no base `{}`", case.base);
+                checks(vec![unmade(case, "every dialect", "anything", Verdict::Broken, why)])
+            }
         };
-        CaseResult { case: case.id.to_string(), checks, elapsed: started.elapsed() }
+        CaseResult { case: case.id.to_string(), elapsed: started.elapsed(), ..result }
     }
 
     /// Fidelity: the prediction against what was recorded, and against a live builder where there is one.
@@ -153,94 +157,6 @@ impl Suite<'_> {
             }
         }
     }
-
-    /// Divergence: every dialect against the first one that could be built.
-    fn against_one_another(&self, case: &Case, ground: &Ground) -> Vec<Check> {
-        if let Some(need) = unmet(case) {
-            return vec![unmade(case, "every dialect", "one another", Verdict::Skipped, need)];
-        }
-        let answers: Vec<(&str, Answer)> = self
-            .dialects
-            .iter()
-            .map(|dialect| {
-                let answer = guarded(self.reference, &Order::new(case, dialect, ground));
-                (*dialect, or_unmet(answer, &ground.base.reference))
-            })
-            .collect();
-        let mut checks = Vec::new();
-        for (dialect, answer) in &answers {
-            if let Some(builder) = self.live.get(dialect) {
-                let built = guarded(builder.as_ref(), &Order::new(case, dialect, ground));
-                let sides =
-                    [Party { name: "the reference", answer }, Party { name: self.engine, answer: &built }];
-                checks.push(free(case, dialect, format!("live {}", self.engine), ground, &sides));
-            }
-        }
-        let Some(((first, left), rest)) = answers.split_first() else { return checks };
-        for (dialect, right) in rest {
-            let sides = [Party { name: first, answer: left }, Party { name: dialect, answer: right }];
-            let check = free(case, dialect, (*first).to_owned(), ground, &sides);
-            checks.push(Check { is_divergence: true, ..check });
-        }
-        checks
-    }
-}
-
-/// An image that nobody has says nothing about the Dockerfile: dialects that all miss it agree on nothing.
-fn or_unmet(answer: Answer, base: &str) -> Answer {
-    let Answer::Ended(ended) = &answer else { return answer };
-    let Outcome::Failed(failure) = &ended.observation.outcome else { return answer };
-    if failure.class != "image-not-found" {
-        return answer;
-    }
-    Answer::Unmet(format!(
-        "{}; nothing is pulled: give it with `samebuild build DIR --build-context NAME=oci-layout://DIR`, or start FROM \
-         scratch or {base}",
-        failure.message.trim()
-    ))
-}
-
-/// How a build failed, in a few words.
-fn failed(answer: &Ended) -> Option<String> {
-    let Outcome::Failed(failure) = &answer.observation.outcome else { return None };
-    let line = failure.line.map_or(String::new(), |line| format!(", line {line}"));
-    Some(format!("{}{line}", failure.class))
-}
-
-/// A check without an expectation: both may build, or both fail. Where one fails alone, that is the finding.
-fn free(case: &Case, dialect: &str, against: String, ground: &Ground, sides: &[Party<'_>; 2]) -> Check {
-    let [left, right] = sides;
-    match (left.answer, right.answer) {
-        (Answer::Ended(one), Answer::Ended(other)) => {
-            match differences(&one.observation, &other.observation, ground) {
-                Ok(found) if found.is_empty() => {
-                    let why = failed(one).map_or(String::new(), |how| format!("all fail: {how}"));
-                    unmade(case, dialect, against, Verdict::Same, why)
-                }
-                Ok(found) => {
-                    let (verdict, why) = match (failed(one), failed(other)) {
-                        (Some(how), None) => {
-                            (Verdict::Failed, format!("{} fails ({how}), {} builds", left.name, right.name))
-                        }
-                        (None, Some(how)) => {
-                            (Verdict::Failed, format!("{} fails ({how}), {} builds", right.name, left.name))
-                        }
-                        _ => (Verdict::Different, counted(found.len(), left.name, right.name)),
-                    };
-                    let mut check = unmade(case, dialect, against, verdict, why);
-                    check.differences = found.into_iter().map(super::check::Found::from).collect();
-                    check
-                }
-                Err(error) => unmade(case, dialect, against, Verdict::Broken, error.to_string()),
-            }
-        }
-        _ => check(case, dialect, against, ground, [left, right], false),
-    }
-}
-
-fn counted(number: usize, left: &str, right: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} difference{plural} between {left} and {right}")
 }
 
 /// Builds; a panic is an answer too.

@@ -11,7 +11,7 @@ use samebuild_image::layout::{self, LayoutOptions};
 use samebuild_image::manifest::Media;
 use samebuild_image::{At, Compression, Digest, Mtime, SaveError, Tree};
 
-use crate::builders::reference::{Room, build};
+use crate::builders::reference::{OneBase, Room, build};
 use crate::builders::{Ground, Order};
 use crate::cases::{CONTEXT_EPOCH, Case};
 
@@ -78,7 +78,8 @@ fn try_twice(case: &Case, id: &str, ground: &Ground, room: Room<'_>) -> Result<O
     let order = Order::new(case, id, ground);
     let underway = case.underway().map_err(|error| format!("serve its pages: {error}"))?;
     let made = |context: &Tree, stamp| {
-        let built = build(&order, dialect, context, stamp, &underway, room).map_err(|error| said(&error))?;
+        let built = build(&order, dialect, context, &OneBase::new(&order), stamp, &underway, room)
+            .map_err(|error| said(&error))?;
         let digest = manifest(&built, dialect).map_err(|error| format!("write the image: {error}"))?;
         Ok::<_, String>((built, digest))
     };

@@ -1,6 +1,9 @@
-//! The dialects as knowledge: the table of decisions as text and as `docs/dialects.md`, what tells two dialects apart, and
-//! whether each decision is held by a case. What a decision does is `samebuild-builder`'s.
+//! The dialects as knowledge: the table of decisions as text and as `docs/dialects.md`, what tells two dialects apart,
+//! why a case comes out differently, and whether each decision is held by a case. What a decision does is `samebuild-builder`'s.
 
+pub mod attribute;
+pub mod attributions;
+mod minimal;
 pub mod mutate;
 mod page;
 mod reasons;

@@ -15,8 +15,12 @@ use super::events::{FailedStep, dockerfile_line};
 /// What to build with the client.
 #[derive(Debug, Clone)]
 pub struct ClientBuild<'a> {
-    /// The context on disk, with its Dockerfile.
+    /// The context on disk.
     pub context: &'a Path,
+    /// The Dockerfile, where it is not `Dockerfile` in the context.
+    pub file: Option<&'a Path>,
+    /// Further options, as they are.
+    pub flags: &'a [String],
     /// Ids and the files that hold them; BuildKit only.
     pub secrets: Vec<(&'a str, PathBuf)>,
     pub builder: Builder,
@@ -105,6 +109,10 @@ fn command(client: &PathBuf, socket: &Path, home: &Path, id_file: &Path, build: 
     if let Some(target) = build.target {
         command.args(["--target", target]);
     }
+    if let Some(file) = build.file {
+        command.arg("--file").arg(file);
+    }
+    command.args(build.flags);
     command
 }
 

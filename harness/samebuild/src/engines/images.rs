@@ -65,6 +65,15 @@ impl Engine {
         })
     }
 
+    /// Gives an image one more name.
+    ///
+    /// # Errors
+    /// [`EngineError::NotOurs`] for a name that is not ours on the host's engine; there is no such image.
+    pub fn call_it(&self, image: &str, name: &str) -> Result<(), EngineError> {
+        self.only_our_name(&format!("tag {image} as {name}"), name)?;
+        self.tag(image, name)
+    }
+
     fn tag(&self, image: &str, name: &str) -> Result<(), EngineError> {
         let (repo, tag) =
             name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).unwrap_or((name, "latest"));

@@ -15,6 +15,8 @@ pub struct Evidence<'a> {
     pub orphans: &'a [String],
     /// What the planted check came to.
     pub canary: Verdict,
+    /// Why it is not known any more why dialects part; a sentence.
+    pub stale_attributions: Option<String>,
     /// Whether the report says what is committed.
     pub report_is_current: bool,
 }
@@ -49,6 +51,7 @@ pub fn complaints(minimums: &Minimums, canary: &Canary, evidence: &Evidence<'_>)
             canary.case, canary.dialect, canary.against, evidence.canary
         ));
     }
+    complaints.extend(evidence.stale_attributions.clone());
     if !evidence.report_is_current {
         complaints.push("REPORT.md is out of date: `cargo xtask report` writes it anew".to_owned());
     }
@@ -71,13 +74,18 @@ mod tests {
             is_divergence: false,
         };
         let checks = verdicts.iter().map(check).collect();
-        vec![CaseResult { case: "a/b".to_owned(), checks, elapsed: std::time::Duration::ZERO }]
+        vec![CaseResult { case: "a/b".to_owned(), checks, ..CaseResult::default() }]
     }
 
     fn complaints_of(verdicts: &[Verdict], change: impl FnOnce(&mut Evidence<'_>)) -> Vec<String> {
         let results = results(verdicts);
-        let mut evidence =
-            Evidence { results: &results, orphans: &[], canary: Verdict::Different, report_is_current: true };
+        let mut evidence = Evidence {
+            results: &results,
+            orphans: &[],
+            canary: Verdict::Different,
+            stale_attributions: None,
+            report_is_current: true,
+        };
         change(&mut evidence);
         let canary = Canary { case: "a/b".to_owned(), dialect: "x@1".to_owned(), against: "y@1".to_owned() };
         complaints(&Minimums { conform: 2, live: 0 }, &canary, &evidence)
@@ -104,8 +112,13 @@ mod tests {
         let mut results = results(&[Verdict::Same, Verdict::Same]);
         let canary = Canary { case: "a/b".to_owned(), dialect: "x@1".to_owned(), against: "y@1".to_owned() };
         let said = |results: &[CaseResult]| {
-            let evidence =
-                Evidence { results, orphans: &[], canary: Verdict::Different, report_is_current: true };
+            let evidence = Evidence {
+                results,
+                orphans: &[],
+                canary: Verdict::Different,
+                stale_attributions: None,
+                report_is_current: true,
+            };
             complaints(&Minimums { conform: 2, live: 1 }, &canary, &evidence)
         };
         assert_eq!(said(&results), ["0 live checks were green, and ci/gate.toml demands 1"]);
@@ -126,13 +139,14 @@ mod tests {
     }
 
     #[test]
-    fn orphans_and_an_old_report_shut_the_gate() {
+    fn orphans_and_what_is_out_of_date_shut_the_gate() {
         static ORPHANS: std::sync::LazyLock<[String; 1]> =
             std::sync::LazyLock::new(|| ["golden/x belongs to no case".to_owned()]);
         let complaints = complaints_of(&[Verdict::Same, Verdict::Same], |evidence| {
             evidence.report_is_current = false;
+            evidence.stale_attributions = Some("golden/divergence.txt is out of date".to_owned());
             evidence.orphans = &*ORPHANS;
         });
-        assert_eq!(complaints.len(), 2, "{complaints:?}");
+        assert_eq!(complaints.len(), 3, "{complaints:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use samebuild_image::golden::Outcome;
 
-use super::table::table;
+use super::table::{folded, table};
 use super::{Known, Row};
 use crate::cases;
 use crate::conform::goldens::Origin;
@@ -14,11 +14,9 @@ pub(super) fn section(known: &Known) -> String {
          builder was seen doing, or (blessed) what the reference does where nobody was seen.\n\n",
     );
     text.push_str(&table(&summary(known)));
-    text.push_str("\n### Case by case\n\n");
-    text.push_str(
-        "`fails` names the class of the failure; (b) a blessed golden; (n known) documented differences.\n\n",
-    );
-    text.push_str(&table(&cases(known)));
+    let summary =
+        format!("<b>Case by case</b>: what each of {} cases asks, and who builds it", known.cases.len());
+    text.push_str(&folded(&summary, &table(&cases(known))));
     text
 }
 
@@ -44,34 +42,46 @@ fn summary(known: &Known) -> Vec<Vec<String>> {
 }
 
 fn cases(known: &Known) -> Vec<Vec<String>> {
-    let mut head = vec!["case".to_owned(), "what it asks".to_owned()];
-    head.extend(known.dialects.iter().map(|dialect| (*dialect).to_owned()));
-    let mut rows = vec![head];
+    let mut rows = vec![["case", "what it asks", "what comes of it"].map(str::to_owned).to_vec()];
     for row in &known.cases {
-        let mut cells = vec![row.case.id.to_string(), row.case.about.clone().unwrap_or_default()];
-        cells.extend(known.dialects.iter().map(|dialect| cell(row, dialect)));
-        rows.push(cells);
+        let about = row.case.about.clone().unwrap_or_default();
+        rows.push(vec![row.case.id.to_string(), about, outcome(row, &known.dialects)]);
     }
     rows
 }
 
-fn cell(row: &Row, dialect: &str) -> String {
-    let mut cell = match row.of(dialect) {
+/// `builds`, or who does what: `classic@20.10, classic@26.1: fails (unknown-flag); else builds`.
+fn outcome(row: &Row, dialects: &[&'static str]) -> String {
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+    for dialect in dialects {
+        let word = word(row, dialect);
+        match groups.iter_mut().find(|(other, _)| *other == word) {
+            Some((_, dialects)) => dialects.push(dialect),
+            None => groups.push((word, vec![dialect])),
+        }
+    }
+    // What most do is told last, and without their names.
+    groups.sort_by_key(|(_, dialects)| dialects.len());
+    let Some((usual, _)) = groups.pop() else { return "—".to_owned() };
+    let mut parts: Vec<String> =
+        groups.iter().map(|(word, dialects)| format!("{}: {word}", dialects.join(", "))).collect();
+    parts.push(if parts.is_empty() { usual } else { format!("else {usual}") });
+    parts.join("; ")
+}
+
+fn word(row: &Row, dialect: &str) -> String {
+    let word = match row.of(dialect) {
         None if row.case.outcome(dialect) == cases::Outcome::Hangs => "hangs".to_owned(),
         None => "—".to_owned(),
         Some((_, seen)) => match &seen.outcome {
             Outcome::Built(_) => "builds".to_owned(),
-            Outcome::Failed(failure) => format!("fails: {}", failure.class),
+            Outcome::Failed(failure) => format!("fails ({})", failure.class),
         },
     };
-    if let Some((Origin::Reference, _)) = row.of(dialect) {
-        cell.push_str(" (b)");
-    }
     match knowns(row, dialect) {
-        0 => {}
-        count => cell.push_str(&format!(" ({count} known)")),
+        0 => word,
+        count => format!("{word}, {count} known differences"),
     }
-    cell
 }
 
 fn knowns(row: &Row, dialect: &str) -> usize {

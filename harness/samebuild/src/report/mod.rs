@@ -8,18 +8,26 @@ mod races;
 mod records;
 mod table;
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
 use samebuild_image::golden::Observation;
 
 use crate::cases::{Case, DIALECTS};
 use crate::checkout::Checkout;
 use crate::conform::goldens::Origin;
+use crate::dialects::attributions::Attributions;
 
 /// Everything a section may look at.
 struct Known {
     cases: Vec<Row>,
     /// Dialects of which anything was recorded, in the order of the table of dialects.
     dialects: Vec<&'static str>,
+    /// Why they differ, and what is out of date about that.
+    attributions: Attributions,
+    stale: Option<String>,
+    /// Engines there are, by the names of their rows.
+    engines: Vec<String>,
 }
 
 /// A case and its goldens.
@@ -48,7 +56,7 @@ pub fn render(checkout: &Checkout) -> Result<String> {
         races::section()?,
         faults::section(&known)?,
         records::section(&checkout.records())?,
-        not_exercised(&known),
+        not_exercised(&known, &checkout.records()),
     ];
     Ok(sections.join("\n"))
 }
@@ -69,14 +77,18 @@ impl Known {
             let found = goldens.of(&case.id)?.into_iter().map(|golden| (golden.origin, golden.observation));
             cases.push(Row { goldens: found.collect(), case });
         }
-        let recorded = |id: &&&str| cases.iter().any(|row| row.of(id).is_some());
+        let recorded = |id: &&&str| cases.iter().any(|row: &Row| row.of(id).is_some());
         let dialects = DIALECTS.iter().filter(recorded).copied().collect();
-        Ok(Self { cases, dialects })
+        let attributions = Attributions::read(&checkout.attributions())?;
+        let asked: Vec<&Case> = cases.iter().map(|row| &row.case).collect();
+        let stale = attributions.stale(&asked, &goldens)?.sentence();
+        let engines = checkout.engines()?.engines().map(|engine| engine.name.clone()).collect();
+        Ok(Self { cases, dialects, attributions, stale, engines })
     }
 }
 
 /// What nobody looked at. It is never counted as passed.
-fn not_exercised(known: &Known) -> String {
+fn not_exercised(known: &Known, records: &Path) -> String {
     let mut text = String::from("## Not exercised\n\n");
     let silent: Vec<&str> = DIALECTS.iter().filter(|id| !known.dialects.contains(*id)).copied().collect();
     if !silent.is_empty() {
@@ -92,6 +104,13 @@ fn not_exercised(known: &Known) -> String {
         if !without.is_empty() {
             let names = table::few(&without, 12);
             text.push_str(&format!("- Cases without a golden of {dialect}: {} ({names}).\n", without.len()));
+        }
+    }
+    for engine in &known.engines {
+        if !records.join(format!("repeat-{engine}.json")).is_file() {
+            text.push_str(&format!(
+                "- Building twice on {engine}: `cargo xtask conformance --repeat 5 --engine {engine} --record` would.\n"
+            ));
         }
     }
     text.push_str("- Any platform but those the goldens name; RUN without root.\n");

@@ -5,8 +5,11 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
-use super::table::table;
+use super::table::{folded, table};
 use crate::files;
+
+/// Longer tables are folded.
+const SHOWN: usize = 12;
 
 /// A committed measurement.
 #[derive(Deserialize)]
@@ -39,13 +42,14 @@ pub(super) fn section(dir: &Path) -> Result<String> {
         let record: Record =
             serde_json::from_str(&json).with_context(|| format!("read the record {}", path.display()))?;
         let rows: Vec<Vec<String>> = std::iter::once(record.columns).chain(record.rows).collect();
-        text.push_str(&format!(
-            "### {}\n\n{}, {}\n\n{}\n",
-            record.about,
-            record.when,
-            record.place,
-            table(&rows)
-        ));
+        let (about, when, place) = (&record.about, &record.when, &record.place);
+        if rows.len() > SHOWN {
+            let summary = format!("<b>{about}</b> ({when}, {place}): {} rows", rows.len() - 1);
+            text.push_str(&folded(&summary, &table(&rows)));
+            text.push('\n');
+        } else {
+            text.push_str(&format!("### {about}\n\n{when}, {place}\n\n{}\n", table(&rows)));
+        }
     }
     if text.is_empty() {
         text.push_str("Nothing yet.\n");

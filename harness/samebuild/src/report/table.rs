@@ -13,6 +13,11 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
     text
 }
 
+/// Something long, behind a line that opens it. `summary` may hold HTML, `text` Markdown.
+pub(super) fn folded(summary: &str, text: &str) -> String {
+    format!("\n<details><summary>{summary}</summary>\n\n{}\n\n</details>\n", text.trim_end())
+}
+
 /// The first `most` names, and how many more there are.
 pub(super) fn few(names: &[&str], most: usize) -> String {
     let shown = names[..names.len().min(most)].join(", ");
