@@ -144,7 +144,7 @@ fn what_makes_no_sense_exits_2_with_what_is_accepted() {
     std::fs::create_dir(place.path().join("full")).unwrap();
     std::fs::write(place.path().join("full/mine"), "x").unwrap();
     for (args, says) in [
-        (&["build", "ctx", "-o", "tar:x"][..], "oci:DIR, docker-archive:FILE"),
+        (&["build", "ctx", "-o", "tar:x"][..], "oci:DIR, oci-archive:FILE, docker-archive:FILE"),
         (&["build", "ctx", "-o", "oci:full"], "remove it, or name another place"),
         (&["build", "ctx", "-o", "oci:x", "-t", "Not Me"], "accepted is NAME[:TAG]"),
         (&["build", "nowhere", "-o", "oci:x"], "name it with -f"),
@@ -166,7 +166,7 @@ fn what_makes_no_sense_exits_2_with_what_is_accepted() {
         (&["diff", "nowhere", "full"], "read the image nowhere"),
         (
             &["build", "ctx", "--build-context", "x=oci-layout://nowhere", "-o", "oci:x"],
-            "read the image nowhere",
+            "read the build context x: nowhere is not an OCI layout",
         ),
     ] {
         let (code, said) = place.fails(args);

@@ -21,7 +21,6 @@ const CLASSIC: &[Row] = &[
     Row { class: "fetch-status", all: &["failed to GET", "with status"] },
     Row { class: "fetch-failed", all: &["ADD failed:", "<registry not reachable>"] },
     Row { class: "fetch-without-name", all: &["cannot determine filename for source"] },
-    Row { class: "unknown-target", all: &["failed to reach build target"] },
     Row { class: "unknown-owner", all: &["unable to convert uid/gid chown string"] },
     Row { class: "copy-no-match", all: &["no source files were specified"] },
     Row { class: "copy-not-found", all: &["file not found in build context"] },
@@ -31,6 +30,7 @@ const CLASSIC: &[Row] = &[
     Row { class: "copy-several-to-file", all: &["destination must be a directory and end with a /"] },
     Row { class: "run-not-started", all: &["cannot mount volume over existing file"] },
     Row { class: "not-a-directory", all: &["Cannot mkdir:", "is not a directory"] },
+    Row { class: "not-a-directory", all: &["Error setting up pivot dir: mkdir <rootfs>", "not a directory"] },
 ];
 
 /// BuildKit's own words.
@@ -49,7 +49,6 @@ const BUILDKIT: &[Row] = &[
     Row { class: "fetch-status", all: &["invalid response status"] },
     Row { class: "fetch-failed", all: &["failed to load cache key:", "<registry not reachable>"] },
     Row { class: "git-failed", all: &["git error:"] },
-    Row { class: "unknown-target", all: &["target stage", "could not be found"] },
     Row { class: "unknown-owner", all: &["invalid user index"] },
     Row { class: "unknown-owner", all: &["open <rootfs>/etc/", ": no such file or directory"] },
     Row { class: "copy-not-found", all: &["failed to calculate checksum of ref", "not found"] },
@@ -134,6 +133,8 @@ const BOTH: &[Row] = &[
     Row { class: "not-a-directory", all: &["lstat <rootfs>", "not a directory"] },
     Row { class: "workdir-empty", all: &["cannot normalize nothing"] },
     Row { class: "run-nothing", all: &["arguments are required"] },
+    Row { class: "unknown-target", all: &["failed to reach build target"] },
+    Row { class: "unknown-target", all: &["target stage", "could not be found"] },
     Row { class: "no-image", all: &["No image was generated"] },
     Row { class: "symlink-loop", all: &["too many links"] },
     Row { class: "symlink-loop", all: &["too many levels of symbolic links"] },

@@ -28,12 +28,12 @@ mod tests {
     use samebuild_builder::dialect::{BUILDKIT_26_1, BUILDKIT_26_1_CONTAINERD, CLASSIC_20_10};
 
     #[test]
-    fn the_two_stores_of_26_1_differ_in_how_layers_are_found_and_in_link() {
+    fn the_two_stores_of_26_1_differ_in_how_layers_are_found_in_foreign_bases_and_in_link() {
         let names: Vec<String> = differing(&BUILDKIT_26_1, &BUILDKIT_26_1_CONTAINERD)
             .iter()
             .map(|(left, _)| left.name())
             .collect();
-        assert_eq!(names, ["image.layer_form", "image.link"]);
+        assert_eq!(names, ["image.layer_form", "image.foreign_base", "image.link"]);
         assert!(differing(&CLASSIC_20_10, &CLASSIC_20_10).is_empty());
     }
 }
