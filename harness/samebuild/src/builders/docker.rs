@@ -27,6 +27,10 @@ struct Docker<'a> {
     work: &'a std::path::Path,
     /// Bases that are loaded already, by name.
     loaded: Mutex<Vec<String>>,
+    /// Held through a BuildKit build. Two of its builds at a time share the run of a step they have in common, cache or no
+    /// cache: one then carries times of before its own start, and may lack what the other wrote (seen on Docker Engine
+    /// 20.10.24, with two cases that begin with `WORKDIR /w`).
+    alone: Mutex<()>,
 }
 
 /// Opens the builder on the engine there is.
@@ -45,7 +49,14 @@ pub(super) fn open<'a>(
         engines::Builder::BuildKit => "BuildKit",
     };
     let words = format!("Docker Engine {version}, {product}, {}", info.driver);
-    Ok(Box::new(Docker { engine, builder, words, work: &means.work, loaded: Mutex::default() }))
+    Ok(Box::new(Docker {
+        engine,
+        builder,
+        words,
+        work: &means.work,
+        loaded: Mutex::default(),
+        alone: Mutex::default(),
+    }))
 }
 
 impl Builder for Docker<'_> {
@@ -78,15 +89,18 @@ impl Docker<'_> {
         let locks = self.engine.one_of_us().map_err(say)?;
         let _underway = locks.build().map_err(|error| format!("lock the engine for a build: {error}"))?;
         let tag = self.tag(order);
-        let (started, _) = now();
         let underway = order.case.underway();
         let underway = underway.map_err(|error| format!("serve the pages of {}: {error}", order.case.id))?;
+        let alone = matches!(self.builder, engines::Builder::BuildKit)
+            .then(|| self.alone.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        let (started, _) = now();
         let outcome = if needs_client(order.case) {
             self.by_client(order, &tag, &underway.args)?
         } else {
             self.by_upload(order, &tag, &underway.args)?
         };
         let built_between = (started - 1, now().0 + 1);
+        drop(alone);
         match outcome {
             BuildOutcome::Built { image_id, log } => {
                 let record = self.fetch(order, &tag, &image_id, built_between)?;
