@@ -30,7 +30,7 @@ pub fn page() -> String {
             let _ = writeln!(text, "- `{}`: {} ({who})", variant.name, variant.doc());
         }
     }
-    text.push_str("\n## Limitations\n\nWhat a prediction can miss. Everything here ends in a sentence, never in a wrong image.\n\n");
+    text.push_str("\n## Limitations\n\nWhat a prediction can miss. What is refused ends in a sentence; the rest is a difference that is known and not yet built.\n\n");
     for limit in LIMITS {
         let _ = writeln!(text, "- {limit}");
     }
@@ -52,13 +52,21 @@ const LIMITS: &[&str] = &[
     "ADD of git repositories (and with it `--keep-git-dir`), `RUN --security=insecure`, `RUN --device` and ssh mounts parse and are then refused as not supported yet.",
     "`COPY --parents`, `ADD --unpack` and what `--chmod` does to the directories it makes are known of `buildkit@head` alone, from measurements and its source, and were never held against a live engine.",
     "Cases know only the bases of `ci/bases.toml`. What a registry or `--build-context` gives for another platform is taken as it is; only the build's own store and engine are asked for the platform.",
-    "RUN needs root and the machine's own architecture; another platform is not emulated.",
+    "RUN needs root or subordinate ids, and the machine's own architecture; another platform is not emulated.",
     "Building for another platform, the classic builder fails a COPY onto an image that an instruction other than FROM or COPY made, and stamps an image from scratch that begins with another instruction with its own platform; both are built here as if for one platform.",
     "The digest in the classic builder's `COPY file:DIGEST` is our own: theirs covers tar headers of their making. Comparisons treat it as an id.",
     "BuildKit 20.10 makes directories of a context anew when its client sends it; this is predicted where something of the context is ignored, because only then is the client needed. Through the API the directories keep their times.",
     "Variables BuildKit adds for tracing (`TRACEPARENT`, `OTEL_*`) are not set; a RUN that writes down its environment differs.",
     "`buildkit@head` was seen once, at one commit, and no engine pinned here runs it live.",
     "Accounts are read from `/etc/passwd` and `/etc/group` of the image; no other name service is asked.",
+    "Files of a context or an archive whose names begin with `.wh.` are files here; real stores take some of them for whiteouts.",
+    "A FIFO named as the source of a COPY keeps the classic builder waiting for ever; here it is copied.",
+    "A malformed `--mount` is refused when the Dockerfile is read; the builders say so a little later, after the steps before it.",
+    "A NUL byte in a RUN is refused here as in a Dockerfile's text; the builders fail in words of the runtime.",
+    "When an ONBUILD trigger fails, the line that is named is the FROM's; with containerd's store BuildKit names none.",
+    "BuildKit 20.10 writes some histories over one another when stages share a base (its lists share memory); here each stage has its own.",
+    "A Dockerfile of ARGs alone crashes the classic builder of 20.10; here it fails as in 26.1.",
+    "What a RUN sees below `/sys/fs/cgroup`, and the comments at the top of its `/etc/resolv.conf`, are the machine's and not predicted.",
 ];
 
 #[cfg(test)]
