@@ -60,6 +60,12 @@ pub(crate) const CHORES: &[Chore] = &[
         run: repro_race,
     },
     Chore {
+        name: "repro-lag",
+        args: "[--seeds N] [--copies N] [--replay SEED] [--record]",
+        about: "layers that depend on the clock, and changes that are lost: every seed against the model",
+        run: |checkout, args| checkout.become_samebuild("lag", args),
+    },
+    Chore {
         name: "dialects",
         args: "[--mutate] [--diff A B]",
         about: "the dialects; with --mutate, turn every decision and see that some case notices",

@@ -10,7 +10,7 @@ use samebuild_dockerfile::{Dockerfile, Instruction, InstructionKind, Node, Span,
 use samebuild_image::{Epochs, Image};
 
 use crate::context;
-use crate::dialect::rules::{BareFrom, GlobalArgLine};
+use crate::dialect::rules::{BareFrom, GlobalArgLine, Maintainer};
 use crate::failure::StepFailure;
 use crate::finish;
 use crate::from::{from, visible_globals};
@@ -19,6 +19,7 @@ use crate::session::{Session, StepError};
 use crate::stage::Stage;
 use crate::stamp::{self, SourceDateEpoch, Stamp};
 use crate::steps::{metadata, run, transfer, workdir};
+use crate::unpacked;
 
 /// Builds.
 pub fn build(request: &Request<'_>) -> Result<Built, BuildError> {
@@ -40,11 +41,13 @@ pub fn build(request: &Request<'_>) -> Result<Built, BuildError> {
         done: BTreeMap::new(),
         names: Vec::new(),
         scratch: Mutex::default(),
+        step: Default::default(),
         caches: Mutex::default(),
     };
-    let mut builder = Builder { steps: Vec::new(), log: Vec::new(), number: 0 };
+    let mut builder = Builder { steps: Vec::new(), log: Vec::new(), number: 0, target: 0 };
     builder.global_args(&dockerfile, &mut session)?;
     let (target, needed) = plan(&dockerfile, &session)?;
+    builder.target = target;
     session.names = dockerfile.stages.iter().map(|stage| stage.name().map(str::to_owned)).collect();
     for index in needed {
         let Some(stage) = dockerfile.stages.get(index) else { continue };
@@ -113,6 +116,8 @@ struct Builder {
     log: Vec<String>,
     /// Number of the last step begun.
     number: usize,
+    /// The stage that becomes the image.
+    target: usize,
 }
 
 impl Builder {
@@ -161,13 +166,23 @@ impl Builder {
         })?;
         built.index = stage.index;
         let triggers = std::mem::take(&mut built.config.on_build);
-        for trigger in triggers {
-            self.trigger(&trigger, header.line, stage.index, &mut built, session)?;
+        if unpacked::is_spoken(session) {
+            let needed = unpacked::is_needed(session, stage, &triggers);
+            unpacked::begin(&mut built, session, needed, self.steps.len() == 1)
+                .map_err(|error| self.place(error, self.number, Place::of(header, session.dockerfile)))?;
         }
-        for instruction in &stage.instructions {
+        let is_final = stage.index == self.target;
+        let last = stage.instructions.iter().rposition(|node| !passed_over(node, session));
+        for (n, trigger) in triggers.iter().enumerate() {
+            let is_last = last.is_none() && n + 1 == triggers.len();
+            let place = unpacked::Place { is_last, is_final };
+            self.trigger(trigger, header.line, place, &mut built, session)?;
+        }
+        for (n, instruction) in stage.instructions.iter().enumerate() {
             let layers_before = built.layers.len();
+            let place = unpacked::Place { is_last: last == Some(n), is_final };
             self.step(instruction, stage.index, session, |session| {
-                self::instruction(&mut built, session, instruction)
+                self::instruction(&mut built, session, instruction, place)
             })?;
             if built.layers.len() > layers_before
                 && let Some(step) = self.steps.last_mut()
@@ -183,7 +198,7 @@ impl Builder {
         &mut self,
         text: &str,
         line: usize,
-        stage: usize,
+        place: unpacked::Place,
         built: &mut Stage,
         session: &Session<'_>,
     ) -> Result<(), BuildError> {
@@ -196,7 +211,9 @@ impl Builder {
             BuildError::Failed(failure) => BuildError::Failed(Box::new(Failure { column: None, ..*failure })),
             other => other,
         };
-        self.step(&here, stage, session, |session| self::instruction(built, session, &here)).map_err(unplaced)
+        let stage = built.index;
+        self.step(&here, stage, session, |session| self::instruction(built, session, &here, place))
+            .map_err(unplaced)
     }
 
     /// Runs one step, timed, told of, and its failure placed.
@@ -209,6 +226,7 @@ impl Builder {
     ) -> Result<T, BuildError> {
         self.number += 1;
         let number = self.number;
+        session.step.store(number, std::sync::atomic::Ordering::Relaxed);
         (session.request.progress)(Event::Step { stage, number, text: &node.original });
         self.log.push(format!("step {number}: {}", node.original));
         let begun = Instant::now();
@@ -272,7 +290,30 @@ impl Builder {
     }
 }
 
-fn instruction(stage: &mut Stage, session: &Session<'_>, node: &Instruction) -> Result<(), StepError> {
+fn instruction(
+    stage: &mut Stage,
+    session: &Session<'_>,
+    node: &Instruction,
+    place: unpacked::Place,
+) -> Result<(), StepError> {
+    let in_root = unpacked::is_spoken(session);
+    if in_root {
+        unpacked::before(stage, session, node)?;
+    }
+    carry_out(stage, session, node)?;
+    if in_root {
+        unpacked::after(stage, session, node, place)?;
+    }
+    Ok(())
+}
+
+/// Whether a builder that passes MAINTAINER over does not count it as a step.
+fn passed_over(node: &Instruction, session: &Session<'_>) -> bool {
+    matches!(node.kind, InstructionKind::Maintainer(_))
+        && session.dialect.image.maintainer == Maintainer::PassedOver
+}
+
+fn carry_out(stage: &mut Stage, session: &Session<'_>, node: &Instruction) -> Result<(), StepError> {
     match &node.kind {
         InstructionKind::Add(add) => transfer::add(stage, session, add)?,
         InstructionKind::Arg(arg) => metadata::arg(stage, session, arg)?,

@@ -17,6 +17,8 @@ pub struct Delta {
     /// Directories this step made where the layers below have something.
     replaced: BTreeSet<At>,
     removed: BTreeSet<At>,
+    /// What the step says it has written, in its order.
+    named: Vec<At>,
     now: Mtime,
 }
 
@@ -29,6 +31,8 @@ variants! {
         /// What a walk over both trees finds different in content or metadata; a directory of which only the time changed
         /// only above something that did; a whiteout with mode 0 and time 0 for each child that is gone, no opaque markers.
         DoubleWalk = "double-walk",
+        /// What a snapshot of one root finds that everything is unpacked into; see the room `unpacked`.
+        UnpackedRoot = "unpacked-root",
     }
 }
 
@@ -41,6 +45,7 @@ impl Delta {
             touched: BTreeSet::new(),
             replaced: BTreeSet::new(),
             removed: BTreeSet::new(),
+            named: Vec::new(),
             now,
         }
     }
@@ -74,6 +79,20 @@ impl Delta {
         self.tree.insert(at, kind, meta);
         self.touched.insert(at.clone());
         self.touch_parent(at);
+    }
+
+    /// Puts something else into the inode that is at `at`, for all of its names; the directory around it stays as it was.
+    pub fn rewrite(&mut self, at: &At, kind: Kind, meta: Meta) {
+        let names: Vec<At> = match self.tree.ino(at) {
+            Some(ino) => self.tree.names(ino).into_iter().cloned().collect(),
+            None => Vec::new(),
+        };
+        self.tree.insert(at, kind, meta);
+        self.touched.insert(at.clone());
+        for name in names.iter().filter(|name| *name != at) {
+            self.tree.link(name, at);
+            self.touched.insert(name.clone());
+        }
     }
 
     /// Another name for what is at `target`, which an overlay copies up for that, whatever becomes of the new name.
@@ -113,6 +132,21 @@ impl Delta {
             change(meta);
             self.touched.insert(at.clone());
         }
+    }
+
+    /// The step says that it has written this.
+    pub fn name(&mut self, at: &At) {
+        self.named.push(at.clone());
+    }
+
+    /// What the step said it has written.
+    pub fn named(&self) -> &[At] {
+        &self.named
+    }
+
+    /// The tree after the step, for whoever finds the layer otherwise.
+    pub fn into_tree(self) -> Tree {
+        self.tree
     }
 
     /// Removes what is at `at` and everything below it.
@@ -157,7 +191,8 @@ impl Delta {
     pub fn finish(self, form: LayerForm) -> (Tree, Layer) {
         let entries = match form {
             LayerForm::UpperDirectory => self.upper_directory(),
-            LayerForm::DoubleWalk => double_walk(&self.below, &self.tree),
+            // A root is compared by its own snapshots; who asks here all the same gets what differs.
+            LayerForm::DoubleWalk | LayerForm::UnpackedRoot => double_walk(&self.below, &self.tree),
         };
         (self.tree, Layer { entries, ..Layer::default() })
     }

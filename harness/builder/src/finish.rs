@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::config::{Config, Schema};
 use crate::dialect::Dialect;
 use crate::dialect::rules::BareFrom;
+use crate::history::EmptyHistory;
 use crate::stage::{LastStep, Stage};
 
 /// Everything but `rootfs`.
@@ -40,8 +41,12 @@ pub fn config(stage: &Stage, dialect: &Dialect, now: (i64, u32)) -> Map<String, 
     out.insert("created".into(), created.clone().into());
     let new = stage.history.iter().map(|entry| entry.write(&created));
     let history: Vec<Value> = stage.base_history.iter().cloned().chain(new).collect();
-    // A list in Go that nothing was ever put into is null.
-    out.insert("history".into(), if history.is_empty() { Value::Null } else { history.into() });
+    match (history.is_empty(), dialect.history.empty) {
+        (false, _) => drop(out.insert("history".into(), history.into())),
+        // A list in Go that nothing was ever put into is null.
+        (true, EmptyHistory::Null) => drop(out.insert("history".into(), Value::Null)),
+        (true, EmptyHistory::Absent) => {}
+    }
     out
 }
 

@@ -6,7 +6,7 @@ use samebuild_image::Digest;
 use samebuild_image::manifest::Platform;
 
 use crate::config::{self, Config};
-use crate::dialect::rules::{ForeignBase, ScratchWorkdir, StageArgs};
+use crate::dialect::rules::{ForeignBase, FromPlatform, ScratchWorkdir, StageArgs};
 use crate::failure::StepFailure;
 use crate::platform::{self, platform_of};
 use crate::session::{Session, StepError};
@@ -22,7 +22,8 @@ pub(crate) fn from(line: &FromInstruction, stage: usize, session: &Session<'_>) 
     };
     let name = expand(&line.image)?;
     // The flag without a value is as good as absent.
-    let platform = line.platform.as_ref().filter(|word| !word.text.is_empty()).map(|word| {
+    let heeded = session.dialect.image.from_platform == FromPlatform::Heeded;
+    let platform = line.platform.as_ref().filter(|word| heeded && !word.text.is_empty()).map(|word| {
         let text = expand(word)?;
         platform_of(&text)
             .map_err(|why| StepFailure::new("bad-platform", format!("read --platform: {why}")).at(word.span))
@@ -41,12 +42,13 @@ fn named(name: &str, platform: &Platform, stage: usize, session: &Session<'_>) -
             StepFailure::new("blank-from", "find the base image: its name is blank after expansion").into()
         );
     }
+    let stage_index = stage;
     let mut stage = match session.dockerfile.base_of(stage, name, &session.dialect.syntax) {
         Origin::Stage(index) => on_stage(session, index)?,
         // Nothing is for any platform: what a FROM says of it does not count.
         Origin::Scratch => {
-            let mut stage =
-                Stage { platform: platform::fields(&session.request.platform), ..Stage::scratch() };
+            let platform = platform::fields(&stated(&session.request.platform, session));
+            let mut stage = Stage { platform, ..Stage::scratch() };
             if session.dialect.image.scratch_workdir == ScratchWorkdir::Root {
                 stage.config.working_dir = "/".into();
             }
@@ -54,10 +56,23 @@ fn named(name: &str, platform: &Platform, stage: usize, session: &Session<'_>) -
         }
         Origin::Image(name) => on_image(&name, platform, session)?,
     };
+    if session.dialect.image.stage_args == StageArgs::Carried
+        && let Some((_, before)) = session.done.range(..stage_index).next_back()
+    {
+        stage.args.inherited = before.args.for_run(&before.config);
+    }
     if stage.config.get_env("PATH").is_none() {
         stage.config.set_env("PATH", config::DEFAULT_PATH);
     }
     Ok(stage)
+}
+
+/// The platform an image is said to be for.
+fn stated(wanted: &Platform, session: &Session<'_>) -> Platform {
+    match session.dialect.image.foreign_base {
+        ForeignBase::RelabelledWithoutVariant => Platform { variant: None, ..wanted.clone() },
+        ForeignBase::Kept | ForeignBase::Relabelled | ForeignBase::PassedOver => wanted.clone(),
+    }
 }
 
 fn on_stage(session: &Session<'_>, index: usize) -> Result<Stage, StepError> {
@@ -66,7 +81,7 @@ fn on_stage(session: &Session<'_>, index: usize) -> Result<Stage, StepError> {
         .get(&index)
         .ok_or_else(|| StepFailure::new("later-stage", "start from a stage that is not built"))?;
     let inherited = match session.dialect.image.stage_args {
-        StageArgs::Fresh => Vec::new(),
+        StageArgs::Fresh | StageArgs::Carried => Vec::new(),
         StageArgs::Inherited => parent.args.for_run(&parent.config),
     };
     let args = Args { inherited, ..Args::with_proxies(&session.request.build_args) };
@@ -84,11 +99,11 @@ fn on_image(name: &str, wanted: &Platform, session: &Session<'_>) -> Result<Stag
     let identity = Stage::identity(&image.layers).unwrap_or_else(|| Digest::of(name.as_bytes()));
     let mut platform = image.config.clone();
     let is_foreign = platform::stated(&image.config).is_none_or(|stated| !wanted.takes(&stated));
-    if is_foreign && session.dialect.image.foreign_base == ForeignBase::Relabelled
-        || !platform.contains_key("architecture")
-    {
+    let relabelled = [ForeignBase::Relabelled, ForeignBase::RelabelledWithoutVariant]
+        .contains(&session.dialect.image.foreign_base);
+    if is_foreign && relabelled || !platform.contains_key("architecture") {
         platform.shift_remove("variant");
-        platform.extend(platform::fields(wanted));
+        platform.extend(platform::fields(&stated(wanted, session)));
     }
     for field in [
         "config",
@@ -105,6 +120,7 @@ fn on_image(name: &str, wanted: &Platform, session: &Session<'_>) -> Result<Stag
         platform.shift_remove(field);
     }
     Ok(Stage {
+        unpacked: crate::unpacked::Root::on_base(tree.clone()),
         rootfs: crate::rootfs::Rootfs::on_base(tree.clone(), identity),
         tree,
         base_layers: image.layers.len(),

@@ -22,6 +22,8 @@ decisions! {
         arg: ArgText,
         /// Whether ONBUILD has a line in the history.
         onbuild: OnbuildHistory,
+        /// A history with nothing in it.
+        empty: EmptyHistory,
     }
 }
 
@@ -32,6 +34,10 @@ variants! {
         NopComment = "nop-comment",
         /// The instruction, with a comment that names BuildKit.
         Source = "source",
+        /// The instruction as it stands in the Dockerfile, with an author who is the builder.
+        AsWritten = "as-written",
+        /// What stands behind its first word, a RUN's with the shell before it.
+        WithoutKeyword = "without-keyword",
     }
     /// `--chown` before the content in a command.
     ChownText {
@@ -68,6 +74,13 @@ variants! {
         /// The value it takes.
         Effective = "effective",
     }
+    /// A history with nothing in it.
+    EmptyHistory {
+        /// It is null.
+        Null = "null",
+        /// It is not written.
+        Absent = "absent",
+    }
     /// ONBUILD in the history.
     OnbuildHistory {
         /// It has a line of its own.
@@ -97,6 +110,8 @@ pub enum Line {
     Copy(CopyLine),
     /// RUN with its prefix of arguments, `|1 A=x`, and its command.
     Run { args: Option<Vec<String>>, command: Vec<String> },
+    /// The instruction as it stands, lines joined.
+    Whole(String),
 }
 
 /// COPY or ADD in the history.
@@ -130,14 +145,40 @@ impl HistoryRules {
                 let created_by = source(line, self.copy_flags);
                 (Entry { created_by, comment: Some(BUILDKIT), author: None, empty_layer }, Vec::new())
             }
+            HistoryText::AsWritten => (by_itself(as_written(line, self.copy_flags), empty_layer), Vec::new()),
+            HistoryText::WithoutKeyword => {
+                (by_itself(without_keyword(line, config, self.copy_flags), empty_layer), Vec::new())
+            }
         }
     }
+}
+
+/// Who writes the history as it stands in the Dockerfile.
+const AUTHOR: &str = "kaniko";
+
+fn by_itself(created_by: String, empty_layer: bool) -> Entry {
+    Entry { created_by, comment: None, author: Some(AUTHOR.to_owned()), empty_layer }
+}
+
+fn as_written(line: &Line, copy_flags: CopyFlags) -> String {
+    let text = source(line, copy_flags);
+    text.strip_suffix(" # buildkit").map_or(text.clone(), str::to_owned)
+}
+
+fn without_keyword(line: &Line, config: &Config, copy_flags: CopyFlags) -> String {
+    let text = as_written(line, copy_flags);
+    let (keyword, rest) = text.split_once(char::is_whitespace).unwrap_or((&text, ""));
+    let rest = rest.trim_start();
+    if keyword.eq_ignore_ascii_case("RUN") && !rest.starts_with('[') {
+        return format!("{} {rest}", config.shell().join(" "));
+    }
+    rest.to_owned()
 }
 
 fn nop_command(line: &Line, config: &Config, chown_text: ChownText) -> Vec<String> {
     let mut command = config.shell();
     match line {
-        Line::Metadata(text) => command.extend(["#(nop) ".to_owned(), text.clone()]),
+        Line::Metadata(text) | Line::Whole(text) => command.extend(["#(nop) ".to_owned(), text.clone()]),
         Line::Workdir(path) => command.push(format!("#(nop) WORKDIR {path}")),
         Line::Copy(copy) => {
             let (kind, digest) = &copy.content;
@@ -159,7 +200,7 @@ fn nop_command(line: &Line, config: &Config, chown_text: ChownText) -> Vec<Strin
 
 fn source(line: &Line, copy_flags: CopyFlags) -> String {
     match line {
-        Line::Metadata(text) => text.clone(),
+        Line::Metadata(text) | Line::Whole(text) => text.clone(),
         Line::Workdir(path) => format!("WORKDIR {path}"),
         Line::Copy(copy) => {
             let mut words = vec![copy.keyword.to_owned()];

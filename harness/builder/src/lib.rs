@@ -15,6 +15,7 @@ mod finish;
 mod from;
 mod history;
 mod materialise;
+mod pace;
 mod platform;
 mod request;
 mod rootfs;
@@ -24,11 +25,13 @@ pub mod snapshot;
 mod stage;
 pub mod stamp;
 mod steps;
+pub mod unpacked;
 mod users;
 
 pub use build::build;
 pub use dialect::{DIALECTS, Dialect};
 pub use fetch::{Fetch, FetchError, Fetched};
+pub use pace::{Pace, Ticks};
 pub use platform::{own_platform, platform_of};
 pub use request::{
     BuildError, Built, Event, Failure, Images, Network, NotFound, OwnIgnore, Request, Step, Wanted,

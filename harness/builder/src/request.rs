@@ -9,6 +9,7 @@ use samebuild_image::{Epochs, Image, Tree};
 
 use crate::dialect::Dialect;
 use crate::fetch::Fetch;
+use crate::pace::Pace;
 use crate::snapshot::{Lens, Snapshotter};
 use crate::stamp::Stamp;
 
@@ -47,6 +48,8 @@ pub struct Request<'a> {
     pub now: (i64, u32),
     /// Which times the image carries.
     pub stamp: Stamp,
+    /// How `now` goes on from step to step.
+    pub pace: Pace,
     /// The program that, called with [`crate::sandbox::CHILD`] as its first argument, becomes the sandboxed child:
     /// mostly `/proc/self/exe`, whose `main` calls [`crate::sandbox::become_child_if_asked`] first.
     pub child: PathBuf,

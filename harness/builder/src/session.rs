@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex};
 use samebuild_dockerfile::expand::Expander;
 use samebuild_dockerfile::plan::Origin;
 use samebuild_dockerfile::syntax::CopyReach;
-use samebuild_dockerfile::{Dockerfile, Span, Word};
+use samebuild_dockerfile::{CopyInstruction, Dockerfile, InstructionKind, Span, Word};
 use samebuild_image::manifest::Platform;
 use samebuild_image::{Digest, Image, Mtime, Tree};
 
+use crate::delta::LayerForm;
 use crate::dialect::Dialect;
 use crate::dialect::rules::{ForeignBase, PlatformArgs};
 use crate::failure::{StepFailure, UNSUPPORTED};
@@ -19,6 +20,7 @@ use crate::platform;
 use crate::request::{Request, Wanted};
 use crate::stage::Stage;
 use crate::stamp::Stamp;
+use crate::unpacked::rules::StageFiles;
 
 /// What every step of a build can look at.
 pub struct Session<'a> {
@@ -36,6 +38,8 @@ pub struct Session<'a> {
     pub(crate) done: BTreeMap<usize, Stage>,
     pub(crate) names: Vec<Option<String>>,
     pub(crate) scratch: Mutex<Vec<Arc<tempfile::TempDir>>>,
+    /// Number of the step under way.
+    pub(crate) step: std::sync::atomic::AtomicUsize,
     /// Directories of cache mounts, by id.
     pub(crate) caches: Mutex<BTreeMap<String, PathBuf>>,
 }
@@ -74,7 +78,8 @@ impl StepError {
 impl Session<'_> {
     /// The time entries made by the builder carry.
     pub fn now(&self) -> Mtime {
-        let (secs, nanos) = self.request.now;
+        let number = self.step.load(std::sync::atomic::Ordering::Relaxed);
+        let (secs, nanos) = self.request.pace.at(self.request.now, number);
         Mtime::At { secs, nanos }
     }
 
@@ -158,6 +163,36 @@ impl Session<'_> {
         Digest::of(format!("{step} {:?}", self.request.dockerfile).as_bytes()).hex()[..12].to_owned()
     }
 
+    /// Whether `--from` names a stage of which only a copy is kept of what later ones name.
+    pub fn saves_files_of(&self, index: usize, from: &Word) -> bool {
+        self.dialect.image.layer_form == LayerForm::UnpackedRoot
+            && self.dialect.unpacked.stage_files == StageFiles::SavedCopy
+            && matches!(self.dockerfile.copy_origin(index, from, &self.dialect.syntax), Ok(Origin::Stage(_)))
+    }
+
+    /// The sources of every COPY of the file from the stage that `from` names in stage `index`.
+    pub fn copied_from(&self, index: usize, from: &Word) -> Vec<&Word> {
+        let origin = |index: usize, from: &Word| match self.dockerfile.copy_origin(
+            index,
+            from,
+            &self.dialect.syntax,
+        ) {
+            Ok(Origin::Stage(stage)) => Some(stage),
+            _ => None,
+        };
+        let wanted = origin(index, from);
+        let copies = self.dockerfile.stages.iter().flat_map(|stage| {
+            stage.instructions.iter().filter_map(move |node| match &node.kind {
+                InstructionKind::Copy(copy) => Some((stage.index, copy)),
+                _ => None,
+            })
+        });
+        let same = |(index, copy): &(usize, &CopyInstruction)| {
+            copy.from.as_ref().is_some_and(|from| origin(*index, from) == wanted)
+        };
+        copies.filter(same).flat_map(|(_, copy)| copy.transfer.paths()).collect()
+    }
+
     /// The file system that `--from` names in stage `index`: another stage or an image.
     pub fn tree_of(&self, index: usize, from: &Word) -> Result<Tree, StepFailure> {
         let origin = self.dockerfile.copy_origin(index, from, &self.dialect.syntax).map_err(|error| {
@@ -178,6 +213,12 @@ impl Session<'_> {
                     format!("copy from stage {index}: it is not built before this one"),
                 )
             }),
+            Origin::Image(name)
+                if name.len() < 2 && self.dialect.syntax.copy_reach == CopyReach::EarlierElseImage =>
+            {
+                let message = format!("copy from the image `{name}`: no repository has so short a name");
+                Err(StepFailure::new("bad-image-name", message))
+            }
             Origin::Image(name) => self.image(&name, &self.request.platform).map(|(_, tree)| tree),
         }
     }

@@ -33,6 +33,8 @@ pub struct Stage {
     pub config: Config,
     pub history: Vec<history::Entry>,
     pub args: Args,
+    /// What its snapshots know, where there are any.
+    pub unpacked: crate::unpacked::Root,
     /// Whether CMD stands in this stage.
     pub cmd_set: bool,
     /// What the last step would have run and how it came into being, for `container_config`.
@@ -128,6 +130,7 @@ impl Stage {
             config: Config::default(),
             history: Vec::new(),
             args: Args::default(),
+            unpacked: crate::unpacked::Root::default(),
             cmd_set: false,
             last: None,
         }

@@ -112,6 +112,30 @@ impl Syntax {
         ..Self::BUILDKIT_26_1
     };
 
+    /// kaniko 1.24: the parser of a BuildKit of its time (2025), most of whose flags it then passes over. Seen in builds:
+    /// `--link` and `--mount` parse, `--exclude` does not, unused stages are built, `# escape=` is not heeded when words are
+    /// expanded, a number that is no stage's is an image's name, and no value of HEALTHCHECK is refused.
+    pub const KANIKO_1_24: Syntax = Syntax {
+        check_directive: Support::Present,
+        expansion_escape: ExpansionEscape::Backslash,
+        copy_reach: CopyReach::EarlierElseImage,
+        from_stage: FromStage::AnyCase,
+        chmod: Chmod::Octal, // from its source
+        unused_stages: UnusedStages::Built,
+        wording: Wording::Dashed,
+        ..Self::BUILDKIT_26_1
+    };
+
+    /// kaniko before its change 289, of August 2018: the parser of the Docker of its time. From its source, not from a build.
+    pub const KANIKO_PRE_289: Syntax = Syntax {
+        duplicate_stage: DuplicateStage::LastWins,
+        copy_reach: CopyReach::EarlierElseImage,
+        flag_chmod: FlagSupport::Unknown,
+        flag_mount: FlagSupport::Unknown,
+        expansion_escape: ExpansionEscape::Backslash,
+        ..Self::CLASSIC_20_10
+    };
+
     /// BuildKit at its head (frontend 1.20 and later). `--device` is in the labs channel; it is known here.
     pub const BUILDKIT_HEAD: Syntax = Syntax {
         check_directive: Support::Present,

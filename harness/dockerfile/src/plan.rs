@@ -71,12 +71,14 @@ impl Dockerfile {
         syntax: &Syntax,
     ) -> Result<Origin, Box<SyntaxError>> {
         let text = from.text.as_str();
-        let earlier_only = syntax.copy_reach == CopyReach::EarlierStages;
+        let else_image = syntax.copy_reach == CopyReach::EarlierElseImage;
+        let earlier_only = else_image || syntax.copy_reach == CopyReach::EarlierStages;
         let fault = |class, message, says| Box::new(self.error(class, from.span, message, Some(says)));
         if let Some(number) = go_integer(text) {
             let limit = if earlier_only { index } else { self.stages.len() };
             return match usize::try_from(number).ok().filter(|&stage| stage < limit) {
                 Some(stage) => Ok(Origin::Stage(stage)),
+                None if else_image => Ok(Origin::Image(text.to_owned())),
                 None => {
                     let message = format!(
                         "copy from stage {number}; stages that can be copied from here are below {limit}"
@@ -197,7 +199,14 @@ impl Dockerfile {
         let origins = match &instruction.kind {
             InstructionKind::Copy(copy) => match &copy.from {
                 Some(from) => match self.copy_origin(stage.index, from, syntax) {
-                    Err(_) if syntax.copy_reach == CopyReach::EarlierStages => Vec::new(),
+                    Err(_)
+                        if matches!(
+                            syntax.copy_reach,
+                            CopyReach::EarlierStages | CopyReach::EarlierElseImage
+                        ) =>
+                    {
+                        Vec::new()
+                    }
                     Err(error) if error.class == Class::LaterStage => {
                         self.stage_index(&from.text).map(Origin::Stage).into_iter().collect()
                     }

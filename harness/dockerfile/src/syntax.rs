@@ -109,6 +109,8 @@ variants! {
         AnyStage = "any-stage",
         /// Those before its own, and a later one is an error before anything is built.
         LaterRefused = "later-refused",
+        /// Those before its own; any other number or name is an image's.
+        EarlierElseImage = "earlier-else-image",
     }
     /// What becomes of stages that the target does not need.
     UnusedStages {

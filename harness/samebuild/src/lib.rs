@@ -14,6 +14,7 @@ pub mod fetch;
 pub mod files;
 pub mod gate;
 pub mod images;
+pub mod lag;
 pub mod proxy;
 pub mod prune;
 pub mod races;

@@ -4,8 +4,8 @@ use samebuild_dockerfile::Syntax;
 
 use super::rules::{
     ArgAfterEnv, ArgsEscaped, BareFrom, ChownGroup, EmptyCommand, EmptyStep, ForeignBase, GlobalArgLine,
-    HealthcheckNone, IgnoreFileName, IgnoredParents, ImageRules, PlatformArgs, ScratchWorkdir, StageArgs,
-    UnknownOwner, WorkdirEmpty, WorkdirOwner,
+    HealthcheckNone, IgnoreFileName, IgnoredParents, ImageRules, OwnerNumber, PlatformArgs, ScratchWorkdir,
+    StageArgs, UnknownOwner, WorkdirEmpty, WorkdirOwner,
 };
 use super::{CLASSIC_20_10, Dialect};
 use crate::config::Schema;
@@ -33,6 +33,7 @@ pub const BUILDKIT_20_10: Dialect = Dialect {
         bare_from: BareFrom::OwnImage,
         chown_group: ChownGroup::OfTheUser,
         arg_after_env: ArgAfterEnv::LastWins,
+        owner_number: OwnerNumber::ThirtyTwoBits,
         unknown_owner: UnknownOwner::IsRootIfListed,
         scratch_workdir: ScratchWorkdir::Root,
         healthcheck_none: HealthcheckNone::Replaces,

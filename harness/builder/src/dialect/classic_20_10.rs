@@ -5,25 +5,28 @@ use samebuild_dockerfile::Syntax;
 
 use super::Dialect;
 use super::rules::{
-    ArgAfterEnv, ArgsEscaped, BareFrom, ChownGroup, EmptyCommand, EmptyStep, ForeignBase, GlobalArgLine,
-    HealthcheckNone, IgnoreFileName, IgnoredParents, ImageRules, Link, PlatformArgs, ScratchWorkdir,
-    StageArgs, TarHeader, UnknownOwner, WorkdirEmpty, WorkdirOwner, WorkdirText,
+    ArgAfterEnv, ArgLine, ArgsEscaped, BareFrom, ChownGroup, EmptyCommand, EmptyStep, Expose, ForeignBase,
+    FromPlatform, GlobalArgLine, HealthcheckNone, IgnoreFileName, IgnoredParents, ImageRules, Link,
+    Maintainer, OwnerNumber, PlatformArgs, ScratchWorkdir, StageArgs, TarHeader, UnknownOwner, VolumeText,
+    WorkdirEmpty, WorkdirOwner, WorkdirText,
 };
 use crate::config::Schema;
 use crate::delta::LayerForm;
 use crate::history::{
-    ArgText, ChownText, CopyFlags, GoValues, HistoryRules, HistoryText, OnbuildHistory, RunArgs,
+    ArgText, ChownText, CopyFlags, EmptyHistory, GoValues, HistoryRules, HistoryText, OnbuildHistory, RunArgs,
 };
 use crate::stamp::SourceDateEpoch;
 use crate::steps::copy::{
-    ArchiveOwner, BadPattern, ChecksumOfLocal, ChmodOfMade, ChmodSpecial, ChmodWord, CopyRules, Devices,
-    DirectoryOverOther, DirectoryParents, DirectoryTime, DotDestination, Fifos, FileOverDirectory, GlobSlash,
-    GlobWithoutMatch, HardLinks, HeredocSources, OutsideContext, Setuid, SeveralToAFile, UrlChecksum,
-    UrlName,
+    ArchiveOwner, Archives, BadPattern, ChecksumOfLocal, ChmodOfMade, ChmodSpecial, ChmodWord, CopyRules,
+    Devices, DirectoryOverOther, DirectoryParents, DirectoryTime, DotDestination, Fifos, FileOverDirectory,
+    GlobSlash, GlobWithoutMatch, HardLinks, HeredocSources, IgnoredSource, LinkSource, OutsideContext,
+    Setuid, SeveralToAFile, UrlChecksum, UrlName, UrlTime, Writing,
 };
 use crate::steps::run::{
-    Groups, Heredocs, Hostname, LoneUid, MountPoints, MountTargets, NotFound, RunRules, Volumes,
+    ExplicitGroup, Groups, Heredocs, Hostname, LoneUid, MountFlags, MountPoints, MountTargets, NotFound,
+    NumberGroup, NumericUser, RunRules, Volumes,
 };
+use crate::unpacked::UnpackedRules;
 
 /// See the top of this file.
 pub const CLASSIC_20_10: Dialect = Dialect {
@@ -43,6 +46,10 @@ pub const CLASSIC_20_10: Dialect = Dialect {
         empty_command: EmptyCommand::ShellAlone,
         global_arg_line: GlobalArgLine::Nothing,
         bare_from: BareFrom::SameImage,
+        owner_number: OwnerNumber::AnyNumber,
+        arg_line: ArgLine::Nothing,
+        from_platform: FromPlatform::Heeded,
+        volume_text: VolumeText::AsWritten,
         chown_group: ChownGroup::OfTheSameName,
         arg_after_env: ArgAfterEnv::EnvWins,
         unknown_owner: UnknownOwner::Fails,
@@ -55,9 +62,12 @@ pub const CLASSIC_20_10: Dialect = Dialect {
         foreign_base: ForeignBase::Kept,
         link: Link::AsWithout,
         source_date_epoch: SourceDateEpoch::Ignored,
+        maintainer: Maintainer::Author,
+        expose: Expose::Ports,
     },
     history: HistoryRules {
         text: HistoryText::NopComment,
+        empty: EmptyHistory::Null,
         chown: ChownText::Glued,
         // Of no effect while instructions are told as commands.
         copy_flags: CopyFlags::OwnerAndMode,
@@ -87,7 +97,12 @@ pub const CLASSIC_20_10: Dialect = Dialect {
         dot_destination: DotDestination::Cleaned,
         checksum_of_local: ChecksumOfLocal::Ignored,
         heredoc_sources: HeredocSources::Files,
+        writing: Writing::AsArchive,
+        ignored_source: IgnoredSource::NotFound,
+        link_source: LinkSource::Followed,
+        archives: Archives::Tars,
         url_name: UrlName::PathOrDisposition,
+        url_time: UrlTime::Epoch,
         url_checksum: UrlChecksum::Ignored,
     },
     run: RunRules {
@@ -98,6 +113,12 @@ pub const CLASSIC_20_10: Dialect = Dialect {
         mount_targets: MountTargets::Left,
         not_found: NotFound::Refused,
         lone_uid: LoneUid::Suffices,
+        numeric_user: NumericUser::Number,
         heredocs: Heredocs::Script,
+        mount_flags: MountFlags::Mounted,
+        explicit_group: ExplicitGroup::Taken,
+        number_group: NumberGroup::Root,
     },
+    // Of no effect: nothing is unpacked into one root.
+    unpacked: UnpackedRules::KANIKO_1_24,
 };

@@ -22,4 +22,5 @@ pub const CLASSIC_26_1: Dialect = Dialect {
     history: HistoryRules { chown: ChownText::Spaced, ..CLASSIC_20_10.history },
     copy: CopyRules { heredoc_sources: HeredocSources::Ignored, ..CLASSIC_20_10.copy },
     run: RunRules { heredocs: Heredocs::LineOnly, ..CLASSIC_20_10.run },
+    ..CLASSIC_20_10
 };

@@ -7,10 +7,12 @@ mod buildkit_26_1_containerd;
 mod buildkit_head;
 mod classic_20_10;
 mod classic_26_1;
+mod kaniko_1_24;
+mod kaniko_pre_289;
 pub mod rules;
 
 use samebuild_dockerfile::{Decision, Syntax, UnknownDecision};
-use samebuild_image::layer_write::TarStyle;
+use samebuild_image::layer_write::{TarStyle, Times};
 
 pub use buildkit_20_10::BUILDKIT_20_10;
 pub use buildkit_26_1::BUILDKIT_26_1;
@@ -18,11 +20,14 @@ pub use buildkit_26_1_containerd::BUILDKIT_26_1_CONTAINERD;
 pub use buildkit_head::BUILDKIT_HEAD;
 pub use classic_20_10::CLASSIC_20_10;
 pub use classic_26_1::CLASSIC_26_1;
+pub use kaniko_1_24::KANIKO_1_24;
+pub use kaniko_pre_289::KANIKO_PRE_289;
 pub use rules::ImageRules;
 
 use crate::history::HistoryRules;
 use crate::steps::copy::CopyRules;
 use crate::steps::run::RunRules;
+use crate::unpacked::UnpackedRules;
 use rules::TarHeader;
 
 /// A builder at a version.
@@ -40,22 +45,25 @@ pub struct Dialect {
     pub history: HistoryRules,
     pub copy: CopyRules,
     pub run: RunRules,
+    pub unpacked: UnpackedRules,
 }
 
 /// Every dialect, parents before children.
-pub const DIALECTS: [&Dialect; 6] = [
+pub const DIALECTS: [&Dialect; 8] = [
     &CLASSIC_20_10,
     &CLASSIC_26_1,
     &BUILDKIT_20_10,
     &BUILDKIT_26_1,
     &BUILDKIT_26_1_CONTAINERD,
     &BUILDKIT_HEAD,
+    &KANIKO_1_24,
+    &KANIKO_PRE_289,
 ];
 
 /// One decision of a dialect and the variant it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Choice {
-    /// `syntax`, `image`, `history`, `copy` or `run`.
+    /// `syntax`, `image`, `history`, `copy`, `run` or `unpacked`.
     pub room: &'static str,
     pub decision: &'static Decision,
     pub variant: &'static str,
@@ -96,7 +104,7 @@ macro_rules! rooms {
     };
 }
 
-rooms! { syntax: Syntax, image: ImageRules, history: HistoryRules, copy: CopyRules, run: RunRules }
+rooms! { syntax: Syntax, image: ImageRules, history: HistoryRules, copy: CopyRules, run: RunRules, unpacked: UnpackedRules }
 
 impl Dialect {
     /// How this builder writes the tar of a layer.
@@ -104,6 +112,7 @@ impl Dialect {
         match self.image.tar_header {
             TarHeader::TypeAndPermissions => TarStyle::TYPED,
             TarHeader::Permissions => TarStyle::PLAIN,
+            TarHeader::PermissionsAndFractions => TarStyle { times: Times::Fractions, ..TarStyle::PLAIN },
         }
     }
 }

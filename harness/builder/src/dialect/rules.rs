@@ -29,12 +29,16 @@ decisions! {
         empty_command: EmptyCommand,
         /// What the words of one ARG line before FROM see of each other.
         global_arg_line: GlobalArgLine,
+        /// What the words of one ARG line in a stage see of each other.
+        arg_line: ArgLine,
         /// A target that is FROM and nothing else.
         bare_from: BareFrom,
         /// `--chown` with a user and no group.
         chown_group: ChownGroup,
         /// ARG after an ENV of the same name.
         arg_after_env: ArgAfterEnv,
+        /// A number in `--chown`.
+        owner_number: OwnerNumber,
         /// `--chown` with a name the image does not know.
         unknown_owner: UnknownOwner,
         /// The working directory of an image from scratch.
@@ -49,16 +53,45 @@ decisions! {
         ignored_parents: IgnoredParents,
         /// `TARGETARCH` and its like.
         platform_args: PlatformArgs,
+        /// `FROM --platform`.
+        from_platform: FromPlatform,
         /// A base at hand that is for another platform than the build.
         foreign_base: ForeignBase,
         /// What `COPY --link` does, where there is such a flag.
         link: Link,
         /// What the build argument SOURCE_DATE_EPOCH does of itself.
         source_date_epoch: SourceDateEpoch,
+        /// MAINTAINER.
+        maintainer: Maintainer,
+        /// What EXPOSE takes for a port.
+        expose: Expose,
+        /// The paths of VOLUME in the configuration.
+        volume_text: VolumeText,
     }
 }
 
 variants! {
+    /// MAINTAINER.
+    Maintainer {
+        /// It is the image's author.
+        Author = "author",
+        /// It is passed over, and counts as no step.
+        PassedOver = "passed-over",
+    }
+    /// What EXPOSE takes for a port.
+    Expose {
+        /// Numbers and ranges, each port on its own; a protocol in any case.
+        Ports = "ports",
+        /// Any text, `/tcp` behind it if it has no protocol; `tcp` and `udp` are protocols.
+        AnyText = "any-text",
+    }
+    /// The paths of VOLUME in the configuration.
+    VolumeText {
+        /// As they were written; an empty one is an error.
+        AsWritten = "as-written",
+        /// Without double slashes, `.` and `..`, but for a slash at the end; an empty one is `.`.
+        Cleaned = "cleaned",
+    }
     /// A RUN or WORKDIR that changes nothing.
     EmptyStep {
         /// No layer; the history entry says `empty_layer`.
@@ -72,6 +105,8 @@ variants! {
         Fresh = "fresh",
         /// The new stage sees them.
         Inherited = "inherited",
+        /// Every later stage sees them, whatever it starts from.
+        Carried = "carried",
     }
     /// Owner of directories WORKDIR makes.
     WorkdirOwner {
@@ -79,6 +114,8 @@ variants! {
         Root = "root",
         /// They belong to whom USER names.
         CurrentUser = "current-user",
+        /// The last belongs to whom USER names and to the group of the same number, those above to root.
+        LastToUser = "last-to-user",
     }
     /// An absolute WORKDIR in the configuration and the history.
     WorkdirText {
@@ -86,6 +123,8 @@ variants! {
         AsWritten = "as-written",
         /// Without double and trailing slashes, `.` and `..`.
         Cleaned = "cleaned",
+        /// The same, but for a slash at the end, which stays unless there is such a directory.
+        CleanedToTheEnd = "cleaned-to-the-end",
     }
     /// A WORKDIR that is empty after expansion.
     WorkdirEmpty {
@@ -101,8 +140,15 @@ variants! {
         /// The shell gets an empty text; `RUN []` is an error.
         EmptyText = "empty-text",
     }
-    /// What the words of one ARG line before FROM see of each other; in a stage they see nothing.
+    /// What the words of one ARG line before FROM see of each other.
     GlobalArgLine {
+        /// Nothing.
+        Nothing = "nothing",
+        /// Those before them.
+        Earlier = "earlier",
+    }
+    /// What the words of one ARG line in a stage see of each other.
+    ArgLine {
         /// Nothing.
         Nothing = "nothing",
         /// Those before them.
@@ -121,6 +167,8 @@ variants! {
         OfTheSameName = "of-the-same-name",
         /// The group the user has in /etc/passwd.
         OfTheUser = "of-the-user",
+        /// The group that has the user's number.
+        SameNumber = "same-number",
     }
     /// What RUN and later words see of a name that ENV set before ARG.
     ArgAfterEnv {
@@ -128,6 +176,15 @@ variants! {
         EnvWins = "env-wins",
         /// What came last.
         LastWins = "last-wins",
+    }
+    /// A number in `--chown`.
+    OwnerNumber {
+        /// It is never looked up; chown(2) sees 32 bits of it, and -1 leaves root's.
+        AnyNumber = "any-number",
+        /// It is never looked up; one that 32 bits do not hold is a name.
+        ThirtyTwoBits = "thirty-two-bits",
+        /// It is looked up as a name first; one that 32 bits do not hold is a name.
+        NameFirst = "name-first",
     }
     /// `--chown` with an unknown name.
     UnknownOwner {
@@ -173,12 +230,21 @@ variants! {
         /// ARG declares them, and they have the values of the platform.
         Predefined = "predefined",
     }
+    /// `FROM --platform`.
+    FromPlatform {
+        /// The base is looked for on that platform.
+        Heeded = "heeded",
+        /// It is passed over, whatever it says.
+        PassedOver = "passed-over",
+    }
     /// A base at hand that is for another platform than the build.
     ForeignBase {
         /// It is taken, and what is built on it is for the base's platform.
         Kept = "kept",
         /// It is taken, and what is built on it is said to be for the build's platform.
         Relabelled = "relabelled",
+        /// The same, but the variant of the build's platform is passed over, from scratch too.
+        RelabelledWithoutVariant = "relabelled-without-variant",
         /// It counts as not being there.
         PassedOver = "passed-over",
     }
@@ -204,5 +270,7 @@ variants! {
         TypeAndPermissions = "type-and-permissions",
         /// Permissions alone; no names.
         Permissions = "permissions",
+        /// The same, with fractions of seconds.
+        PermissionsAndFractions = "permissions-and-fractions",
     }
 }

@@ -12,9 +12,11 @@ pub struct Stat {
     pub mode: u32,
     pub uid: u64,
     pub gid: u64,
-    /// Size of a regular file in bytes.
+    /// Size of a regular file in bytes, or of the text of a symbolic link.
     pub size: u64,
     pub mtime: Mtime,
+    /// What the file may do besides what its owner may.
+    pub capability: Option<Vec<u8>>,
 }
 
 /// Looks at the file system of one moment.
@@ -27,6 +29,9 @@ pub trait Probe {
 
     /// The digest of a regular file's content; `None` for everything else.
     fn digest(&mut self, at: &At) -> std::io::Result<Option<Digest>>;
+
+    /// The text of a symbolic link; `None` for everything else.
+    fn link(&mut self, at: &At) -> std::io::Result<Option<Vec<u8>>>;
 }
 
 /// What stands between a snapshotter and the file system. A fault is a lens that lies.
@@ -65,10 +70,29 @@ impl Probe for Honest<'_> {
             _ => Ok(None),
         }
     }
+
+    fn link(&mut self, at: &At) -> std::io::Result<Option<Vec<u8>>> {
+        match self.0.get(at).map(|inode| &inode.kind) {
+            Some(Kind::Symlink(text)) => Ok(Some(text.clone())),
+            _ => Ok(None),
+        }
+    }
 }
 
 fn stat(inode: &Inode) -> Stat {
-    let size = if let Kind::File(content) = &inode.kind { content.size() } else { 0 };
+    let size = match &inode.kind {
+        Kind::File(content) => content.size(),
+        Kind::Symlink(text) => text.len() as u64,
+        _ => 0,
+    };
     let meta = &inode.meta;
-    Stat { kind: inode.kind.word(), mode: meta.mode, uid: meta.uid, gid: meta.gid, size, mtime: meta.mtime }
+    Stat {
+        kind: inode.kind.word(),
+        mode: meta.mode,
+        uid: meta.uid,
+        gid: meta.gid,
+        size,
+        mtime: meta.mtime,
+        capability: meta.xattrs.get(b"security.capability".as_slice()).cloned(),
+    }
 }

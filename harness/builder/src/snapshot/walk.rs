@@ -27,17 +27,36 @@ pub enum Key {
     Content(Stat, Option<Digest>),
 }
 
+impl Key {
+    /// The key as hexadecimal digits.
+    pub fn hash(&self) -> String {
+        Digest::of(format!("{self:?}").as_bytes()).hex()
+    }
+}
+
 /// All of them, the one that misses nothing first.
-pub const SNAPSHOTTERS: [Snapshotter; 3] = [
+pub const SNAPSHOTTERS: [Snapshotter; 4] = [
     Snapshotter {
         name: "full",
-        means_unchanged: "mode, owner, mtime and content are equal",
-        key: |probe, at, stat| Ok(Key::Content(Stat { size: 0, ..stat.clone() }, probe.digest(at)?)),
+        means_unchanged: "mode, owner, mtime and content are equal, or the text of a symbolic link",
+        key: |probe, at, stat| {
+            let text = probe.link(at)?.map(|text| Digest::of(&text));
+            let content = probe.digest(at)?.or(text);
+            Ok(Key::Content(Stat { size: 0, ..stat.clone() }, content))
+        },
+    },
+    Snapshotter {
+        name: "full-but-links",
+        means_unchanged: "mode, owner, mtime and content are equal; where a symbolic link leads is not looked at",
+        key: |probe, at, stat| {
+            let stat = Stat { size: 0, capability: None, ..stat.clone() };
+            Ok(Key::Content(stat, probe.digest(at)?))
+        },
     },
     Snapshotter {
         name: "redo",
         means_unchanged: "mode, owner, mtime and size are equal; content is never read",
-        key: |_, _, stat| Ok(Key::Stat(stat.clone())),
+        key: |_, _, stat| Ok(Key::Stat(Stat { capability: None, ..stat.clone() })),
     },
     Snapshotter {
         name: "time",
@@ -76,12 +95,17 @@ pub struct Found {
 }
 
 impl Snapshotter {
+    /// Looks at one path.
+    pub fn key_of(&self, probe: &mut dyn Probe, at: &At) -> io::Result<Key> {
+        let stat = probe.lstat(at)?;
+        (self.key)(probe, at, &stat)
+    }
+
     /// Looks at everything.
     pub fn see(&self, probe: &mut dyn Probe) -> io::Result<Seen> {
         let mut seen = Seen::new();
         for at in probe.paths() {
-            let stat = probe.lstat(&at)?;
-            let key = (self.key)(probe, &at, &stat)?;
+            let key = self.key_of(probe, &at)?;
             seen.insert(at, key);
         }
         Ok(seen)

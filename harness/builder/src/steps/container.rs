@@ -20,7 +20,7 @@ const IP6_HOSTS: &str = "::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6
                          ff00::0\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
 
 /// The files a runtime mounts over /etc, and the mount points a runtime needs.
-pub(super) fn files_mounted(
+pub(crate) fn files_mounted(
     scratch: &Path,
     hostname: &str,
     tree: &Tree,
@@ -33,7 +33,7 @@ pub(super) fn files_mounted(
     // The host's name servers are told of, whether or not there is a network to reach them by.
     let resolv = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     let files = match session.dialect.run.hostname {
-        Hostname::ContainerId => {
+        Hostname::ContainerId | Hostname::ContainerIdUntold => {
             let own = match session.request.network {
                 Network::None => String::new(),
                 Network::Host => format!("127.0.1.1\t{hostname}\n"),
@@ -60,7 +60,7 @@ pub(super) fn files_mounted(
         {
             let message = format!("mount a file over {at}: there is a directory; remove it");
             let class = match session.dialect.run.not_found {
-                NotFound::Refused => "run-not-started",
+                NotFound::Refused | NotFound::NeverStarted => "run-not-started",
                 NotFound::ExitCode => "run-exit",
             };
             return Err(StepFailure::new(class, message).into());
@@ -72,7 +72,7 @@ pub(super) fn files_mounted(
 }
 
 /// The script of a heredoc, as a file in /dev, which is gone with the container.
-pub(super) fn script_mount(scratch: &Path, path: &str, content: &str) -> Result<Mount, StepError> {
+pub(crate) fn script_mount(scratch: &Path, path: &str, content: &str) -> Result<Mount, StepError> {
     use std::os::unix::fs::PermissionsExt;
     let broken = StepError::broken("write the script of a heredoc");
     let source = scratch.join("script");
@@ -100,14 +100,14 @@ pub(super) fn volume_places<'p>(
 }
 
 /// Mounts a copy of each volume's content over it, where the dialect does that.
-pub(super) fn volumes(
+pub(crate) fn volumes(
     stage: &Stage,
     session: &Session<'_>,
     scratch: &Path,
     mounts: &mut Vec<Mount>,
     stubs: &mut Vec<Stub>,
 ) -> Result<(), StepError> {
-    if session.dialect.run.volumes == Volumes::Ignored {
+    if session.dialect.run.volumes != Volumes::MountedAside {
         return Ok(());
     }
     let places = volume_places(stage, &stage.config.volumes)?;

@@ -7,16 +7,19 @@ use crate::stage::Stage;
 use crate::users::Users;
 use samebuild_image::At;
 
-use super::run::{Groups, Hostname, LoneUid, RunRules};
+use super::run::{ExplicitGroup, Groups, Hostname, LoneUid, NumberGroup, NumericUser, RunRules};
 
 /// Who the command runs as, as runc reads USER, and the home directory that goes with it.
-pub(super) fn user(stage: &Stage, rules: &RunRules) -> Result<(Owner, String), StepError> {
+pub(crate) fn user(stage: &Stage, rules: &RunRules) -> Result<(Owner, String), StepError> {
     let users = Users::of(&stage.tree).map_err(StepError::broken("read /etc/passwd of the image"))?;
     let text = if stage.config.user.is_empty() { "0" } else { &stage.config.user };
     let (name, group) = text.split_once(':').map_or((text, None), |(name, group)| (name, Some(group)));
     let number = name.parse::<u32>().ok();
-    // A number is not looked for among the names.
-    let known = number.map_or_else(|| users.user(name), |uid| users.by_uid(uid));
+    let by_number = number.and_then(|uid| users.by_uid(uid));
+    let known = match (rules.numeric_user, number) {
+        (NumericUser::Number, Some(_)) => by_number,
+        _ => users.user(name).or(by_number),
+    };
     let unknown = |kind: &str, name: &str, file: &str| {
         let message = format!("run as `{text}`: {file} of the image knows no {kind} `{name}`; use a number");
         StepFailure::new("unknown-user", message)
@@ -29,7 +32,12 @@ pub(super) fn user(stage: &Stage, rules: &RunRules) -> Result<(Owner, String), S
     }
     let uid = known.map(|user| user.uid).or(number).ok_or_else(|| unknown("user", name, "/etc/passwd"))?;
     let home = known.map_or_else(|| "/".into(), |user| user.home.clone());
-    let own_gid = known.map_or(0, |user| user.gid);
+    let unlisted_gid = match rules.number_group {
+        NumberGroup::Root => 0,
+        NumberGroup::SameNumber => uid,
+    };
+    let own_gid = known.map_or(unlisted_gid, |user| user.gid);
+    let group = group.filter(|_| rules.explicit_group == ExplicitGroup::Taken);
     let (gid, groups) = match group {
         None | Some("") => (own_gid, known.map_or_else(Vec::new, |user| users.memberships(&user.name))),
         Some(group) => {
@@ -42,12 +50,15 @@ pub(super) fn user(stage: &Stage, rules: &RunRules) -> Result<(Owner, String), S
             std::iter::once(gid).chain(groups.into_iter().filter(|other| *other != gid)).collect()
         }
         Groups::Listed => groups,
+        Groups::OwnThenListed => known.map_or_else(Vec::new, |user| {
+            std::iter::once(user.gid).chain(users.memberships(&user.name)).collect()
+        }),
     };
     Ok((Owner { uid, gid, groups }, home))
 }
 
 /// The variables of the command: the image's, arguments, secrets, and those a runtime adds.
-pub(super) fn environment(
+pub(crate) fn environment(
     stage: &Stage,
     session: &Session<'_>,
     secrets: Vec<(String, String)>,
@@ -74,9 +85,9 @@ pub(super) fn environment(
 }
 
 /// The host name of the command.
-pub(super) fn hostname(session: &Session<'_>, stage: &Stage) -> String {
+pub(crate) fn hostname(session: &Session<'_>, stage: &Stage) -> String {
     match session.dialect.run.hostname {
-        Hostname::ContainerId => session.container_id(stage.history.len()),
+        Hostname::ContainerId | Hostname::ContainerIdUntold => session.container_id(stage.history.len()),
         Hostname::BuildkitSandbox => "buildkitsandbox".to_owned(),
     }
 }

@@ -2,12 +2,16 @@
 
 use samebuild_dockerfile::syntax::FlagSupport;
 use samebuild_dockerfile::{
-    ArgInstruction, CommandLine, ExposeInstruction, Healthcheck as Check, PairsInstruction,
+    ArgDefinition, ArgInstruction, CommandLine, ExposeInstruction, Healthcheck as Check, PairsInstruction,
 };
 use samebuild_dockerfile::{Word, ports, signal};
 
+use samebuild_image::At;
+
 use crate::config::Healthcheck;
-use crate::dialect::rules::{ArgAfterEnv, ArgsEscaped, EmptyCommand, HealthcheckNone};
+use crate::dialect::rules::{
+    ArgAfterEnv, ArgLine, ArgsEscaped, EmptyCommand, Expose, HealthcheckNone, Maintainer, VolumeText,
+};
 use crate::failure::StepFailure;
 use crate::history::{
     ArgText, GoValues, HistoryText, Line, OnbuildHistory, go_healthcheck, go_healthcheck_fields, go_quoted,
@@ -15,6 +19,7 @@ use crate::history::{
 use crate::session::Session;
 use crate::stage::Stage;
 use crate::steps::run::Volumes;
+use crate::unpacked;
 
 /// ENV: every word sees the environment as it was before the line.
 pub fn env(stage: &mut Stage, session: &Session<'_>, env: &PairsInstruction) -> Result<(), StepFailure> {
@@ -50,12 +55,15 @@ fn expand_pairs(
 /// ARG in a stage: `--build-arg` before the default before the global ARG of that name.
 pub fn arg(stage: &mut Stage, session: &Session<'_>, arg: &ArgInstruction) -> Result<(), StepFailure> {
     let mut text = Vec::new();
-    let expand = |word: &Word| stage.word(&session.expander, &word.text);
-    let expanded = arg.args.iter().map(|definition| {
-        Ok((expand(&definition.name)?, definition.value.as_ref().map(expand).transpose()?))
-    });
-    // Every word sees what was there before the line.
-    for (name, default) in expanded.collect::<Result<Vec<_>, StepFailure>>()? {
+    let expand = |stage: &Stage, definition: &ArgDefinition| -> Result<_, StepFailure> {
+        let word = |word: &Word| stage.word(&session.expander, &word.text);
+        Ok((word(&definition.name)?, definition.value.as_ref().map(word).transpose()?))
+    };
+    let before_the_line = session.dialect.image.arg_line == ArgLine::Nothing;
+    let first = |definition| before_the_line.then(|| expand(stage, definition)).transpose();
+    let seen_first = arg.args.iter().map(first).collect::<Result<Vec<_>, _>>()?;
+    for (definition, seen_first) in arg.args.iter().zip(seen_first) {
+        let (name, default) = seen_first.map_or_else(|| expand(stage, definition), Ok)?;
         let value =
             session.build_arg(&name).or_else(|| default.clone()).or_else(|| session.global_arg(&name));
         let shown = match session.dialect.history.text {
@@ -138,6 +146,10 @@ pub fn expose(
     }
     let mut ports = Vec::new();
     for word in &words {
+        if session.dialect.image.expose == Expose::AnyText {
+            ports.push(any_port(word)?);
+            continue;
+        }
         ports.extend(
             ports::parse_expose(word, &session.dialect.syntax).map_err(|error| {
                 StepFailure::new("bad-port", error.to_string()).says(error.builder_message)
@@ -145,7 +157,7 @@ pub fn expose(
         );
     }
     let text = match session.dialect.history.text {
-        HistoryText::NopComment => words.join(" "),
+        HistoryText::NopComment | HistoryText::AsWritten | HistoryText::WithoutKeyword => words.join(" "),
         HistoryText::Source if session.dialect.history.values == GoValues::ListAndFields => {
             format!("[{}]", ports.join(" "))
         }
@@ -160,10 +172,27 @@ pub fn expose(
     Ok(())
 }
 
+/// A port that is any text.
+fn any_port(word: &str) -> Result<String, StepFailure> {
+    let port = if word.contains('/') { word.to_owned() } else { format!("{word}/tcp") };
+    let protocol = port.split('/').nth(1).unwrap_or_default();
+    if ["tcp", "udp"].contains(&protocol) {
+        return Ok(port);
+    }
+    let message = format!("expose {word}: `{protocol}` is no protocol; there are tcp and udp");
+    Err(StepFailure::new("bad-port", message).says(format!("invalid protocol: {protocol}")))
+}
+
 /// VOLUME.
 pub fn volume(stage: &mut Stage, session: &Session<'_>, paths: &[Word]) -> Result<(), StepFailure> {
-    let paths: Vec<String> =
-        paths.iter().map(|path| stage.word(&session.expander, &path.text)).collect::<Result<_, _>>()?;
+    let text = |path: &Word| {
+        let path = stage.word(&session.expander, &path.text)?;
+        Ok(match session.dialect.image.volume_text {
+            VolumeText::AsWritten => path,
+            VolumeText::Cleaned => cleaned(&path),
+        })
+    };
+    let paths: Vec<String> = paths.iter().map(text).collect::<Result<_, StepFailure>>()?;
     if paths.iter().any(String::is_empty) {
         return Err(StepFailure::new(
             "bad-volume",
@@ -173,10 +202,24 @@ pub fn volume(stage: &mut Stage, session: &Session<'_>, paths: &[Word]) -> Resul
     if session.dialect.run.volumes == Volumes::MountedAside {
         super::container::volume_places(stage, &paths)?;
     }
+    if unpacked::is_spoken(session) && session.dialect.run.volumes != Volumes::Ignored {
+        unpacked::volume(stage, session, &paths);
+    }
     let text = format!("VOLUME [{}]", paths.join(" "));
     stage.config.volumes.extend(paths);
     record(stage, session, text);
     Ok(())
+}
+
+/// As Go's `filepath.Clean` has it, but for a slash at the end, which stays.
+fn cleaned(path: &str) -> String {
+    let clean = At::clean(path).to_string();
+    let relative = if path.starts_with('/') { clean.as_str() } else { clean.trim_start_matches('/') };
+    match relative {
+        "" => ".".to_owned(),
+        text if path.ends_with('/') && text != "/" => format!("{text}/"),
+        text => text.to_owned(),
+    }
 }
 
 /// STOPSIGNAL.
@@ -199,6 +242,9 @@ pub fn shell(stage: &mut Stage, session: &Session<'_>, words: &[Word]) {
 
 /// MAINTAINER.
 pub fn maintainer(stage: &mut Stage, session: &Session<'_>, name: &Word) {
+    if session.dialect.image.maintainer == Maintainer::PassedOver {
+        return;
+    }
     stage.config.author = Some(name.text.clone());
     record(stage, session, format!("MAINTAINER {}", name.text));
 }
@@ -246,5 +292,9 @@ pub fn healthcheck(stage: &mut Stage, session: &Session<'_>, check: &Check) {
 }
 
 fn record(stage: &mut Stage, session: &Session<'_>, text: String) {
+    if unpacked::is_spoken(session) {
+        // Only layers have a line there.
+        return;
+    }
     stage.record(session.dialect, &Line::Metadata(text), true);
 }

@@ -19,6 +19,7 @@ use crate::session::{Session, StepError};
 use crate::snapshot::probe::Honest;
 use crate::snapshot::{self, Snapshotter, walk};
 use crate::stage::{Stage, Variables};
+use crate::unpacked;
 
 decisions! {
     /// Everything at which builders' RUN differ.
@@ -37,12 +38,41 @@ decisions! {
         not_found: NotFound,
         /// USER that is one number, without a group.
         lone_uid: LoneUid,
+        /// A number in USER.
+        numeric_user: NumericUser,
         /// Heredocs, where the language has them.
         heredocs: Heredocs,
+        /// `--mount`, where the language has it.
+        mount_flags: MountFlags,
+        /// USER with a group.
+        explicit_group: ExplicitGroup,
+        /// The group of a USER that is a number /etc/passwd does not know.
+        number_group: NumberGroup,
     }
 }
 
 variants! {
+    /// `RUN --mount`.
+    MountFlags {
+        /// It is mounted.
+        Mounted = "mounted",
+        /// It is passed over.
+        Ignored = "ignored",
+    }
+    /// USER with a group.
+    ExplicitGroup {
+        /// The command has that group, and no other.
+        Taken = "taken",
+        /// The command has the user's own groups.
+        Dropped = "dropped",
+    }
+    /// The group of a number that /etc/passwd does not know.
+    NumberGroup {
+        /// Root's.
+        Root = "root",
+        /// That of the same number.
+        SameNumber = "same-number",
+    }
     /// Heredocs of RUN.
     Heredocs {
         /// Each is a script, or input of the command.
@@ -57,10 +87,19 @@ variants! {
         /// The build fails unless there is an /etc/passwd, whoever is in it.
         NeedsPasswd = "needs-passwd",
     }
+    /// A number in USER.
+    NumericUser {
+        /// It is not looked for among the names.
+        Number = "number",
+        /// A user of that name is meant first.
+        NameFirst = "name-first",
+    }
     /// A program that cannot be started.
     NotFound {
-        /// The step is refused, with a reason.
+        /// The step is refused, with a reason; but one whose interpreter is missing counts as started.
         Refused = "refused",
+        /// The step is refused, whatever it is that cannot be started.
+        NeverStarted = "never-started",
         /// It counts as having ended with an exit code.
         ExitCode = "exit-code",
     }
@@ -79,9 +118,13 @@ variants! {
         MountedAside = "mounted-aside",
         /// A VOLUME has no effect on RUN.
         Ignored = "ignored",
+        /// RUN writes into it, and later steps see that, but no layer has it.
+        LeftOut = "left-out",
     }
     /// The host name RUN sees.
     Hostname {
+        /// Twelve hexadecimal digits; no variable has them.
+        ContainerIdUntold = "container-id-untold",
         /// Twelve hexadecimal digits, also in HOSTNAME and in /etc/hostname.
         ContainerId = "container-id",
         /// Always `buildkitsandbox`, in /etc/hosts beside `localhost`; /etc/hostname is the image's own.
@@ -93,6 +136,9 @@ variants! {
         WithOwn = "with-own",
         /// Those that list the user.
         Listed = "listed",
+        /// The user's own group and those that list the user, twice if it is one of them; none for a number that
+        /// /etc/passwd does not know.
+        OwnThenListed = "own-then-listed",
     }
     /// Mount points of `--mount` that the image does not have.
     MountTargets {
@@ -104,7 +150,7 @@ variants! {
 }
 
 /// Longer than any step of a case may take.
-const LIMIT: Duration = Duration::from_secs(600);
+pub(crate) const LIMIT: Duration = Duration::from_secs(600);
 
 /// RUN.
 pub fn run(stage: &mut Stage, session: &Session<'_>, run: &RunInstruction) -> Result<(), StepError> {
@@ -117,6 +163,9 @@ pub fn run(stage: &mut Stage, session: &Session<'_>, run: &RunInstruction) -> Re
     }
     if let Some(need) = sandbox::standing().unmet() {
         return Err(StepError::unmet(need));
+    }
+    if unpacked::is_spoken(session) {
+        return unpacked::run::run(stage, session, run);
     }
     let (command, script) = command(stage, session, run);
     let args = history_args(stage, session);
@@ -146,7 +195,7 @@ fn refuse_unsupported(run: &RunInstruction) -> Result<(), StepFailure> {
 }
 
 /// The argument list, and the file a script in a heredoc is executed from.
-fn command(
+pub(crate) fn command(
     stage: &Stage,
     session: &Session<'_>,
     run: &RunInstruction,
@@ -166,7 +215,11 @@ fn command(
 }
 
 /// What is started: the command, or for `RUN []` what the image would start, where that is not an error.
-fn started(stage: &Stage, session: &Session<'_>, command: Vec<String>) -> Result<Vec<String>, StepFailure> {
+pub(crate) fn started(
+    stage: &Stage,
+    session: &Session<'_>,
+    command: Vec<String>,
+) -> Result<Vec<String>, StepFailure> {
     if !command.is_empty() {
         return Ok(command);
     }
@@ -190,6 +243,7 @@ fn history_args(stage: &Stage, session: &Session<'_>) -> Option<Vec<String>> {
                 .map(|(name, value)| format!("{name}={value}"));
             (!visible.is_empty()).then(|| shown.collect())
         }
+        HistoryText::AsWritten | HistoryText::WithoutKeyword => None,
         HistoryText::Source => {
             let seen = |name: &str| Variables(stage).value(name).unwrap_or_default().to_owned();
             let declared = stage.args.declared.iter().map(|(name, _)| name);
@@ -226,7 +280,10 @@ fn execute(
     let hostname = hostname(session, stage);
     let (mut mounts, mut stubs) = files_mounted(&scratch, &hostname, &stage.tree, session)?;
     volumes(stage, session, &scratch, &mut mounts, &mut stubs)?;
-    let own = super::mounts::prepare(stage, session, run, &scratch)?;
+    let own = match session.dialect.run.mount_flags {
+        MountFlags::Mounted => super::mounts::prepare(stage, session, run, &scratch)?,
+        MountFlags::Ignored => Default::default(),
+    };
     mounts.extend(own.mounts);
     stubs.extend(own.stubs);
     if let Some((path, content)) = script {
@@ -264,7 +321,8 @@ fn execute(
     match (session.request.snapshotter, session.dialect.image.layer_form) {
         (Some(snapshotter), _) => walked(snapshotter, session, &below, stage),
         (None, LayerForm::UpperDirectory) => Ok(layer),
-        (None, LayerForm::DoubleWalk) => {
+        // One root has its own RUN.
+        (None, LayerForm::DoubleWalk | LayerForm::UnpackedRoot) => {
             Ok(Layer { entries: delta::double_walk(&below, &stage.tree), ..Layer::default() })
         }
     }
@@ -286,7 +344,7 @@ fn walked(
     Ok(walk::layer(&stage.tree, &walk::compare(&before, &after)))
 }
 
-fn judge(
+pub(crate) fn judge(
     ended: Result<Ended, sandbox::SandboxError>,
     run: &RunInstruction,
     command: &[String],
@@ -304,6 +362,7 @@ fn judge(
         Ok(Ended::NotStarted { class, message }) => {
             let class = match class.as_str() {
                 _ if not_found == NotFound::ExitCode => "run-exit",
+                "exec-failed" if not_found == NotFound::NeverStarted => "run-not-started",
                 // Found to be a program, and yet the kernel would not have it: the container had begun.
                 "exec-failed" => "run-exit",
                 "workdir" => "not-a-directory",

@@ -11,11 +11,12 @@ use samebuild_image::{At, Content, Digest, Kind, Meta, Tree};
 use super::copy::remote::Remote;
 use super::copy::{self, ChecksumOfLocal, ChmodWord, Copy, HeredocSources, Owner, Pattern, UrlChecksum};
 use crate::delta::Delta;
-use crate::dialect::rules::{ChownGroup, Link, UnknownOwner};
+use crate::dialect::rules::{ChownGroup, Link, OwnerNumber, UnknownOwner};
 use crate::failure::StepFailure;
 use crate::history::{CopyLine, HistoryText, Line};
 use crate::session::Session;
 use crate::stage::{Stage, Variables};
+use crate::unpacked::{self, saved::saved};
 use crate::users::Users;
 
 /// COPY.
@@ -29,6 +30,17 @@ pub fn copy(
         .as_ref()
         .map(|from| session.tree_of(stage.index, from).map_err(|failure| failure.at(from.span)));
     let from = from.transpose()?;
+    let from = match (&instruction.from, from) {
+        (Some(word), Some(tree)) if session.saves_files_of(stage.index, word) => {
+            // Those of other stages have their own variables; mostly they have none.
+            let expanded =
+                |word: &Word| stage.word(&session.expander, &word.text).unwrap_or_else(|_| word.text.clone());
+            let patterns: Vec<String> =
+                session.copied_from(stage.index, word).into_iter().map(expanded).collect();
+            Some(saved(&tree, &patterns, session.dialect.unpacked.own_name, session.now())?)
+        }
+        (_, from) => from,
+    };
     transfer(stage, session, &instruction.transfer, From::Tree { tree: from, parents: instruction.parents })
 }
 
@@ -137,7 +149,9 @@ fn transfer(
             patterns: &part.patterns,
             several: sources.shown.len() > 1,
             from: part.tree.as_ref().or(from).unwrap_or(&session.context),
+            whole: (from.is_none() && part.tree.is_none()).then_some(session.request.context),
             from_context: from.is_none(),
+            nameless: part.nameless,
             dest: &dest,
             workdir: &stage.config.working_dir,
             owner,
@@ -154,6 +168,11 @@ fn transfer(
         if session.dialect.history.text == HistoryText::NopComment {
             content = content_kind(&request, part.is_fetched, sources.parts.len() > 1)?;
         }
+    }
+    if unpacked::is_spoken(session) {
+        stage.unpacked.wrote(delta.named().to_vec(), &session.dialect.unpacked);
+        stage.tree = delta.into_tree();
+        return Ok(());
     }
     let (mut tree, layer) = delta.finish(session.dialect.image.layer_form);
     if own_layer {
@@ -190,6 +209,8 @@ struct Part {
     tree: Option<Tree>,
     unpack: bool,
     is_fetched: bool,
+    /// It goes to the destination itself.
+    nameless: bool,
 }
 
 fn sources(
@@ -211,6 +232,7 @@ fn sources(
                 let path = stage.word(&session.expander, &path.text).map_err(|failure| failure.at(span))?;
                 shown.push(path.clone());
                 let fetched = fetched(session, &path, dest, how).map_err(|failure| failure.at(span))?;
+                let nameless = fetched.as_ref().is_some_and(|remote| remote.nameless);
                 let (name, tree, is_fetched) = match fetched {
                     Some(remote) => (remote.name, Some(remote.tree), true),
                     None => (path, None, false),
@@ -222,7 +244,7 @@ fn sources(
                 };
                 match parts.last_mut() {
                     Some(part) if part.tree.is_none() && tree.is_none() => part.patterns.push(pattern),
-                    _ => parts.push(Part { patterns: vec![pattern], tree, unpack, is_fetched }),
+                    _ => parts.push(Part { patterns: vec![pattern], tree, unpack, is_fetched, nameless }),
                 }
             }
             Source::Heredoc(..) if session.dialect.copy.heredoc_sources == HeredocSources::Ignored => {}
@@ -243,7 +265,13 @@ fn sources(
                     Meta::new(0o644, session.now()),
                 );
                 let patterns = vec![Pattern { text: heredoc.name.clone(), span: word.span }];
-                parts.push(Part { patterns, tree: Some(tree), unpack: false, is_fetched: false });
+                parts.push(Part {
+                    patterns,
+                    tree: Some(tree),
+                    unpack: false,
+                    is_fetched: false,
+                    nameless: false,
+                });
             }
         }
     }
@@ -301,20 +329,24 @@ fn owner(stage: &Stage, session: &Session<'_>, text: &str) -> Result<Owner, Step
         );
         StepFailure::new("unknown-owner", message)
     };
-    let rule = session.dialect.image.unknown_owner;
-    // A number is never looked up.
-    let by_name = users.user(user).filter(|_| number(user, rule).is_none());
-    let uid: Option<u64> = number(user, rule).or_else(|| by_name.map(|user| user.uid.into()));
-    let of_group =
-        |name: &str| number(name, rule).or_else(|| users.group(name).map(|group| group.gid.into()));
+    let number = |text: &str| number(text, session.dialect.image.owner_number);
+    let name_first = session.dialect.image.owner_number == OwnerNumber::NameFirst;
+    let by_name = users.user(user).filter(|_| name_first || number(user).is_none());
+    let uid: Option<u64> = by_name.map(|user| user.uid.into()).or_else(|| number(user));
+    let of_group = |name: &str| {
+        let by_name = users.group(name).filter(|_| name_first || number(name).is_none());
+        by_name.map(|group| group.gid.into()).or_else(|| number(name))
+    };
     let gid: Option<u64> = match group {
         Some(group) => of_group(group),
         None => match session.dialect.image.chown_group {
             ChownGroup::OfTheUser => by_name.map(|user| user.gid.into()).or(uid),
+            ChownGroup::SameNumber => uid,
             ChownGroup::OfTheSameName => of_group(user),
         },
     };
     // Without a file system there is nothing to look a name up in.
+    let rule = session.dialect.image.unknown_owner;
     let rule = if stage.layers.is_empty() { UnknownOwner::Fails } else { rule };
     let lists = |file: &str| stage.tree.get(&At::clean(file)).is_some();
     let rule = match rule {
@@ -333,11 +365,11 @@ fn owner(stage: &Stage, session: &Session<'_>, text: &str) -> Result<Owner, Step
     }
 }
 
-/// A number as an owner. Where a name that is not known fails the build, any number will do, and chown(2) sees 32 bits of it.
-fn number(text: &str, rule: UnknownOwner) -> Option<u64> {
+/// A number as an owner.
+fn number(text: &str, rule: OwnerNumber) -> Option<u64> {
     match rule {
-        UnknownOwner::IsRoot | UnknownOwner::IsRootIfListed => text.parse::<u32>().ok().map(u64::from),
-        UnknownOwner::Fails => match text.parse::<i64>().ok()? {
+        OwnerNumber::ThirtyTwoBits | OwnerNumber::NameFirst => text.parse::<u32>().ok().map(u64::from),
+        OwnerNumber::AnyNumber => match text.parse::<i64>().ok()? {
             -1 => Some(0), // left as it was, which is root's
             number => Some(number as u64 & u64::from(u32::MAX)),
         },

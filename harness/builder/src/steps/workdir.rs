@@ -10,6 +10,7 @@ use crate::history::Line;
 use crate::session::Session;
 use crate::stage::Stage;
 use crate::stamp::SourceDateEpoch;
+use crate::unpacked;
 use crate::users::Users;
 
 /// Makes `path` (expanded) the working directory.
@@ -21,9 +22,19 @@ pub fn workdir(stage: &mut Stage, session: &Session<'_>, path: &str) -> Result<(
     let path = match session.dialect.image.workdir_text {
         WorkdirText::AsWritten => absolute(&stage.config.working_dir, path),
         WorkdirText::Cleaned => At::clean(absolute(&stage.config.working_dir, path)).to_string(),
+        WorkdirText::CleanedToTheEnd => {
+            let clean = At::clean(absolute(&stage.config.working_dir, path)).to_string();
+            let is_dir = |at: &At| stage.tree.get(at).is_some_and(|inode| inode.kind.is_dir());
+            let is_there = stage.tree.resolve(path, true).is_ok_and(|at| is_dir(&at));
+            let slash = path.starts_with('/') && path.ends_with('/') && clean != "/" && !is_there;
+            if slash { format!("{clean}/") } else { clean }
+        }
     };
     stage.config.working_dir.clone_from(&path);
     let line = Line::Workdir(path.clone());
+    if unpacked::is_spoken(session) {
+        return in_root(stage, session, &path);
+    }
     // What only means the root, `//` or a link, is a step like any other.
     if path == "/" {
         stage.record(session.dialect, &line, true);
@@ -34,15 +45,10 @@ pub fn workdir(stage: &mut Stage, session: &Session<'_>, path: &str) -> Result<(
         delta.resolve(&path, true).map_err(|error| StepFailure::new("symlink-loop", error.to_string()))?;
     let owner = match session.dialect.image.workdir_owner {
         WorkdirOwner::Root => Owner::default(),
-        WorkdirOwner::CurrentUser => current_user(stage),
+        WorkdirOwner::CurrentUser | WorkdirOwner::LastToUser => current_user(stage),
     };
     let meta = Meta { uid: owner.uid, gid: owner.gid, ..Meta::new(0o755, delta.now()) };
-    let made = delta.make_dirs(&at, &meta).map_err(|in_the_way| {
-        StepFailure::new(
-            "not-a-directory",
-            format!("make the working directory {path}: {in_the_way} is not a directory"),
-        )
-    })?;
+    let made = delta.make_dirs(&at, &meta).map_err(|in_the_way| not_a_directory(&path, &in_the_way))?;
     if made.is_empty() && session.dialect.image.empty_step == EmptyStep::NoLayer {
         stage.record(session.dialect, &line, true);
         return Ok(());
@@ -59,6 +65,56 @@ fn made_at(session: &Session<'_>) -> Mtime {
         (Some(epoch), SourceDateEpoch::DatesImageAndWorkdir) => Mtime::secs(epoch),
         _ => session.now(),
     }
+}
+
+/// The same where snapshots find the layer. Whatever is there, or in the way, or cannot be looked up, is left alone.
+fn in_root(stage: &mut Stage, session: &Session<'_>, path: &str) -> Result<(), StepFailure> {
+    let mut delta = Delta::new(&stage.tree, session.now());
+    let in_the_way = |at: &At| delta.tree().get(at).is_some_and(|inode| !inode.kind.is_dir());
+    let at = match delta.resolve(path, true) {
+        Ok(at) if !in_the_way(&at) && !at.parents().any(|dir| in_the_way(&dir)) => at,
+        _ => {
+            stage.unpacked.workdir(&[], &At::clean(path), &session.dialect.unpacked);
+            return Ok(());
+        }
+    };
+    let owner = match session.dialect.image.workdir_owner {
+        WorkdirOwner::Root => Owner::default(),
+        WorkdirOwner::CurrentUser | WorkdirOwner::LastToUser => current_user(stage),
+    };
+    let parents = match session.dialect.image.workdir_owner {
+        WorkdirOwner::CurrentUser => owner,
+        WorkdirOwner::Root | WorkdirOwner::LastToUser => Owner::default(),
+    };
+    let meta = Meta { uid: parents.uid, gid: parents.gid, ..Meta::new(0o755, delta.now()) };
+    let made = delta.make_dirs(&at, &meta).map_err(|in_the_way| not_a_directory(&at, &in_the_way))?;
+    if !made.is_empty() && session.dialect.image.workdir_owner == WorkdirOwner::LastToUser {
+        if unknown_user(stage) {
+            let message = format!(
+                "make the working directory {at}: the image does not know the user `{}`; use a number",
+                stage.config.user
+            );
+            return Err(StepFailure::new("unknown-user", message));
+        }
+        delta.change(&at, |meta| (meta.uid, meta.gid) = (owner.uid, owner.uid));
+    }
+    stage.unpacked.workdir(&made, &At::clean(path), &session.dialect.unpacked);
+    stage.tree = delta.into_tree();
+    Ok(())
+}
+
+fn not_a_directory(path: impl std::fmt::Display, in_the_way: &At) -> StepFailure {
+    StepFailure::new(
+        "not-a-directory",
+        format!("make the working directory {path}: {in_the_way} is not a directory"),
+    )
+}
+
+/// Whether USER is a name that the image does not know.
+fn unknown_user(stage: &Stage) -> bool {
+    let name = stage.config.user.split(':').next().unwrap_or_default();
+    let known = || Users::of(&stage.tree).is_ok_and(|users| users.user(name).is_some());
+    !name.is_empty() && name.parse::<u64>().is_err() && !known()
 }
 
 /// A relative path joins the previous directory and is cleaned; an absolute one stays as written.

@@ -164,6 +164,30 @@ const BOTH: &[Row] = &[
     Row { class: "bad-archive", all: &["mkdir /", ": file exists"] },
 ];
 
+/// kaniko 1.24, where its words are its own.
+const KANIKO: &[Row] = &[
+    Row { class: "hangs", all: &["no result after", " s"] },
+    Row { class: "copy-no-match", all: &["resolved envs is empty"] },
+    Row { class: "copy-not-found", all: &["failed to get fileinfo for", "no such file or directory"] },
+    Row { class: "copy-file-over-directory", all: &["creating file: open", "is a directory"] },
+    Row { class: "not-a-directory", all: &["resolving dest symlink:", "not a directory"] },
+    Row { class: "not-a-directory", all: &["destination cannot be a symlink"] },
+    Row { class: "not-a-directory", all: &["unpacking local tar:", "not a directory"] },
+    Row { class: "bad-archive", all: &["unpacking local tar:"] },
+    Row { class: "bad-image-name", all: &["could not parse reference:"] },
+    Row { class: "stage-not-saved", all: &["could not save file:"] },
+    Row { class: "bad-port", all: &["invalid protocol:"] },
+    Row { class: "unknown-owner", all: &["getting user group from chown:", "does not exist on the system"] },
+    Row { class: "unknown-user", all: &["get uid/gid:", "does not exist on the system"] },
+    Row { class: "run-exit", all: &["waiting for process to exit: exit status"] },
+    // From its source.
+    Row { class: "not-a-directory", all: &["starting command:", "not a directory"] },
+    Row { class: "run-not-started", all: &["starting command:"] },
+    Row { class: "run-nothing", all: &["index out of range [0] with length 0"] },
+    Row { class: "unknown-target", all: &["is not a valid target build stage"] },
+    Row { class: "fetch-status", all: &["downloading remote source file:", "invalid response status"] },
+];
+
 /// The class of what the builder of `dialect` said, or [`UNCLASSIFIED`].
 pub fn class_of(dialect: &str, message: &str) -> &'static str {
     let fits = |row: &&Row| row.all.iter().all(|text| message.contains(text));
@@ -175,6 +199,7 @@ fn tables(dialect: &str) -> [&'static [Row]; 2] {
     let own = match dialect.split('@').next() {
         Some("classic") => CLASSIC,
         Some("buildkit") => BUILDKIT,
+        Some("kaniko") => KANIKO,
         _ => &[],
     };
     [own, BOTH]
@@ -256,6 +281,26 @@ mod tests {
             ("buildkit@26.1", "failed to load cache key: invalid response status 404", "fetch-status"),
             ("buildkit@26.1", "digest mismatch sha256:a: sha256:b", "checksum-mismatch"),
             ("classic@20.10", "COPY failed: source can't be a URL for COPY", "bad-arguments"),
+            (
+                "kaniko@1.24",
+                "failed to get files used from context: failed to get fileinfo for <context>/nope: lstat <context>/nope: no such file or directory",
+                "copy-not-found",
+            ),
+            (
+                "kaniko@1.24",
+                "copying file: creating file: open /real: is a directory",
+                "copy-file-over-directory",
+            ),
+            (
+                "kaniko@1.24",
+                "failed to execute command: credentials: get uid/gid: user nosuch is not a uid and does not exist on the system",
+                "unknown-user",
+            ),
+            (
+                "kaniko@1.24",
+                "failed to execute command: waiting for process to exit: exit status 7",
+                "run-exit",
+            ),
             ("classic@20.10", "something nobody has seen", UNCLASSIFIED),
         ] {
             assert_eq!(class_of(builder, message), class, "{message}");

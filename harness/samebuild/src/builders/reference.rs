@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use samebuild_builder::{
-    BuildError, Built, Dialect, Images, NotFound, OwnIgnore, Request, Stamp, Wanted, dialect, own_platform,
-    platform_of,
+    BuildError, Built, Dialect, Images, NotFound, OwnIgnore, Pace, Request, Stamp, Wanted, dialect,
+    own_platform, platform_of,
 };
 use samebuild_image::golden::{self, Observation, Outcome, mask_message};
 use samebuild_image::tree::ApplyError;
@@ -106,6 +106,7 @@ pub fn build(
             cases::Network::Host => samebuild_builder::Network::Host,
         },
         now: now(),
+        pace: Pace::Still,
         stamp,
         child: PathBuf::from("/proc/self/exe"),
         snapshotter: order.snapshotter,

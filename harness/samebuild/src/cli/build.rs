@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use samebuild_builder::snapshot::probe::Clear;
 use samebuild_builder::stamp::VARIABLE;
 use samebuild_builder::{
-    BuildError, Dialect, Event, Failure, Network, OwnIgnore, Request, dialect, disk, own_platform,
+    BuildError, Dialect, Event, Failure, Network, OwnIgnore, Pace, Request, dialect, disk, own_platform,
     platform_of,
 };
 use samebuild_image::{At, Tree};
@@ -31,7 +31,10 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
         None | Some("local") => own_platform(),
         Some(text) => platform_of(text).map_err(Usage)?,
     };
-    let dialect = &changed(dialect::find(&args.dialect)?, &args.sets)?;
+    let sets: Vec<String> = args.snapshots.sets().into_iter().chain(args.sets.clone()).collect();
+    let spoken = dialect::find(&args.dialect)?;
+    args.snapshots.check(spoken)?;
+    let dialect = &changed(spoken, &sets)?;
     let file = args.file.clone().unwrap_or_else(|| args.dir.join("Dockerfile"));
     let dockerfile = std::fs::read(&file)
         .map_err(|error| Usage(format!("read {}: {error}; name it with -f", file.display())))?;
@@ -75,6 +78,7 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
             Net::Host => Network::Host,
         },
         now: crate::builders::now(),
+        pace: Pace::Still,
         stamp,
         child: PathBuf::from("/proc/self/exe"),
         snapshotter: None,

@@ -7,6 +7,7 @@ mod conform;
 mod dialects;
 mod diff;
 mod gate;
+mod lag;
 mod list;
 mod observe;
 mod proxy;
@@ -18,6 +19,7 @@ mod race_price;
 mod race_records;
 mod repeat;
 mod report;
+mod snapshots;
 mod terminal;
 mod times;
 mod verbs;
@@ -47,6 +49,7 @@ fn run(verb: &Verb) -> anyhow::Result<Exit> {
         Verb::Diff(args) => diff::run(args),
         Verb::Conform(args) => conform::run(args),
         Verb::Dialects(args) => dialects::run(args),
+        Verb::Lag(args) => lag::run(args),
         Verb::Proxy(args) => proxy::run(args),
         Verb::Prune(args) => prune::run(args),
         Verb::Race(args) => race::run(args),

@@ -33,6 +33,8 @@ pub(crate) enum Verb {
     Dialects(Dialects),
     /// Search for an order of turns in which cleaning up deletes the image just built.
     Race(Race),
+    /// How many layers builders that look at times make of identical steps, and what they lose: every seed against the model.
+    Lag(super::lag::Lag),
     /// Stand between a client and an engine, and hold, delay, drop or refuse what passes.
     Proxy(super::proxy::Proxy),
     /// Delete old images of a repository, but none that a build or a container uses: prints the plan first.
@@ -53,6 +55,7 @@ impl Verb {
         matches!(
             self,
             Self::Build(_)
+                | Self::Lag(_)
                 | Self::Conform(_)
                 | Self::Dialects(Dialects { mutate: true, .. })
                 | Self::Observe(_)
@@ -84,6 +87,8 @@ pub(crate) struct Build {
     /// repeated.
     #[arg(long = "set", value_name = "DECISION=VARIANT")]
     pub(crate) sets: Vec<String>,
+    #[command(flatten)]
+    pub(crate) snapshots: super::snapshots::Snapshots,
     /// A build argument; NAME alone takes its value from the environment.
     #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
     pub(crate) build_args: Vec<String>,

@@ -16,7 +16,8 @@ use crate::checkout::Checkout;
 use crate::conform::goldens::Goldens;
 use crate::files;
 
-/// The pairs that are looked at: each dialect and its child, and the two builders of each engine.
+/// The pairs that are looked at: each dialect and its child, the two builders of each engine, and what else people move
+/// between.
 pub const PAIRS: &[[&str; 2]] = &[
     ["classic@20.10", "buildkit@20.10"],
     ["classic@26.1", "buildkit@26.1"],
@@ -24,6 +25,8 @@ pub const PAIRS: &[[&str; 2]] = &[
     ["buildkit@20.10", "buildkit@26.1"],
     ["buildkit@26.1", "buildkit@26.1-containerd"],
     ["buildkit@26.1-containerd", "buildkit@head"],
+    ["buildkit@26.1", "kaniko@1.24"],
+    ["kaniko@1.24", "kaniko@pre-289"],
 ];
 
 /// Everything the file says.

@@ -13,6 +13,10 @@ struct Reason {
 const WORDS: &str = "it decides the words of messages, and failures are compared by class";
 const TOLD_AS_COMMAND: &str = "this history tells instructions as commands";
 const TOLD_AS_WRITTEN: &str = "this history tells instructions as written";
+const NOT_UNPACKED: &str = "layers are not found in one root that everything is unpacked into";
+const NO_LINES: &str = "only steps that make a layer have a line, and that is their own text";
+const ANEW: &str = "files are written anew, which leaves it nothing to decide";
+const NO_STUBS: &str = "the builder's own container has its mount points since before the build";
 const NO_SUCH_FLAG: &str = "this language has no such flag, or refuses it";
 
 const NO_HEREDOCS: &str = "this language has no heredocs";
@@ -38,6 +42,23 @@ const REASONS: &[Reason] = &[
     Reason { decision: "history.run_args", dialects: "classic@", why: TOLD_AS_COMMAND },
     Reason { decision: "history.arg", dialects: "classic@", why: TOLD_AS_COMMAND },
     Reason { decision: "history.chown", dialects: "buildkit@", why: TOLD_AS_WRITTEN },
+    Reason { decision: "unpacked.*", dialects: "classic@", why: NOT_UNPACKED },
+    Reason { decision: "unpacked.*", dialects: "buildkit@", why: NOT_UNPACKED },
+    Reason { decision: "history.*", dialects: "kaniko@", why: NO_LINES },
+    Reason { decision: "image.empty_step", dialects: "kaniko@", why: NO_LINES },
+    Reason { decision: "copy.directory_time", dialects: "kaniko@", why: ANEW },
+    Reason { decision: "copy.directory_parents", dialects: "kaniko@", why: ANEW },
+    Reason { decision: "copy.directory_over_other", dialects: "kaniko@", why: ANEW },
+    Reason { decision: "copy.setuid", dialects: "kaniko@", why: ANEW },
+    Reason { decision: "copy.chmod_special", dialects: "kaniko@", why: ANEW },
+    Reason { decision: "image.ignored_parents", dialects: "kaniko@", why: ANEW },
+    Reason {
+        decision: "image.link",
+        dialects: "kaniko@",
+        why: "the flag is passed over: no layer is its own",
+    },
+    Reason { decision: "run.mount_points", dialects: "kaniko@", why: NO_STUBS },
+    Reason { decision: "run.mount_targets", dialects: "kaniko@", why: "--mount is passed over" },
     Reason { decision: "image.link", dialects: "classic@20.10", why: NO_SUCH_FLAG },
     Reason { decision: "image.link", dialects: "buildkit@20.10", why: NO_SUCH_FLAG },
     Reason { decision: "run.mount_targets", dialects: "classic@", why: NO_SUCH_FLAG },
@@ -59,8 +80,13 @@ const REASONS: &[Reason] = &[
 pub(super) fn reason(decision: &str, dialect: &str) -> Option<&'static str> {
     REASONS
         .iter()
-        .find(|reason| reason.decision == decision && dialect.starts_with(reason.dialects))
+        .find(|reason| speaks_of(reason.decision, decision) && dialect.starts_with(reason.dialects))
         .map(|reason| reason.why)
+}
+
+/// Whether `pattern`, which may end in `*`, means `decision`.
+fn speaks_of(pattern: &str, decision: &str) -> bool {
+    pattern.strip_suffix('*').map_or(pattern == decision, |room| decision.starts_with(room))
 }
 
 #[cfg(test)]
@@ -72,7 +98,7 @@ mod tests {
     fn every_reason_is_about_a_decision_and_a_dialect_there_are() {
         let names: Vec<String> = DIALECTS[0].choices().iter().map(|choice| choice.name()).collect();
         for reason in REASONS {
-            assert!(names.iter().any(|name| name == reason.decision), "{}", reason.decision);
+            assert!(names.iter().any(|name| speaks_of(reason.decision, name)), "{}", reason.decision);
             assert!(
                 DIALECTS.iter().any(|dialect| dialect.id.starts_with(reason.dialects)),
                 "{}",

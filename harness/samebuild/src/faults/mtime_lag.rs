@@ -134,6 +134,10 @@ impl Probe for Lagging<'_> {
     fn digest(&mut self, at: &At) -> io::Result<Option<Digest>> {
         self.honest.digest(at)
     }
+
+    fn link(&mut self, at: &At) -> io::Result<Option<Vec<u8>>> {
+        self.honest.link(at)
+    }
 }
 
 /// What one snapshotter made of a file rewritten with as many bytes a second later.

@@ -4,6 +4,7 @@
 //! `archive`, unpacking them `unpack`. Everything at
 //! which builders differ is a field of [`CopyRules`].
 
+pub mod anew;
 pub mod archive;
 mod parents;
 pub mod place;
@@ -28,6 +29,8 @@ pub struct Copy<'a> {
     pub several: bool,
     /// Where from: the context or another stage's or image's tree.
     pub from: &'a Tree,
+    /// The context with what `.dockerignore` leaves out, where that is where it is from.
+    pub whole: Option<&'a Tree>,
     /// Whether `from` is the context: then everything is root's, whoever owned it.
     pub from_context: bool,
     /// As written, after expansion.
@@ -44,6 +47,8 @@ pub struct Copy<'a> {
     pub unpack: bool,
     /// The patterns are names: a star in one is a star.
     pub literal: bool,
+    /// What is copied has no name: it becomes the destination, even if that is written as a directory.
+    pub nameless: bool,
     /// `--parents`: directories above what is copied are kept, from `/./` on if the source has one.
     pub parents: bool,
     /// Makes a directory that lives as long as the build's results.
@@ -110,10 +115,20 @@ decisions! {
         checksum_of_local: ChecksumOfLocal,
         /// What a file behind a URL is called in a directory.
         url_name: UrlName,
+        /// The time of a file behind a URL that the server says nothing of.
+        url_time: UrlTime,
         /// `ADD --checksum` of a file behind a URL.
         url_checksum: UrlChecksum,
         /// Heredocs as sources, where the language has them.
         heredoc_sources: HeredocSources,
+        /// How files get to the destination.
+        writing: Writing,
+        /// A source that `.dockerignore` leaves out.
+        ignored_source: IgnoredSource,
+        /// A source that is a symbolic link.
+        link_source: LinkSource,
+        /// What ADD takes for an archive.
+        archives: Archives,
     }
 }
 
@@ -153,6 +168,36 @@ variants! {
         /// They do if it is a file; of a symbolic link, a FIFO or a device each name becomes one of its own.
         OfFiles = "of-files",
     }
+    /// How files get to the destination.
+    Writing {
+        /// As an archive of them would be unpacked: times, hard links and, between stages, extended attributes stay.
+        AsArchive = "as-archive",
+        /// Each is opened and written anew: from now, by itself, through a symbolic link in its place. The destination
+        /// takes mode and owner of a source directory, and everything the owner it has in the context.
+        Anew = "anew",
+    }
+    /// A source that `.dockerignore` leaves out.
+    IgnoredSource {
+        /// It is not there, and the build fails.
+        NotFound = "not-found",
+        /// It is there and is not copied.
+        NotCopied = "not-copied",
+    }
+    /// A source that is a symbolic link.
+    LinkSource {
+        /// What it leads to is copied.
+        Followed = "followed",
+        /// The link is copied.
+        Copied = "copied",
+    }
+    /// What ADD takes for an archive.
+    Archives {
+        /// A file that is, once decompressed, a tar.
+        Tars = "tars",
+        /// Any compressed file, and a tar: one compressed with anything but gzip or bzip2 is not understood, and one with
+        /// something else in it cannot be unpacked; the build fails.
+        AnyCompressed = "any-compressed",
+    }
     /// A wildcard that matches nothing.
     GlobWithoutMatch {
         /// The build fails.
@@ -173,6 +218,8 @@ variants! {
         Fails = "fails",
         /// `..` stops at the context's root.
         StopsAtRoot = "stops-at-root",
+        /// It is looked for there; with nothing beside the context, nothing is found.
+        LooksOutside = "looks-outside",
     }
     /// A file where a directory is.
     FileOverDirectory {
@@ -255,6 +302,18 @@ variants! {
         /// As the path's last component, else as the answer's Content-Disposition says; without either, `__unnamed__`, and
         /// the build fails if the destination ends in a slash.
         PathOrDisposition = "path-or-disposition",
+        /// As the path's last component. Without one it becomes the destination itself.
+        PathElseDestination = "path-else-destination",
+        /// As whatever stands behind the URL's last slash but one at its very end, its question included. Behind a server's
+        /// address alone `__unnamed__` stands for that address.
+        BehindLastSlash = "behind-last-slash",
+    }
+    /// The time of a file behind a URL that the server says nothing of.
+    UrlTime {
+        /// The beginning of 1970.
+        Epoch = "epoch",
+        /// When it was fetched.
+        Now = "now",
     }
     /// `ADD --checksum` of a file behind a URL.
     UrlChecksum {
@@ -278,6 +337,8 @@ variants! {
         Copied = "copied",
         /// They are passed over without a word.
         LeftOut = "left-out",
+        /// The build waits for somebody to write into it, and nobody does.
+        Hangs = "hangs",
     }
 }
 
@@ -309,15 +370,24 @@ pub fn copy(copy: &Copy<'_>, delta: &mut Delta) -> Result<(), StepFailure> {
 }
 
 fn put(copy: &Copy<'_>, source: &Source, delta: &mut Delta) -> Result<(), StepFailure> {
+    let anew = copy.rules.writing == Writing::Anew;
     if source.is_dir {
-        return place::directory(copy, source, None, delta);
+        return if anew {
+            anew::directory(copy, source, delta)
+        } else {
+            place::directory(copy, source, None, delta)
+        };
     }
     if copy.unpack
-        && let Some(archive) = archive::open(copy.from, &source.at, copy.spool)?
+        && let Some(archive) = archive::open(copy.from, &source.at, copy.rules.archives, copy.spool)?
     {
-        return unpack::unpack(copy, &archive, delta);
+        return if anew {
+            anew::archive(copy, &archive, delta)
+        } else {
+            unpack::unpack(copy, &archive, delta)
+        };
     }
-    place::file(copy, source, delta)
+    if anew { anew::file(copy, source, delta) } else { place::file(copy, source, delta) }
 }
 
 impl Copy<'_> {

@@ -6,7 +6,7 @@ use std::str::FromStr as _;
 use samebuild_dockerfile::remote;
 use samebuild_image::{At, Digest, Kind, Meta, Mtime, Tree};
 
-use super::UrlName;
+use super::{UrlName, UrlTime};
 use crate::disk::FileSource;
 use crate::failure::StepFailure;
 use crate::fetch::{FetchError, Fetched};
@@ -19,6 +19,8 @@ const UNNAMED: &str = "__unnamed__";
 pub(in crate::steps) struct Remote {
     pub tree: Tree,
     pub name: String,
+    /// Whether the name is none, and the destination counts.
+    pub nameless: bool,
     pub digest: Digest,
 }
 
@@ -36,7 +38,9 @@ pub(in crate::steps) fn fetch(session: &Session<'_>, url: &str, dest: &str) -> R
         let message = format!("fetch {url}: the server answers {}; look the address up", fetched.status);
         return Err(StepFailure::new("fetch-status", message));
     }
-    let name = name(url, &fetched, dest, session.dialect.copy.url_name)?;
+    let rule = session.dialect.copy.url_name;
+    let name = name(url, &fetched, dest, rule)?;
+    let nameless = rule == UrlName::PathElseDestination && remote::last_component(url).is_none();
     let at = At::clean(&name);
     if at.name() != name.as_bytes() {
         return Err(failed(&format!("`{name}` cannot be the name of a file")));
@@ -44,15 +48,24 @@ pub(in crate::steps) fn fetch(session: &Session<'_>, url: &str, dest: &str) -> R
     let content = FileSource::new(file, fetched.size).content();
     let digest = content.digest().map_err(|error| failed(&error))?;
     let mut tree = Tree::new();
-    let time = Mtime::secs(fetched.modified_secs().unwrap_or(0));
+    let unsaid = match session.dialect.copy.url_time {
+        UrlTime::Epoch => Mtime::secs(0),
+        UrlTime::Now => session.now(),
+    };
+    let time = fetched.modified_secs().map_or(unsaid, Mtime::secs);
     tree.insert(&at, Kind::File(content), Meta::new(0o600, time));
-    Ok(Remote { tree, name, digest })
+    Ok(Remote { tree, name, nameless, digest })
 }
 
 /// What the file is called where `dest` is a directory.
 fn name(url: &str, fetched: &Fetched, dest: &str, rule: UrlName) -> Result<String, StepFailure> {
-    if rule == UrlName::LastComponent {
+    if [UrlName::LastComponent, UrlName::PathElseDestination].contains(&rule) {
         return Ok(remote::last_component(url).unwrap_or_else(|| UNNAMED.to_owned()));
+    }
+    if rule == UrlName::BehindLastSlash {
+        let (_, behind) = url.split_once("//").unwrap_or(("", url));
+        let last = behind.trim_end_matches('/').rsplit_once('/').map_or(UNNAMED, |(_, last)| last);
+        return Ok(percent_decoded(last));
     }
     let path = remote::path(url).unwrap_or_default();
     let by_path = remote::last_component(url).filter(|_| !path.ends_with('/'));
@@ -67,6 +80,26 @@ fn name(url: &str, fetched: &Fetched, dest: &str, rule: UrlName) -> Result<Strin
         }
         None => Ok(UNNAMED.to_owned()),
     }
+}
+
+/// `%20` as a blank; what is no such sequence, or no UTF-8 then, stays as it is.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let digits = tail.get(..2).and_then(|two| std::str::from_utf8(two).ok());
+        match digits.and_then(|two| u8::from_str_radix(two, 16).ok()).filter(|_| *first == b'%') {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = tail.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
 /// A checksum as `--checksum` takes it.

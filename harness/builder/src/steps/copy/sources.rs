@@ -1,9 +1,9 @@
 //! Which entries a COPY's patterns mean: Go's wildcards, symbolic links followed inside the root they lie in.
 
 use samebuild_dockerfile::glob;
-use samebuild_image::{At, Kind};
+use samebuild_image::{At, Kind, Tree};
 
-use super::{BadPattern, Copy, GlobSlash, GlobWithoutMatch, OutsideContext};
+use super::{BadPattern, Copy, GlobSlash, GlobWithoutMatch, IgnoredSource, LinkSource, OutsideContext};
 use crate::failure::StepFailure;
 
 /// One thing to copy.
@@ -33,11 +33,17 @@ fn find_one(copy: &Copy<'_>, pattern: &str, found: &mut Vec<Source>) -> Result<(
         );
         return Err(StepFailure::new("copy-outside-context", message));
     }
+    if climbs && copy.rules.outside_context == OutsideContext::LooksOutside && copy.from_context {
+        return Err(not_found(copy, pattern));
+    }
     if !copy.literal && is_wildcard(pattern) {
         return wildcard(copy, pattern, found);
     }
     let at = At::clean(pattern);
-    found.push(one(copy, &at, pattern)?);
+    match one(copy, &at, pattern) {
+        Err(_) if is_ignored(copy, &at, pattern) => {}
+        source => found.push(source?),
+    }
     Ok(())
 }
 
@@ -72,15 +78,26 @@ pub(super) fn wildcard(copy: &Copy<'_>, pattern: &str, found: &mut Vec<Source>) 
     Ok(())
 }
 
+/// Whether it is there but left out, and that is no mistake.
+fn is_ignored(copy: &Copy<'_>, at: &At, pattern: &str) -> bool {
+    copy.rules.ignored_source == IgnoredSource::NotCopied
+        && copy.whole.is_some_and(|whole| one_of(copy, whole, at, pattern).is_ok())
+}
+
 pub(super) fn one(copy: &Copy<'_>, at: &At, pattern: &str) -> Result<Source, StepFailure> {
-    let real = copy.from.resolve(at.as_bytes(), true).map_err(|error| {
+    one_of(copy, copy.from, at, pattern)
+}
+
+fn one_of(copy: &Copy<'_>, tree: &Tree, at: &At, pattern: &str) -> Result<Source, StepFailure> {
+    let followed = copy.rules.link_source == LinkSource::Followed;
+    let real = tree.resolve(at.as_bytes(), followed).map_err(|error| {
         let class = match copy.rules.outside_context {
             OutsideContext::Fails if copy.from_context => "copy-outside-context",
             _ => "symlink-loop",
         };
         StepFailure::new(class, format!("copy {pattern}: {error}"))
     })?;
-    let inode = copy.from.get(&real).ok_or_else(|| not_found(copy, pattern))?;
+    let inode = tree.get(&real).ok_or_else(|| not_found(copy, pattern))?;
     Ok(Source { name: at.name().to_vec(), is_dir: matches!(inode.kind, Kind::Dir), at: real })
 }
 
