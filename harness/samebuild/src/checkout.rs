@@ -8,7 +8,7 @@ use samebuild_compare::RULES;
 
 use crate::cases::{self, Case, CaseError, DIALECTS, Vocabulary};
 use crate::conform::goldens::Goldens;
-use crate::{engines, faults, gate};
+use crate::{engines, factors, faults, gate};
 
 /// This directory is in no checkout: the command was given in the wrong place.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +103,6 @@ impl Checkout {
 /// The first case that contradicts itself, or there is none.
 pub fn load(dir: &Path) -> Result<Vec<Case>, CaseError> {
     let rules: Vec<&str> = RULES.iter().map(|rule| rule.about().name).collect();
-    let faults = faults::names();
-    cases::load(dir, &Vocabulary { dialects: DIALECTS, rules: &rules, faults: &faults })
+    let (faults, factors) = (faults::names(), factors::names());
+    cases::load(dir, &Vocabulary { dialects: DIALECTS, rules: &rules, faults: &faults, factors: &factors })
 }

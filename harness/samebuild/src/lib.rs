@@ -9,6 +9,7 @@ pub mod cli;
 pub mod conform;
 pub mod dialects;
 pub mod engines;
+pub mod factors;
 pub mod faults;
 pub mod fetch;
 pub mod files;

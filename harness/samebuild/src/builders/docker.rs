@@ -13,7 +13,7 @@ use samebuild_image::{At, Image, Meta, Tree};
 
 use super::locate::locate;
 use super::{Answer, Builder, Ended, Means, Order, class_of, now, platform};
-use crate::cases::{self, Case, context_tar};
+use crate::cases::{self, Case, context_tar, shuffled_context_tar};
 use crate::engines::{self, BuildOutcome, BuildRequest, ClientBuild, Context, Engine, EngineError};
 
 /// No build of a case takes this long, unless it hangs.
@@ -164,7 +164,11 @@ impl Docker<'_> {
         args: &BTreeMap<String, String>,
     ) -> Result<BuildOutcome, String> {
         let case = order.case;
-        let tar = context_tar(&owned_by_root(&case.context_tree()));
+        let tree = owned_by_root(&case.context_tree());
+        let tar = match order.shuffle {
+            Some(seed) => shuffled_context_tar(&tree, seed),
+            None => context_tar(&tree),
+        };
         let tar = tar.map_err(|error| format!("pack the context of {}: {error}", case.id))?;
         let request = BuildRequest {
             context: Context::Bytes(tar),
@@ -309,7 +313,7 @@ fn network(case: &Case) -> engines::Network {
 
 /// Whether the build takes something that only a client has: it decides what of the context is left out, files and
 /// extended attributes, it holds secrets, takes flags, and finds a Dockerfile outside the context.
-fn needs_client(case: &Case) -> bool {
+pub(crate) fn needs_client(case: &Case) -> bool {
     let build = &case.build;
     let has_flags = ["docker", "buildkit"].iter().any(|builder| build.flags.contains_key(*builder));
     if !build.secrets.is_empty() || has_flags || case.outside.is_some() {

@@ -24,6 +24,7 @@ use crate::conform::goldens::Goldens;
 use crate::engines::Engine;
 
 pub use classes::class_of;
+pub(crate) use docker::needs_client;
 
 /// What is to be built.
 #[derive(Clone, Copy)]
@@ -38,12 +39,25 @@ pub struct Order<'a> {
     pub lens: &'a dyn Lens,
     /// For the reference builder: the dialect with decisions changed.
     pub spoken: Option<&'a Dialect>,
+    /// For the reference builder: whether to name the image by its content, which takes writing it.
+    pub wants_id: bool,
+    /// For an engine that gets the context as an archive: the seed of the order of its members, where not by name.
+    pub shuffle: Option<u64>,
 }
 
 impl<'a> Order<'a> {
     /// No fault, nothing but the dialect.
     pub fn new(case: &'a Case, dialect: &'a str, base: &'a Ground) -> Self {
-        Self { case, dialect, base, snapshotter: None, lens: &Clear, spoken: None }
+        Self {
+            case,
+            dialect,
+            base,
+            snapshotter: None,
+            lens: &Clear,
+            spoken: None,
+            wants_id: false,
+            shuffle: None,
+        }
     }
 }
 

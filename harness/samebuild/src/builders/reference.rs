@@ -1,6 +1,7 @@
 //! Our builder, speaking a dialect. It takes its base image from memory and reaches no network but where the case says so.
 
 use std::collections::BTreeSet;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -8,9 +9,12 @@ use samebuild_builder::{
     BuildError, Built, Dialect, Images, NotFound, OwnIgnore, Pace, Request, Stamp, Wanted, dialect,
     own_platform, platform_of,
 };
+use samebuild_image::files::NewFiles;
 use samebuild_image::golden::{self, Observation, Outcome, mask_message};
+use samebuild_image::layout::{self, LayoutOptions};
+use samebuild_image::manifest::Media;
 use samebuild_image::tree::ApplyError;
-use samebuild_image::{Image, Tree};
+use samebuild_image::{Compression, Digest, Image, SaveError, Tree};
 
 use super::{Answer, Builder, Ended, Ground, Means, Order, Step, now, platform};
 use crate::cases::{self, Underway};
@@ -165,7 +169,35 @@ fn observed(order: &Order<'_>, built: &Built) -> std::io::Result<Ended> {
     };
     let steps = built.steps.iter().map(|step| Step { line: step.line, layer: layer(step) }).collect();
     let observation = observation(order, Outcome::Built(record));
-    Ok(Ended { steps, log: built.log.clone(), ..Ended::of(observation) })
+    let image_id = if order.wants_id { image_id(built, order)? } else { None };
+    Ok(Ended { steps, log: built.log.clone(), image_id, ..Ended::of(observation) })
+}
+
+/// The digest of the manifest, for which the layers are written, but kept nowhere.
+///
+/// # Errors
+/// A content cannot be read.
+pub fn manifest(built: &Built, dialect: &Dialect) -> Result<Digest, SaveError> {
+    let options = LayoutOptions {
+        name: None,
+        style: dialect.tar_style(),
+        compression: Compression::None,
+        media: Media::Oci,
+    };
+    Ok(layout::write(&built.image, &Nowhere, &options)?.manifest)
+}
+
+struct Nowhere;
+
+impl NewFiles for Nowhere {
+    fn put(&self, fill: &mut dyn FnMut(&mut (dyn Write + Send)) -> io::Result<String>) -> io::Result<()> {
+        fill(&mut io::sink()).map(drop)
+    }
+}
+
+fn image_id(built: &Built, order: &Order<'_>) -> io::Result<Option<String>> {
+    let Some(dialect) = order.spoken.or_else(|| dialect::find(order.dialect).ok()) else { return Ok(None) };
+    manifest(built, dialect).map(|digest| Some(digest.to_string())).map_err(io::Error::other)
 }
 
 fn failed(order: &Order<'_>, failure: samebuild_builder::Failure) -> Ended {

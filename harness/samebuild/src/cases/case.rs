@@ -44,6 +44,8 @@ pub struct Case {
     pub volatile: Vec<Volatile>,
     /// Why two builds of it make two images, where that is its nature.
     pub never_twice: Option<String>,
+    /// What makes its image another one, as far as somebody wrote it down.
+    pub causes: Vec<Cause>,
     /// By dialect glob, in the order of their text.
     pub(super) outcomes: BTreeMap<String, Outcome>,
     pub(super) context: Tree,
@@ -81,6 +83,7 @@ impl Case {
             under: Vec::new(),
             volatile: Vec::new(),
             never_twice: None,
+            causes: Vec::new(),
             outcomes: BTreeMap::new(),
             context,
         }
@@ -105,6 +108,11 @@ impl Case {
     /// says, else 0:0, 0644/0755 and [`super::CONTEXT_EPOCH`]; contents are read when they are needed.
     pub fn context_tree(&self) -> Tree {
         self.context.clone()
+    }
+
+    /// The same with another context.
+    pub(crate) fn with_context(&self, context: Tree) -> Self {
+        Self { context, ..self.clone() }
     }
 
     /// Why two builds of it need not be the same image, if case.toml says so: of itself, or of a file in it.
@@ -234,5 +242,15 @@ pub enum Expect {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Volatile {
     pub at: samebuild_image::At,
+    pub why: String,
+}
+
+/// What `samebuild check` is to find.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// Which change of the circumstances; `nothing` where two builds differ although nothing was changed.
+    pub factor: String,
+    /// Glob of places in the image; `None` for anywhere.
+    pub at: Option<String>,
     pub why: String,
 }

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use samebuild_image::At;
 use toml::Spanned;
 
-use super::case::{Build, Known, Outcome, Secret, Under, Volatile};
+use super::case::{Build, Cause, Known, Outcome, Secret, Under, Volatile};
 use super::dialects::{Vocabulary, matches};
-use super::format::{BuildToml, KnownToml, OutcomeToml, UnderToml, VolatileKey, VolatileToml};
+use super::format::{BuildToml, CauseToml, KnownToml, OutcomeToml, UnderToml, VolatileKey, VolatileToml};
 use super::problem::Problem;
 
 /// The builders whose command lines `[build.flags]` may speak to.
@@ -146,6 +146,20 @@ pub(super) fn under(written: Vec<UnderToml>, vocabulary: &Vocabulary) -> Result<
         .map(|under| {
             let fault = one_of("fault", &under.fault, vocabulary.faults)?;
             Ok(Under { fault, with: under.with, expect: under.expect })
+        })
+        .collect()
+}
+
+/// `[[causes]]`.
+pub(super) fn causes(written: &[CauseToml], vocabulary: &Vocabulary) -> Result<Vec<Cause>, Problem> {
+    written
+        .iter()
+        .map(|cause| {
+            Ok(Cause {
+                factor: one_of("factor", &cause.factor, vocabulary.factors)?,
+                at: cause.at.as_ref().map(|at| place("at", at)).transpose()?,
+                why: said("why", &cause.why)?,
+            })
         })
         .collect()
 }

@@ -1,4 +1,4 @@
-//! The names a case may speak of: dialects, and, where the caller knows them, rules and faults. What a dialect *does* is
+//! The names a case may speak of: dialects, and, where the caller knows them, rules, faults and factors. What a dialect *does* is
 //! `samebuild-builder`'s table; here are also builders that only have observations.
 
 /// Every dialect, in the order reports list them.
@@ -23,11 +23,13 @@ pub struct Vocabulary<'a> {
     pub rules: &'a [&'a str],
     /// Names of faults, for `[[under]]`.
     pub faults: &'a [&'a str],
+    /// Names of factors, for `[[causes]]`.
+    pub factors: &'a [&'a str],
 }
 
 impl Default for Vocabulary<'_> {
     fn default() -> Self {
-        Self { dialects: DIALECTS, rules: &[], faults: &[] }
+        Self { dialects: DIALECTS, rules: &[], faults: &[], factors: &[] }
     }
 }
 

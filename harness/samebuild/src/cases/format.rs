@@ -31,6 +31,8 @@ pub(crate) struct CaseToml {
     pub(crate) known: Vec<KnownToml>,
     #[serde(default)]
     pub(crate) under: Vec<UnderToml>,
+    #[serde(default)]
+    pub(crate) causes: Vec<CauseToml>,
     pub(crate) volatile: Option<Spanned<VolatileKey>>,
 }
 
@@ -142,6 +144,15 @@ pub(crate) struct UnderToml {
     #[serde(default)]
     pub(crate) with: toml::Table,
     pub(crate) expect: super::case::Expect,
+}
+
+/// What makes the image another one.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CauseToml {
+    pub(crate) factor: Spanned<String>,
+    pub(crate) at: Option<Spanned<String>>,
+    pub(crate) why: Spanned<String>,
 }
 
 /// What is not the same twice: the case as a whole, for this reason, or the content of some files.

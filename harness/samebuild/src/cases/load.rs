@@ -150,6 +150,7 @@ fn described(
         served: serve::pages(&written.serve, &written.build).map_err(wrong)?,
         known: check::known(&written.known, vocabulary).map_err(wrong)?,
         under: check::under(written.under, vocabulary).map_err(wrong)?,
+        causes: check::causes(&written.causes, vocabulary).map_err(wrong)?,
         volatile,
         never_twice,
         outcomes: check::outcomes(&written.outcome, vocabulary).map_err(wrong)?,
@@ -219,8 +220,12 @@ mod tests {
         assert!(dirs.len() >= 40, "only {} bad cases in {}", dirs.len(), root.display());
         for dir in dirs {
             let name = format!("bad-cases/{}", dir.file_name().unwrap().to_str().unwrap());
-            let vocabulary =
-                Vocabulary { rules: &["mode", "owner"], faults: &["mtime-lag"], ..Vocabulary::default() };
+            let vocabulary = Vocabulary {
+                rules: &["mode", "owner"],
+                faults: &["mtime-lag"],
+                factors: &["umask", "owners"],
+                ..Vocabulary::default()
+            };
             let message = match load(&dir, &vocabulary) {
                 Ok(_) => "nothing is wrong with it\n".to_owned(),
                 Err(error) => error.render().replace(dir.to_str().unwrap(), &name),

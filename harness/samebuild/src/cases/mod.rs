@@ -24,7 +24,7 @@ mod tar_out;
 mod values;
 
 pub use case::{
-    Build, Case, Expect, Known, Need, Network, Outcome, Outside, Secret, Under, Underway, Volatile,
+    Build, Case, Cause, Expect, Known, Need, Network, Outcome, Outside, Secret, Under, Underway, Volatile,
 };
 pub use config::configure;
 pub use context::CONTEXT_EPOCH;
@@ -36,5 +36,6 @@ pub use id::CaseId;
 pub use load::{load, load_one};
 pub use problem::CaseError;
 pub(crate) use problem::{Problem, Text};
-pub use tar_out::{context_tar, write_context_tar};
+pub(crate) use seeded::splitmix64;
+pub use tar_out::{context_tar, shuffled_context_tar, write_context_tar};
 pub(crate) use values::Stamp;

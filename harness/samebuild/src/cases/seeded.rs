@@ -62,7 +62,8 @@ impl Read for Stream {
 }
 
 /// Sebastiano Vigna's splitmix64, output function on a counter: any word can be had without those before it.
-fn splitmix64(counter: u64) -> u64 {
+/// Well mixed bits that follow from `counter`.
+pub(crate) fn splitmix64(counter: u64) -> u64 {
     let mut z = counter.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -4,8 +4,11 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
+use samebuild_image::tree::{Ino, Inode};
 use samebuild_image::{At, Kind, Meta, Tree};
 use tar::{Builder, EntryType, Header};
+
+use super::seeded::splitmix64;
 
 /// The tar in memory; see [`write_context_tar`].
 ///
@@ -23,9 +26,37 @@ pub fn context_tar(tree: &Tree) -> io::Result<Vec<u8>> {
 /// # Errors
 /// A content that cannot be read (or only its digest is known), or a writer that fails.
 pub fn write_context_tar(tree: &Tree, out: impl Write) -> io::Result<()> {
+    write_in_order(tree.iter(), out)
+}
+
+/// The same in memory, the members in an order that follows from `seed`, each directory still before what is in it.
+///
+/// # Errors
+/// As [`write_context_tar`].
+pub fn shuffled_context_tar(tree: &Tree, seed: u64) -> io::Result<Vec<u8>> {
+    let drawn = |at: &At| {
+        at.as_bytes().iter().fold(seed, |mixed, byte| splitmix64(mixed.wrapping_add(u64::from(*byte))))
+    };
+    let mut members: Vec<(Vec<u64>, _)> = tree
+        .iter()
+        .map(|member| {
+            let way = member.0.parents().chain([member.0.clone()]);
+            (way.map(|at| drawn(&at)).collect(), member)
+        })
+        .collect();
+    members.sort_by(|left, right| left.0.cmp(&right.0));
+    let mut bytes = Vec::new();
+    write_in_order(members.into_iter().map(|(_, member)| member), &mut bytes)?;
+    Ok(bytes)
+}
+
+fn write_in_order<'t>(
+    members: impl Iterator<Item = (&'t At, Ino, &'t Inode)>,
+    out: impl Write,
+) -> io::Result<()> {
     let mut builder = Builder::new(out);
     let mut first_names: BTreeMap<_, &At> = BTreeMap::new();
-    for (at, ino, inode) in tree.iter().filter(|(at, _, _)| !at.is_root()) {
+    for (at, ino, inode) in members.filter(|(at, _, _)| !at.is_root()) {
         let first = *first_names.entry(ino).or_insert(at);
         let mut path = at.as_bytes().to_vec();
         if inode.kind.is_dir() {

@@ -3,6 +3,7 @@
 
 mod bless;
 mod build;
+mod check;
 mod conform;
 mod dialects;
 mod diff;
@@ -46,6 +47,7 @@ fn run(verb: &Verb) -> anyhow::Result<Exit> {
     match verb {
         Verb::List(args) => list::run(args),
         Verb::Build(args) => build::run(args),
+        Verb::Check(args) => check::run(args),
         Verb::Diff(args) => diff::run(args),
         Verb::Conform(args) => conform::run(args),
         Verb::Dialects(args) => dialects::run(args),

@@ -11,7 +11,7 @@ use super::verbs::Format;
 use crate::builders;
 use crate::checkout::Checkout;
 use crate::conform::repeat::{By, Repeat};
-use crate::conform::tally::{self, Tally};
+use crate::conform::tally::{self, Tally, kinds_of};
 use crate::conform::{CaseResult, Workshop};
 use crate::files;
 
@@ -73,18 +73,6 @@ fn distribution(tallies: &[Tally]) {
     for ((dialect, by, kind), count) in kinds {
         let plural = if count == 1 { "" } else { "s" };
         out!("{dialect} by {by}: {count} case{plural} with {kind}");
-    }
-}
-
-/// `1 tree`, `2 trees (4+1)`; nothing where there was none to count.
-fn kinds_of(counts: &[usize], what: &str) -> Option<String> {
-    match counts {
-        [] => None,
-        [_] => Some(format!("1 {what}")),
-        _ => {
-            let builds: Vec<String> = counts.iter().map(ToString::to_string).collect();
-            Some(format!("{} {what}s ({})", counts.len(), builds.join("+")))
-        }
     }
 }
 

@@ -21,6 +21,11 @@ pub(crate) enum Verb {
     List(List),
     /// Build a Dockerfile as one dialect's builder would, without that builder.
     Build(Build),
+    /// Build it again and again with nothing changed, then with one thing changed at a time (times, order, owners, umask,
+    /// zone, path, …): what makes another image, by instruction? Prints its seed first, the command that does it again last.
+    ///
+    /// Exits 0 where every build made the same image, 1 where one did not.
+    Check(super::check::Check),
     /// What two images differ in: OCI layout directories or docker-archive files.
     Diff(Diff),
     /// Build every case in every dialect and hold it against what real builders did; on somebody else's directories,
@@ -56,6 +61,7 @@ impl Verb {
             self,
             Self::Build(_)
                 | Self::Lag(_)
+                | Self::Check(_)
                 | Self::Conform(_)
                 | Self::Dialects(Dialects { mutate: true, .. })
                 | Self::Observe(_)

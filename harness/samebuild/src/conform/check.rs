@@ -141,7 +141,7 @@ fn found(judgement: Judgement<Difference>, knowns: &[&Known], steps: &[Step]) ->
 }
 
 /// Line of the instruction that made the layer a difference is in, if the builder told.
-pub(super) fn line_of(difference: &Difference, steps: &[Step]) -> Option<usize> {
+pub(crate) fn line_of(difference: &Difference, steps: &[Step]) -> Option<usize> {
     match &difference.at {
         Where::Entry(number, _) | Where::Layer(number) => {
             steps.iter().rev().find(|step| step.layer == Some(number.left)).map(|step| step.line)
@@ -161,7 +161,7 @@ fn covers(known: &Known, difference: &Difference) -> bool {
 }
 
 /// Whether `glob` matches the whole of `path`: `*` is anything within a component, `**` anything at all.
-fn glob_matches(glob: &str, path: &str) -> bool {
+pub(crate) fn glob_matches(glob: &str, path: &str) -> bool {
     match glob.split_once('*') {
         None => glob == path,
         Some((before, rest)) => {

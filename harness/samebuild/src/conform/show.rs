@@ -124,7 +124,7 @@ fn fields_line((fewest, most): (usize, usize)) -> String {
 }
 
 /// The differences under their instructions; those that [`fields_line`] tells are only counted.
-fn body(check: &Check, dockerfile: &str) -> (String, usize) {
+pub(crate) fn body(check: &Check, dockerfile: &str) -> (String, usize) {
     let mut text = String::new();
     let mut line = None;
     let (shown, counted): (Vec<&Found>, Vec<&Found>) = match check.verdict {

@@ -161,7 +161,7 @@ impl Suite<'_> {
 }
 
 /// Builds; a panic is an answer too.
-pub(super) fn guarded(builder: &dyn Builder, order: &Order<'_>) -> Answer {
+pub(crate) fn guarded(builder: &dyn Builder, order: &Order<'_>) -> Answer {
     catch_unwind(AssertUnwindSafe(|| builder.build(order))).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");

@@ -99,7 +99,8 @@ pub fn record(tallies: &[Tally], times: usize, when: String, place: String) -> R
 }
 
 impl Tally {
-    fn json(&self) -> Value {
+    /// As data: what there was one of is left out nowhere, what there was none of is.
+    pub(crate) fn json(&self) -> Value {
         let layers: BTreeMap<String, usize> = self
             .endings
             .iter()
@@ -134,6 +135,18 @@ impl Tally {
             }
         }
         value
+    }
+}
+
+/// `1 tree`, `2 trees (4+1)`; nothing where there was none to count.
+pub(crate) fn kinds_of(counts: &[usize], what: &str) -> Option<String> {
+    match counts {
+        [] => None,
+        [_] => Some(format!("1 {what}")),
+        _ => {
+            let builds: Vec<String> = counts.iter().map(ToString::to_string).collect();
+            Some(format!("{} {what}s ({})", counts.len(), builds.join("+")))
+        }
     }
 }
 

@@ -2,16 +2,11 @@
 //! two with all times set, the second of those of a context whose files have been touched. What real builders do when
 //! they build twice is not looked at here.
 
-use std::io::{self, Write};
-
-use samebuild_builder::{BuildError, Built, Dialect, Stamp, dialect};
+use samebuild_builder::{BuildError, Built, Stamp, dialect};
 use samebuild_compare::{Options, compare, render};
-use samebuild_image::files::NewFiles;
-use samebuild_image::layout::{self, LayoutOptions};
-use samebuild_image::manifest::Media;
-use samebuild_image::{At, Compression, Digest, Mtime, SaveError, Tree};
+use samebuild_image::{At, Mtime, Tree};
 
-use crate::builders::reference::{OneBase, Room, build};
+use crate::builders::reference::{OneBase, Room, build, manifest};
 use crate::builders::{Ground, Order};
 use crate::cases::{CONTEXT_EPOCH, Case};
 
@@ -112,25 +107,6 @@ fn touched(context: &Tree) -> Tree {
         }
     }
     touched
-}
-
-/// The digest of the manifest, the layers written but kept nowhere.
-fn manifest(built: &Built, dialect: &Dialect) -> Result<Digest, SaveError> {
-    let options = LayoutOptions {
-        name: None,
-        style: dialect.tar_style(),
-        compression: Compression::None,
-        media: Media::Oci,
-    };
-    Ok(layout::write(&built.image, &Nowhere, &options)?.manifest)
-}
-
-struct Nowhere;
-
-impl NewFiles for Nowhere {
-    fn put(&self, fill: &mut dyn FnMut(&mut (dyn Write + Send)) -> io::Result<String>) -> io::Result<()> {
-        fill(&mut io::sink()).map(drop)
-    }
 }
 
 fn difference(left: &Built, right: &Built) -> String {

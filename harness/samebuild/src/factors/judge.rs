@@ -1,0 +1,101 @@
+//! Which of the differences that a factor makes were written down beforehand, and which that were written down do not come.
+
+use crate::cases::{Case, Cause};
+use crate::conform::Verdict;
+use crate::conform::check::{Check, Found, glob_matches};
+
+use super::NOTHING;
+
+/// Turns `unstable` into `known` where case.toml names this factor for every difference, and what is green into `stale`
+/// where it names one that did not come.
+pub(super) fn judge(case: &Case, factor: &str, check: &mut Check) {
+    if !matches!(check.verdict, Verdict::Same | Verdict::Unstable) {
+        return;
+    }
+    let written: Vec<&Cause> = case.causes.iter().filter(|cause| cause.factor == factor).collect();
+    let volatile = if factor == NOTHING { masked(case) } else { Vec::new() };
+    for found in &mut check.differences {
+        let cause = written.iter().copied().chain(&volatile).find(|cause| covers(cause, found));
+        found.known = cause.map(|cause| cause.why.clone());
+    }
+    if check.verdict == Verdict::Unstable
+        && !check.differences.is_empty()
+        && check.differences.iter().all(|found| found.known.is_some())
+    {
+        check.verdict = Verdict::Known;
+    }
+    let missing = written.iter().find(|cause| !check.differences.iter().any(|found| covers(cause, found)));
+    if let (Some(cause), Verdict::Same | Verdict::Known) = (missing, check.verdict) {
+        let at = cause.at.as_deref().map_or_else(String::new, |at| format!(" at {at}"));
+        check.verdict = Verdict::Stale;
+        check.why = format!("case.toml says that {factor} makes a difference{at}, and it makes none");
+    }
+}
+
+/// What goldens mask of a case differs by itself, and the case says why.
+fn masked(case: &Case) -> Vec<Cause> {
+    let cause = |at: Option<String>, why: &str| Cause { factor: NOTHING.to_owned(), at, why: why.to_owned() };
+    let whole = case.never_twice.iter().map(|why| cause(None, why));
+    whole.chain(case.volatile.iter().map(|file| cause(Some(file.at.to_string()), &file.why))).collect()
+}
+
+fn covers(cause: &Cause, found: &Found) -> bool {
+    match &cause.at {
+        None => true,
+        Some(glob) => found.difference.at.path().is_some_and(|at| glob_matches(glob, &at.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use samebuild_compare::{Difference, Where};
+    use samebuild_image::At;
+
+    fn check(verdict: Verdict, paths: &[&str]) -> Check {
+        let found = |path: &&str| {
+            let (left, right) = (String::new(), String::new());
+            Found::from(Difference {
+                rule: "content",
+                at: Where::Rootfs(At::from(*path)),
+                left,
+                right,
+                seen: None,
+            })
+        };
+        Check {
+            case: "a/b".to_owned(),
+            dialect: "x@1".to_owned(),
+            against: String::new(),
+            verdict,
+            why: String::new(),
+            differences: paths.iter().map(found).collect(),
+            is_divergence: false,
+        }
+    }
+
+    #[test]
+    fn what_was_written_down_is_known_what_was_not_is_unstable_and_what_does_not_come_is_stale() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("Dockerfile"), "FROM scratch\n").unwrap();
+        let toml = "about = \"why?\"\n[[causes]]\nfactor = \"umask\"\nat = \"/srv/*\"\nwhy = \"modes\"\n\
+                    [[volatile]]\nat = \"/log\"\nwhy = \"a clock\"\n";
+        std::fs::write(dir.path().join("case.toml"), toml).unwrap();
+        let case = crate::cases::load_one(dir.path(), "a/b".parse().unwrap(), &Default::default()).unwrap();
+        for (factor, verdict, paths, becomes) in [
+            ("umask", Verdict::Unstable, &["srv/a", "srv/b"][..], Verdict::Known),
+            ("umask", Verdict::Unstable, &["srv/a", "etc/b"], Verdict::Unstable),
+            ("umask", Verdict::Same, &[], Verdict::Stale),
+            ("umask", Verdict::Skipped, &[], Verdict::Skipped),
+            ("owners", Verdict::Unstable, &["srv/a"], Verdict::Unstable),
+            ("owners", Verdict::Same, &[], Verdict::Same),
+            (NOTHING, Verdict::Unstable, &["log"], Verdict::Known),
+            (NOTHING, Verdict::Unstable, &["log", "srv/a"], Verdict::Unstable),
+            (NOTHING, Verdict::Same, &[], Verdict::Same),
+        ] {
+            let mut check = check(verdict, paths);
+            judge(&case, factor, &mut check);
+            assert_eq!(check.verdict, becomes, "{factor} {paths:?}");
+        }
+    }
+}

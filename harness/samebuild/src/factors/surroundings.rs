@@ -1,0 +1,74 @@
+//! Factors of the surroundings: when the build begins, under which umask, zone and host name, and how a file system tells
+//! the time.
+
+use samebuild_builder::dialect;
+use samebuild_dockerfile::{Dockerfile, InstructionKind};
+
+use super::{Dice, Setting};
+use crate::faults::mtime_lag::{MtimeLag, Shape};
+
+pub(super) fn start_phase(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<String, String> {
+    let before = setting.phase_ms;
+    setting.phase_ms = (before + dice.between(250, 750)) % 1000;
+    Ok(format!("it begins at .{:03} of a second, not .{before:03}", setting.phase_ms))
+}
+
+pub(super) fn umask(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<String, String> {
+    if let Some(engine) = setting.site.engine {
+        return Err(format!("{engine} builds in processes of its own, whose umask is not ours to change"));
+    }
+    const MASKS: [u32; 3] = [0o000, 0o027, 0o077];
+    let mask = MASKS[dice.between(0, 3) as usize];
+    setting.umask = Some(mask);
+    Ok(format!("the builder's umask is {mask:03o}"))
+}
+
+pub(super) fn time_zone(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<String, String> {
+    const ZONES: [&str; 3] = ["Pacific/Kiritimati", "America/St_Johns", "XYZ-5:45"];
+    if !declares(setting, "TZ") {
+        return Err(
+            "the Dockerfile has no ARG TZ, and no other zone of who builds gets into a RUN".to_owned()
+        );
+    }
+    let zone = ZONES[dice.between(0, 3) as usize];
+    setting.case.build.args.insert("TZ".to_owned(), zone.to_owned());
+    Ok(format!("the build argument TZ is {zone}"))
+}
+
+pub(super) fn host_name(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<String, String> {
+    if let Some(engine) = setting.site.engine {
+        return Err(format!("{engine}'s host name is this machine's, which all on it would see changed"));
+    }
+    let name = format!("host-{:x}", dice.between(0, u32::MAX));
+    let what = format!("the machine is called {name}");
+    setting.host = Some(name);
+    Ok(what)
+}
+
+pub(super) fn mtime_lag(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<String, String> {
+    if let Some(engine) = setting.site.engine {
+        return Err(format!("there is no file system that lags for {engine} to keep its files on"));
+    }
+    if setting.site.snapshotter.is_none() {
+        return Err(format!(
+            "no probe stands between {} and what a RUN changed; with --snapshot-mode one does",
+            setting.site.dialect
+        ));
+    }
+    let (shape, words) = match dice.between(0, 2) {
+        0 => (Shape::Freeze { window_s: 3600 }, "stay as they were first seen for an hour"),
+        _ => (Shape::Truncate { granularity_s: 3600 }, "are cut down to the hour"),
+    };
+    setting.lag = Some(MtimeLag::new(shape));
+    Ok(format!("the modification times a snapshotter sees {words}"))
+}
+
+/// Whether some stage takes the build argument `name`.
+fn declares(setting: &Setting<'_>, name: &str) -> bool {
+    let Ok(dialect) = dialect::find(setting.site.dialect) else { return false };
+    let Ok(file) = Dockerfile::parse(&setting.case.dockerfile, &dialect.syntax) else { return false };
+    file.stages.iter().flat_map(|stage| &stage.instructions).any(|node| match &node.kind {
+        InstructionKind::Arg(arg) => arg.args.iter().any(|arg| arg.name.text == name),
+        _ => false,
+    })
+}
