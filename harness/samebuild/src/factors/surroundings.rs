@@ -1,7 +1,8 @@
 //! Factors of the surroundings: when the build begins, under which umask, zone and host name, and how a file system tells
 //! the time.
 
-use samebuild_builder::dialect;
+use samebuild_builder::delta::LayerForm;
+use samebuild_builder::{Dialect, dialect};
 use samebuild_dockerfile::{Dockerfile, InstructionKind};
 
 use super::{Dice, Setting};
@@ -49,9 +50,12 @@ pub(super) fn mtime_lag(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<St
     if let Some(engine) = setting.site.engine {
         return Err(format!("there is no file system that lags for {engine} to keep its files on"));
     }
-    if setting.site.snapshotter.is_none() {
+    let unpacks = |dialect: &&Dialect| dialect.image.layer_form == LayerForm::UnpackedRoot;
+    if setting.site.snapshotter.is_none()
+        && dialect::find(setting.site.dialect).ok().filter(unpacks).is_none()
+    {
         return Err(format!(
-            "no probe stands between {} and what a RUN changed; with --snapshot-mode one does",
+            "{} asks no file system for times to find what a RUN changed; with --snapshot-mode it does",
             setting.site.dialect
         ));
     }
