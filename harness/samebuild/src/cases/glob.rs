@@ -9,7 +9,7 @@ use samebuild_dockerfile::glob::{BadPattern, go_match, has_meta};
 ///
 /// # Errors
 /// The glob is malformed.
-pub(super) fn matches(glob: &str, path: &str) -> Result<bool, BadPattern> {
+pub(crate) fn matches(glob: &str, path: &str) -> Result<bool, BadPattern> {
     let parts: Vec<&str> = path.split('/').collect();
     if !glob.contains('/') {
         return go_match(glob, parts.last().copied().unwrap_or_default());

@@ -13,7 +13,7 @@ mod corpus;
 mod dialects;
 mod entry;
 mod format;
-mod glob;
+pub(crate) mod glob;
 pub(crate) mod gnu_tar;
 mod id;
 mod load;

@@ -1,7 +1,9 @@
 //! Faults: perturbations a builder must survive. A family: one file each and a row in [`FAULTS`]. What a fault does to a
 //! build is compared elsewhere; here is only how it is installed, and that everything goes back when its guard drops.
 
+pub mod lag;
 pub mod mtime_lag;
+pub mod passthrough;
 
 /// A fault with its name.
 #[derive(Debug)]
