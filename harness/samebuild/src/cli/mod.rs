@@ -7,6 +7,7 @@ mod check;
 mod conform;
 mod dialects;
 mod diff;
+mod fault;
 mod gate;
 mod lag;
 mod list;
@@ -26,25 +27,28 @@ mod times;
 mod verbs;
 mod why;
 
+use std::process::ExitCode;
+
 use clap::Parser as _;
 
-use crate::conform::Exit;
 use verbs::{Cli, Verb};
 
 /// Parses the command line and does what it says.
-pub fn main() -> std::process::ExitCode {
+pub fn main() -> ExitCode {
     let cli = Cli::parse();
     if cli.verb.may_run_commands() {
         samebuild_builder::sandbox::become_root_if_possible();
     }
     match run(&cli.verb) {
-        Ok(exit) => exit.code(),
+        Ok(code) => code,
         Err(error) => terminal::complain(&error).code(),
     }
 }
 
-fn run(verb: &Verb) -> anyhow::Result<Exit> {
-    match verb {
+fn run(verb: &Verb) -> anyhow::Result<ExitCode> {
+    let exit = match verb {
+        // Its exit code is that of the command it runs.
+        Verb::Fault(args) => return fault::run(args),
         Verb::List(args) => list::run(args),
         Verb::Build(args) => build::run(args),
         Verb::Check(args) => check::run(args),
@@ -59,5 +63,6 @@ fn run(verb: &Verb) -> anyhow::Result<Exit> {
         Verb::Bless(args) => bless::run(args),
         Verb::Report(args) => report::run(args),
         Verb::Gate(args) => gate::run(args),
-    }
+    };
+    Ok(exit?.code())
 }

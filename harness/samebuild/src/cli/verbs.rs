@@ -42,6 +42,8 @@ pub(crate) enum Verb {
     Lag(super::lag::Lag),
     /// Stand between a client and an engine, and hold, delay, drop or refuse what passes.
     Proxy(super::proxy::Proxy),
+    /// Run a command with a fault under it: a directory that tells old modification times.
+    Fault(super::fault::Fault),
     /// Delete old images of a repository, but none that a build or a container uses: prints the plan first.
     Prune(super::prune::Prune),
     /// Record what the builders of an engine make of the cases (in a checkout): writes golden/**/observed/.

@@ -215,6 +215,7 @@ impl Told {
     fn log(&mut self, path: &[u8], time: &'static str, truth: Stamp, shown: Stamp) {
         let Some(log) = &mut self.log else { return };
         let path = match std::str::from_utf8(path) {
+            Ok("") => ".".to_owned(),
             Ok(path) => path.to_owned(),
             Err(_) => path.escape_ascii().to_string(),
         };

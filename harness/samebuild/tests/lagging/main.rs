@@ -5,6 +5,7 @@
 //! do not pass.
 
 mod script;
+mod verb;
 mod view;
 
 use std::fs;
@@ -44,6 +45,9 @@ fn main() {
     add("a_big_directory_is_listed_once_and_whole".into(), Box::new(a_big_directory));
     add("mapped_memory_is_written_and_programs_run".into(), Box::new(programs_run));
     add("a_scan_of_times_loses_the_change_the_shape_predicts".into(), Box::new(a_scan_loses));
+    for (name, check) in verb::CHECKS {
+        add(format!("verb::{name}"), Box::new(check));
+    }
     libtest_mimic::run(&args, trials).exit();
 }
 
@@ -235,8 +239,10 @@ fn programs_run() -> Result<(), Failed> {
     Ok(())
 }
 
-/// The size and the time of each file: what a fast builder calls unchanged.
-fn scan(dir: &Path) -> Result<Vec<(u64, (i64, i64))>, Failed> {
+/// The size and the time of a file: what a fast builder looks at.
+type Glance = (u64, (i64, i64));
+
+fn scan(dir: &Path) -> Result<Vec<Glance>, Failed> {
     let view = look(dir)?;
     Ok(["in", "out", "longer"]
         .map(|name| &view[name.as_bytes()])

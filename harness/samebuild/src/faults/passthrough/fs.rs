@@ -1,16 +1,14 @@
 //! The pass-through: what the kernel asks is asked of the file system below, and the answer is handed on; but for two
-//! times, which [`Teller`] may tell otherwise. Permissions are checked by the kernel.
+//! times, which `Teller` may tell otherwise. Permissions are checked by the kernel. How a file below is found and changed is
+//! in `ops.rs`.
 //!
-//! Files are reached by descriptors and names in them, never by a path. What is not passed on (and what the kernel then
-//! says): `O_TMPFILE` (not supported), `ioctl` (no such request), birth times (absent); locks are the kernel's own.
+//! What is not passed on (and what the kernel then says): `O_TMPFILE` (not supported), `ioctl` (no such request), birth
+//! times (absent); locks are the kernel's own.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fuser::{
@@ -19,146 +17,17 @@ use fuser::{
     ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr,
     Request, TimeOrNow, WriteFlags,
 };
-use rustix::fs::{
-    AtFlags, FallocateFlags, FileType, Gid, Mode, OFlags, RawDir, SeekFrom, Statx, Timestamps, Uid,
-};
+use rustix::fs::{AtFlags, FallocateFlags, FileType, Mode, OFlags, SeekFrom};
 use rustix::io::{Errno, Result};
 
 use super::caller::as_caller;
-use super::inodes::{Inode, Inodes};
 use super::lower::{self, proc_path};
+use super::ops::{Asked, Passthrough, read_all};
 use super::xattrs;
-use crate::faults::lag::Teller;
 
 /// How long the kernel may believe an answer. It asks again after every change made through the mount, and the
 /// directory below is out of everybody else's sight.
 const TTL: Duration = Duration::from_secs(1);
-
-pub(super) struct Passthrough {
-    inodes: Inodes,
-    teller: Arc<Teller>,
-    open: Mutex<Open>,
-}
-
-#[derive(Default)]
-struct Open {
-    files: BTreeMap<u64, Arc<OwnedFd>>,
-    next: u64,
-}
-
-impl Passthrough {
-    pub(super) fn new(root: OwnedFd, teller: Arc<Teller>) -> Result<Self> {
-        Ok(Self { inodes: Inodes::new(root)?, teller, open: Mutex::default() })
-    }
-
-    fn attributes(&self, inode: &Inode, stat: &Statx) -> FileAttr {
-        let told = self.teller.tell(inode.id, || inode.path(self.inodes.root()), lower::times(stat));
-        lower::attributes(inode.number, stat, told)
-    }
-
-    fn entry(&self, parent: &Inode, name: &OsStr) -> Result<FileAttr> {
-        let (inode, stat) = self.inodes.look_up(parent, name)?;
-        Ok(self.attributes(&inode, &stat))
-    }
-
-    /// Makes something in a directory, as the caller, and looks it up.
-    fn make(
-        &self,
-        request: &Request,
-        mask: u32,
-        (parent, name): (INodeNo, &OsStr),
-        make: impl FnOnce(&OwnedFd) -> Result<()>,
-    ) -> Result<FileAttr> {
-        let parent = self.inodes.get(parent)?;
-        as_caller(request, mask, || make(&parent.fd))?;
-        self.entry(&parent, name)
-    }
-
-    fn keep(&self, fd: OwnedFd) -> FileHandle {
-        let mut open = self.open();
-        open.next += 1;
-        let handle = open.next;
-        open.files.insert(handle, Arc::new(fd));
-        FileHandle(handle)
-    }
-
-    fn file(&self, handle: FileHandle) -> Result<Arc<OwnedFd>> {
-        self.open().files.get(&handle.0).map(Arc::clone).ok_or(Errno::BADF)
-    }
-
-    fn open(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set(&self, inode: &Inode, asked: &Asked, file: Option<FileHandle>) -> Result<()> {
-        if let Some(size) = asked.size {
-            match file.and_then(|file| self.file(file).ok()) {
-                Some(file) => rustix::fs::ftruncate(&*file, size)?,
-                None => rustix::fs::ftruncate(lower::reopen(&inode.fd, OFlags::WRONLY)?, size)?,
-            }
-        }
-        // The owner first: a new owner takes the set-user-ID bit away.
-        let (uid, gid) = (asked.uid.map(Uid::from_raw), asked.gid.map(Gid::from_raw));
-        if uid.is_some() || gid.is_some() {
-            rustix::fs::chownat(&inode.fd, "", uid, gid, AtFlags::EMPTY_PATH)?;
-        }
-        if let Some(mode) = asked.mode {
-            let mode = Mode::from_raw_mode(mode & 0o7777);
-            rustix::fs::chmod(proc_path(&inode.fd), mode)?;
-        }
-        if asked.atime.is_some() || asked.mtime.is_some() {
-            let times = Timestamps {
-                last_access: lower::timespec(asked.atime),
-                last_modification: lower::timespec(asked.mtime),
-            };
-            rustix::fs::utimensat(&inode.fd, "", &times, AtFlags::EMPTY_PATH)?;
-        }
-        if let Some(TimeOrNow::SpecificTime(_)) = asked.mtime {
-            // As it was kept, which may be coarser than what was asked for.
-            self.teller.was_set(inode.id, lower::times(&lower::stat(&inode.fd)?).mtime);
-        }
-        Ok(())
-    }
-
-    fn list(
-        &self,
-        directory: INodeNo,
-        handle: FileHandle,
-        from: u64,
-        reply: &mut ReplyDirectory,
-    ) -> Result<()> {
-        let (inode, file) = (self.inodes.get(directory)?, self.file(handle)?);
-        rustix::fs::seek(&*file, SeekFrom::Start(from))?;
-        let mut buffer = vec![MaybeUninit::uninit(); 32 * 1024];
-        let mut entries = RawDir::new(&*file, &mut buffer);
-        while let Some(entry) = entries.next() {
-            let entry = entry?;
-            let name = OsStr::from_bytes(entry.file_name().to_bytes());
-            let kind = match entry.file_type() {
-                FileType::Unknown => {
-                    let stat = rustix::fs::statat(&*file, name, AtFlags::SYMLINK_NOFOLLOW)?;
-                    FileType::from_raw_mode(stat.st_mode)
-                }
-                kind => kind,
-            };
-            let number = self.inodes.listed(&inode, entry.ino());
-            if reply.add(number, entry.next_entry_cookie(), lower::kind(kind), name) {
-                break;
-            }
-        }
-        Ok(())
-    }
-}
-
-#[derive(Default)]
-struct Asked {
-    mode: Option<u32>,
-    uid: Option<u32>,
-    gid: Option<u32>,
-    size: Option<u64>,
-    atime: Option<TimeOrNow>,
-    mtime: Option<TimeOrNow>,
-}
 
 fn errno(error: Errno) -> fuser::Errno {
     fuser::Errno::from_i32(error.raw_os_error())
@@ -396,7 +265,7 @@ impl Filesystem for Passthrough {
         _: bool,
         reply: ReplyEmpty,
     ) {
-        self.open().files.remove(&file.0);
+        self.forget_file(file);
         reply.ok();
     }
 
@@ -427,7 +296,7 @@ impl Filesystem for Passthrough {
     }
 
     fn releasedir(&self, _: &Request, _: INodeNo, file: FileHandle, _: OpenFlags, reply: ReplyEmpty) {
-        self.open().files.remove(&file.0);
+        self.forget_file(file);
         reply.ok();
     }
 
@@ -529,20 +398,4 @@ impl Filesystem for Passthrough {
             Err(error) => reply.error(errno(error)),
         }
     }
-}
-
-/// As much as asked for, or all there is: a shorter answer would be filled up with zeros.
-fn read_all(file: &OwnedFd, offset: u64, size: usize) -> Result<Vec<u8>> {
-    let mut data = vec![0; size];
-    let mut filled = 0;
-    while filled < size {
-        match rustix::io::pread(file, &mut data[filled..], offset + filled as u64) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    data.truncate(filled);
-    Ok(data)
 }

@@ -5,6 +5,7 @@ mod caller;
 mod fs;
 mod inodes;
 mod lower;
+mod ops;
 mod private;
 mod xattrs;
 
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use fuser::{BackgroundSession, Config, MountOption, Session, SessionACL};
 use nix::mount::{MntFlags, umount2};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustix::fs::{CWD, Mode, OFlags};
 
 pub use private::{Namespace, enter_private_namespace};
@@ -73,7 +75,7 @@ pub fn mount(
     let at = at.canonicalize().map_err(failed)?;
     let teller = Arc::new(Teller::new(lag, log));
     let passthrough =
-        fs::Passthrough::new(root, Arc::clone(&teller)).map_err(|error| failed(error.into()))?;
+        ops::Passthrough::new(root, Arc::clone(&teller)).map_err(|error| failed(error.into()))?;
     let session = Session::new(passthrough, &at, &config()).and_then(Session::spawn);
     let session = session.map_err(|error| match error.kind() {
         ErrorKind::PermissionDenied | ErrorKind::NotFound => MountError::Unmet(format!(
@@ -118,6 +120,17 @@ impl Drop for Mounted {
             // Somebody is still in there: out of sight at least, and gone when they are.
             Err(_) => drop(umount2(&self.at, MntFlags::MNT_DETACH)),
         }
+    }
+}
+
+/// As many open files as may be: each file the kernel remembers is one of ours.
+pub fn raise_descriptor_limit() {
+    const PLENTY: u64 = 1 << 20;
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let wanted = hard.max(PLENTY);
+        // Beyond the hard limit only by root; up to it by anybody.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, wanted, wanted)
+            .or_else(|_| setrlimit(Resource::RLIMIT_NOFILE, hard.max(soft), hard));
     }
 }
 
