@@ -350,3 +350,33 @@ fn names(dir: &Path) -> Vec<String> {
     names.sort();
     names
 }
+
+/// The clock of a build stands still, so what a snapshot of time or size alone does not see makes no layer.
+#[test]
+fn how_snapshots_look_is_an_option_and_decides_how_many_layers_there_are() {
+    let place = Place::with("FROM scratch\nCOPY a /f\nCOPY b /f\nCOPY --chown=5:5 b /f\n");
+    std::fs::write(place.path().join("ctx/b"), "jello\n").unwrap();
+    let wanted = [
+        ("kaniko@pre-289", &[][..], "3 layers"),
+        ("kaniko@pre-289", &["--snapshot-mode", "full"], "3 layers"),
+        ("kaniko@pre-289", &["--snapshot-mode", "redo"], "2 layers"),
+        ("kaniko@pre-289", &["--snapshot-mode", "time"], "1 layer"),
+        // Since change 289 what a COPY lists is taken, changed or not.
+        ("kaniko@1.24", &["--snapshot-mode", "time"], "3 layers"),
+        ("kaniko@1.24", &["--single-snapshot"], "1 layer"),
+    ];
+    for (n, (dialect, options, layers)) in wanted.into_iter().enumerate() {
+        let out = format!("oci:out{n}");
+        let all = [&["build", "ctx", "--dialect", dialect, "-o", &out], options].concat();
+        let output = place.samebuild(&all);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(&format!(", {layers}, as {dialect} builds it")), "{options:?}: {said}");
+    }
+    for options in [&["--snapshot-mode", "redo"][..], &["--single-snapshot"], &["--use-new-run"]] {
+        let (code, said) = place.fails(&[&["build", "ctx", "-o", "oci:none"], options].concat());
+        assert_eq!(code, 2, "{said}");
+        assert!(said.contains("kaniko@1.24 and kaniko@pre-289"), "{said}");
+    }
+    let (code, said) = place.fails(&["build", "ctx", "--dialect", "kaniko@1.24", "--snapshot-mode", "fast"]);
+    assert_eq!((code, said.contains("full, full-but-links, redo, time")), (2, true), "{said}");
+}

@@ -70,6 +70,9 @@ pub(crate) fn run(args: &Lag) -> Result<Exit> {
     }
     if args.record {
         write(&record, "lag-layers")?;
+        if let Some(rewrites) = rewrites(&sights) {
+            write(&rewrites, "lag-rewrites")?;
+        }
         let path = Checkout::find()?.records().join("lag-layers.svg");
         files::write(&path, plot(&record).as_bytes())?;
     }
@@ -106,6 +109,7 @@ fn count(yard: &Yard, setting: Setting, seeds: u64) -> Result<Counts> {
 /// What became of a rewrite, with the name of who looked.
 struct Seen {
     name: &'static str,
+    dialect: &'static str,
     wanted: bool,
     kept: Result<bool, String>,
 }
@@ -126,7 +130,7 @@ impl Seen {
 fn sights(yard: &Yard) -> Result<Vec<Seen>> {
     SIGHTS
         .iter()
-        .map(|sight| Ok(Seen { name: sight.name(), wanted: sight.sees, kept: kept(yard, sight)? }))
+        .map(|sight| Ok(Seen { name: sight.name(), dialect: sight.dialect, wanted: sight.sees, kept: kept(yard, sight)? }))
         .collect()
 }
 
@@ -152,6 +156,22 @@ fn record(setting: Setting, seeds: u64, counts: &Counts, law: &Law) -> Record {
         columns: columns.collect(),
         rows: rows.collect(),
     }
+}
+
+/// What became of the rewrites; nothing if one could not be tried.
+fn rewrites(sights: &[Seen]) -> Option<Record> {
+    let word = |kept: bool| if kept { "kept" } else { "lost" };
+    let row = |seen: &Seen| {
+        let kept = *seen.kept.as_ref().ok()?;
+        Some([seen.name, seen.dialect, word(kept), word(seen.wanted)].map(str::to_owned).to_vec())
+    };
+    Some(Record {
+        about: "a RUN that leaves a file with other bytes, as many, and the old time".to_owned(),
+        when: today(),
+        place: "the reference builder, RUN in its sandbox".to_owned(),
+        columns: ["found by", "dialect", "the new content is", "predicted"].map(str::to_owned).to_vec(),
+        rows: sights.iter().map(row).collect::<Option<_>>()?,
+    })
 }
 
 fn tell(record: &Record, counts: &Counts, likely: bool, law: &Law, sights: &[Seen]) {

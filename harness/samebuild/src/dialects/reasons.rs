@@ -50,7 +50,6 @@ const REASONS: &[Reason] = &[
     Reason { decision: "copy.directory_parents", dialects: "kaniko@", why: ANEW },
     Reason { decision: "copy.directory_over_other", dialects: "kaniko@", why: ANEW },
     Reason { decision: "copy.setuid", dialects: "kaniko@", why: ANEW },
-    Reason { decision: "copy.chmod_special", dialects: "kaniko@", why: ANEW },
     Reason { decision: "image.ignored_parents", dialects: "kaniko@", why: ANEW },
     Reason {
         decision: "image.link",
