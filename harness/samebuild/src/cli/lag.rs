@@ -130,7 +130,14 @@ impl Seen {
 fn sights(yard: &Yard) -> Result<Vec<Seen>> {
     SIGHTS
         .iter()
-        .map(|sight| Ok(Seen { name: sight.name(), dialect: sight.dialect, wanted: sight.sees, kept: kept(yard, sight)? }))
+        .map(|sight| {
+            Ok(Seen {
+                name: sight.name(),
+                dialect: sight.dialect,
+                wanted: sight.sees,
+                kept: kept(yard, sight)?,
+            })
+        })
         .collect()
 }
 
