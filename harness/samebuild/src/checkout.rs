@@ -97,6 +97,14 @@ impl Checkout {
     }
 }
 
+/// Which engines can be fetched: the rows of the checkout this runs in, else those this program was built with.
+///
+/// # Errors
+/// The policy cannot be read.
+pub fn engines_at_hand() -> Result<engines::Policy, engines::EngineError> {
+    Checkout::find().map_or_else(|_| engines::Policy::built_in(), |checkout| checkout.engines())
+}
+
 /// The cases below any directory, their words checked against the rules and faults there are.
 ///
 /// # Errors

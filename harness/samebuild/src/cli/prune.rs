@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::terminal::{Usage, say};
-use crate::checkout::Checkout;
+use crate::checkout;
 use crate::conform::Exit;
 use crate::engines::{self, Engine, Policy};
 use crate::prune::{Filter, Line, Plan, Pruner, Wish};
@@ -64,7 +64,7 @@ fn open(name: &str) -> Result<(Option<Engine>, PathBuf)> {
         let socket = host.as_deref().and_then(|value| value.strip_prefix("unix://"));
         return Ok((Some(engine), socket.unwrap_or("/var/run/docker.sock").into()));
     }
-    let policy: Policy = Checkout::find()?.engines()?;
+    let policy: Policy = checkout::engines_at_hand()?;
     let engine = engines::open(name, &policy, &say)?;
     let socket = engine.socket().unwrap_or_default();
     Ok((Some(engine), socket))

@@ -11,7 +11,7 @@ use samebuild_store::{races as scenarios, strategies, timeline};
 use super::race_records::{draw, today, write};
 use super::terminal::{Usage, say};
 use super::verbs;
-use crate::checkout::Checkout;
+use crate::checkout;
 use crate::conform::Exit;
 use crate::proxy::Rule;
 use crate::races::{self, Count, Exec, Fate, Ground, LiveError, Pressure, Survived, Target};
@@ -111,7 +111,7 @@ const ENGINE: &str = "docker-20.10";
 /// `None` if it is the model that is asked for.
 pub(crate) fn run(args: &verbs::Race) -> Result<Option<Exit>> {
     let is_model = Mode::ALL.iter().any(|(id, _)| *id == args.engine);
-    let policy = || Checkout::find()?.engines().map_err(anyhow::Error::from);
+    let policy = || checkout::engines_at_hand().map_err(anyhow::Error::from);
     if let (Some(command), Some(deploy)) = (&args.live.exec, &args.live.deploy) {
         let name = if is_model || args.engine == DISK { ENGINE } else { &args.engine };
         let texts = match (args.live.ungated, args.live.rules.is_empty()) {
@@ -258,7 +258,7 @@ fn counted(args: &verbs::Race, ground: &mut Ground, setting: &Setting) -> Result
                 // An image that was lost half can leave the daemon unable to build anything.
                 Err(error) if !matches!(error.downcast_ref(), Some(LiveError::Race { .. })) => {
                     say(&format!("the engine is no good any more, and another one is started: {error}"));
-                    *ground = Ground::open(&args.engine, &Checkout::find()?.engines()?, &say)?;
+                    *ground = Ground::open(&args.engine, &checkout::engines_at_hand()?, &say)?;
                     told(ground, setting, row, pressure, trials)?
                 }
                 told => told?,

@@ -10,7 +10,7 @@ use super::goldens::Goldens;
 use super::suite::Suite;
 use crate::builders::{self, Builder, Ground, Means};
 use crate::cases::Case;
-use crate::checkout::Checkout;
+use crate::checkout;
 use crate::engines::{self, Engine, Progress, cache_dir};
 use crate::{bases, conform};
 
@@ -139,7 +139,7 @@ fn open_engine(name: &str, progress: Progress) -> Result<(Engine, BTreeMap<Strin
         }
         return Ok((engine, dialects));
     }
-    let policy = Checkout::find()?.engines()?;
+    let policy = checkout::engines_at_hand()?;
     let dialects = policy.engine(name)?.dialects.clone();
     let known = dialects.iter().filter(|(_, id)| dialect::find(id).is_ok());
     let dialects: BTreeMap<String, String> = known.map(|(b, d)| (b.clone(), d.clone())).collect();

@@ -54,6 +54,14 @@ impl Store {
 }
 
 impl Policy {
+    /// The file as it was committed when this program was built, for where there is no checkout.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn built_in() -> Result<Self, EngineError> {
+        Self::parse(include_str!("../../../../ci/engines.toml"), Path::new("ci/engines.toml"))
+    }
+
     /// Reads and checks the file.
     ///
     /// # Errors
@@ -154,6 +162,7 @@ mod tests {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ci/engines.toml");
         let names: Vec<_> = Policy::read(&path).unwrap().engines().map(|e| e.name.clone()).collect();
         assert_eq!(names, ["docker-20.10", "docker-26.1", "docker-26.1-containerd"]);
+        assert_eq!(Policy::built_in().unwrap().engines, Policy::read(&path).unwrap().engines);
     }
 
     #[test]

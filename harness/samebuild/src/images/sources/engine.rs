@@ -6,7 +6,7 @@ use samebuild_builder::Wanted;
 use samebuild_image::Image;
 
 use super::{Answer, Means, Source, fits};
-use crate::checkout::Checkout;
+use crate::checkout;
 use crate::engines::{self, Engine, EngineError};
 use crate::stored::read_image;
 
@@ -48,7 +48,7 @@ pub(crate) fn open(name: &str, progress: engines::Progress) -> anyhow::Result<En
     if name == "host" {
         return Ok(Engine::host()?);
     }
-    let policy = Checkout::find()?.engines()?;
+    let policy = checkout::engines_at_hand()?;
     Ok(engines::open(name, &policy, progress)?)
 }
 
