@@ -156,6 +156,7 @@ impl MountFlag {
 
 struct Draft<'a> {
     text: &'a str,
+    size: Support,
     secret_env: Support,
     mount: Mount,
     read_only_given: bool,
@@ -178,7 +179,13 @@ impl<'a> Draft<'a> {
             gid: None,
             env: None,
         };
-        Self { text, secret_env: syntax.mount_secret_env, mount, read_only_given: false }
+        Self {
+            text,
+            size: syntax.mount_size,
+            secret_env: syntax.mount_secret_env,
+            mount,
+            read_only_given: false,
+        }
     }
 
     fn error(&self, problem: impl Into<String>, says: impl Into<String>) -> MountError {
@@ -224,7 +231,7 @@ impl<'a> Draft<'a> {
                 self.read_only(!on);
             }
             "required" if self.can_require() => self.mount.required = self.boolean(key, value)?,
-            "size" if self.mount.kind == MountType::Tmpfs => {
+            "size" if self.size == Support::Present && self.mount.kind == MountType::Tmpfs => {
                 self.mount.size_bytes = Some(size_bytes(value).ok_or_else(|| {
                     self.error(
                         format!("size={value} is no size; write 64m or 1GiB"),
@@ -250,7 +257,8 @@ impl<'a> Draft<'a> {
             "uid" => self.mount.uid = Some(self.number(key, value, 10)?),
             "gid" => self.mount.gid = Some(self.number(key, value, 10)?),
             "env" if self.secret_env == Support::Present => self.mount.env = Some(value.to_owned()),
-            "required" | "size" => return Err(self.misplaced(key)),
+            "required" => return Err(self.misplaced(key)),
+            "size" if self.size == Support::Present => return Err(self.misplaced(key)),
             _ => {
                 let known = "type, from, source, target, readonly, readwrite, id, sharing, required, size, mode, uid, gid";
                 let field = format!("{key}={value}");

@@ -203,6 +203,8 @@ decisions! {
     flag_mount: FlagSupport,
     /// When the fields of `--mount` are looked at.
     mount_fields: MountFields,
+    /// Whether `RUN --mount=type=tmpfs` takes `size=`.
+    mount_size: Support,
     /// Whether `RUN --mount=type=secret` takes `env=`.
     mount_secret_env: Support,
     /// `RUN --network`.

@@ -351,7 +351,8 @@ fn put_outside(case: &Case, outside: &cases::Outside, dir: &Path) -> Result<Path
     Ok(file)
 }
 
-/// The images that FROM and `COPY --from` name without a variable.
+/// The images that FROM and `COPY --from` name without a variable, quotes taken off, as far as an image can be called so at
+/// all: the names of repositories are in lower case.
 fn named_images(order: &Order<'_>) -> Vec<String> {
     let Some(syntax) = dialect::find(order.dialect).ok().map(|dialect| &dialect.syntax) else {
         return Vec::new();
@@ -365,7 +366,10 @@ fn named_images(order: &Order<'_>) -> Vec<String> {
             _ => None,
         }));
     }
-    names
+    let plain = |name: String| name.trim_matches(['"', '\'']).to_owned();
+    let repository = |name: &str| name.rsplit_once(':').map_or(name, |(repository, _)| repository).to_owned();
+    let is_possible = |name: &String| !repository(name).chars().any(char::is_uppercase);
+    names.into_iter().map(plain).filter(is_possible).collect()
 }
 
 /// As a client sends it: everything root's.
