@@ -27,11 +27,10 @@ struct Docker<'a> {
     work: &'a std::path::Path,
     /// Bases that are loaded already, by name.
     loaded: Mutex<Vec<String>>,
-    /// Held through a BuildKit build, with the time at which the last one began. Two of its builds at a time share the run
-    /// of a step they have in common, cache or no cache: one then carries times of before its own start, and may lack what
-    /// the other wrote (seen on Docker Engine 20.10.24, with two cases that begin with `WORKDIR /w`). One right after the
-    /// other may still find the step of the first, and its time (seen on 26.1.5 with containerd's store).
-    alone: Mutex<Option<i64>>,
+    /// Held through a BuildKit build, which begins without a cache. `--no-cache` does not reach WORKDIR, whose directories
+    /// then carry the time of whoever made them first; and two builds at a time share the run of a step they have in common
+    /// (Docker Engine 20.10.24 and 26.1.5, cases that begin with the same WORKDIR).
+    alone: Mutex<()>,
 }
 
 /// Opens the builder on the engine there is.
@@ -92,16 +91,18 @@ impl Docker<'_> {
         let tag = self.tag(order);
         let underway = order.case.underway();
         let underway = underway.map_err(|error| format!("serve the pages of {}: {error}", order.case.id))?;
-        let mut alone = matches!(self.builder, engines::Builder::BuildKit)
+        let alone = matches!(self.builder, engines::Builder::BuildKit)
             .then(|| self.alone.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        if alone.is_some() && self.engine.is_private() {
+            self.engine.prune_build_cache().map_err(say)?;
+        }
         let (started, _) = now();
-        let before = alone.as_mut().and_then(|last| last.replace(started));
         let outcome = if needs_client(order.case) {
             self.by_client(order, &tag, &underway.args)?
         } else {
             self.by_upload(order, &tag, &underway.args)?
         };
-        let built_between = (before.unwrap_or(started) - 1, now().0 + 1);
+        let built_between = (started - 1, now().0 + 1);
         drop(alone);
         match outcome {
             BuildOutcome::Built { image_id, log } => {

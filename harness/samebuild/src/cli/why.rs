@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use samebuild_builder::dialect::find;
@@ -107,7 +108,7 @@ impl Search<'_> {
             _ => self.lately.lock().ok().and_then(|lately| lately.get(pair).cloned()).unwrap_or_default(),
         };
         let [left, right] = pair;
-        let why = attribute(case, ground, [find(left)?, find(right)?], self.reference, &hint)?;
+        let why = attribute(case, ground, [find(left)?, find(right)?], self.reference, &hint, Duration::MAX)?;
         Ok(match why {
             Why::Same => None,
             Why::Unexplained => Some(Cause::Unexplained),
@@ -141,7 +142,8 @@ pub(super) fn explain(left: &str, right: &str, name: &str) -> Result<Exit> {
     let mut exit = Exit::Nothing;
     for case in chosen {
         let ground = workshop.grounds.get(&case.base).context("find the case's base")?;
-        let why = attribute(case, ground, [left, right], reference.as_ref(), &BTreeSet::new())?;
+        let why =
+            attribute(case, ground, [left, right], reference.as_ref(), &BTreeSet::new(), Duration::MAX)?;
         let now = match why {
             Why::Same => {
                 out!("{}: {} and {} make the same of it", case.id, left.id, right.id);

@@ -2,6 +2,7 @@
 //! differ is knowledge; which decisions make them differ is asked of `dialects::attribute`.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use samebuild_builder::dialect::find;
 use samebuild_image::golden::Outcome;
@@ -85,6 +86,9 @@ fn is_as_said(case: &Case, sides: [(&str, &Answer); 2]) -> bool {
     checks.iter().any(Option::is_some) && checks.iter().flatten().all(|check| check.verdict == Verdict::Same)
 }
 
+/// How long two builds may take for the decisions that part them to be searched for.
+const PATIENCE: Duration = Duration::from_secs(4);
+
 /// Which decisions make two dialects part; `hint` is what was found before, and grows.
 fn why(
     suite: &Suite<'_>,
@@ -94,7 +98,7 @@ fn why(
     hint: &mut BTreeSet<String>,
 ) -> Why {
     let found = match (find(left), find(right)) {
-        (Ok(left), Ok(right)) => attribute(case, ground, [left, right], suite.reference, hint),
+        (Ok(left), Ok(right)) => attribute(case, ground, [left, right], suite.reference, hint, PATIENCE),
         (Err(error), _) | (_, Err(error)) => Err(error.into()),
     };
     let why = found.unwrap_or_else(|error| Why::Unmet(format!("{error:#}")));

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use samebuild_builder::Dialect;
@@ -43,7 +44,7 @@ pub enum Why {
     Because(Vec<Because>),
     /// All flips together do not make the one image the other.
     Unexplained,
-    /// One of the two cannot be built here; the sentence says why.
+    /// One of the two cannot be built here, or takes too long for dozens of builds; the sentence says which.
     Unmet(String),
 }
 
@@ -80,6 +81,7 @@ fn flipped<'f>(
 }
 
 /// Attributes the divergence of `case` between two dialects. `hint` names decisions that were needed for the like of it.
+/// It takes dozens of builds: where the first two together take longer than `patience`, it is left.
 ///
 /// # Errors
 /// One of the two dialects' own builds breaks, or images cannot be compared.
@@ -89,7 +91,9 @@ pub fn attribute(
     [left, right]: [&Dialect; 2],
     reference: &dyn Builder,
     hint: &BTreeSet<String>,
+    patience: Duration,
 ) -> Result<Why> {
+    let started = Instant::now();
     let build = |dialect: &Dialect| {
         let order = Order { spoken: Some(dialect), ..Order::new(case, left.id, ground) };
         catch_unwind(AssertUnwindSafe(|| reference.build(&order)))
@@ -101,6 +105,16 @@ pub fn attribute(
     };
     if differences(&first, &target, ground)?.is_empty() {
         return Ok(Why::Same);
+    }
+    let took = started.elapsed();
+    if took > patience {
+        return Ok(Why::Unmet(format!(
+            "two builds took {:.0} s, and it takes dozens; `samebuild dialects --explain {} {} {}` asks all the same",
+            took.as_secs_f64(),
+            left.id,
+            right.id,
+            case.id
+        )));
     }
     let flips = delta(left, right);
     let hint: BTreeSet<usize> =
@@ -179,7 +193,7 @@ mod tests {
         let ground = &workshop.grounds[&case.base];
         let why = |left, right, hint: &[&str]| {
             let hint = hint.iter().map(|name| (*name).to_owned()).collect();
-            attribute(case, ground, [left, right], reference.as_ref(), &hint).unwrap()
+            attribute(case, ground, [left, right], reference.as_ref(), &hint, Duration::MAX).unwrap()
         };
         let Why::Because(because) = why(&CLASSIC_20_10, &BUILDKIT_20_10, &[]) else { panic!("it differs") };
         let owner = because.iter().find(|because| because.flip.decision == "copy.directory_parents");
