@@ -53,6 +53,8 @@ pub(super) struct Plan {
     pub(super) args: Vec<String>,
     pub(super) search_path: String,
     pub(super) library_path: String,
+    /// Whether the data root has to be somewhere overlays can be.
+    pub(super) overlays: bool,
 }
 
 /// Files in the run directory. `EXITED` says how the engine ended by itself; `INIT_PID` is its init, seen from outside.
@@ -104,7 +106,11 @@ fn init(dir: &Path, supervisor: &str) -> Result<(), EngineError> {
     let plan: Plan =
         serde_json::from_slice(&text).map_err(std::io::Error::from).io(|| "read the plan".into())?;
     private_mounts()?;
-    provide_data_root(&dir.join(DATA))?;
+    let data = dir.join(DATA);
+    fs::create_dir_all(&data).io(|| format!("create {}", data.display()))?;
+    if plan.overlays {
+        provide_data_root(&data)?;
+    }
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
 
     let mut command = Command::new(&plan.dockerd);
@@ -165,7 +171,6 @@ fn tmpfs(at: &str) -> Result<(), EngineError> {
 /// An overlay's upper directory cannot be everywhere (not on another overlay, not on most of FUSE). Where it cannot,
 /// the engine's data goes to memory.
 fn provide_data_root(data: &Path) -> Result<(), EngineError> {
-    fs::create_dir_all(data).io(|| format!("create {}", data.display()))?;
     let Err(on_disk) = try_overlay(data) else { return Ok(()) };
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     let mounted = mount(Some("tmpfs"), data, Some("tmpfs"), flags, Some("mode=0711"));

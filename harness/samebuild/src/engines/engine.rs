@@ -118,6 +118,7 @@ impl Engine {
         engine.store = match engine.info()?.driver.as_str() {
             "overlay2" => Some(Store::Overlay2),
             "overlayfs" => Some(Store::Containerd),
+            "vfs" => Some(Store::Vfs),
             _ => None,
         };
         Ok(engine)

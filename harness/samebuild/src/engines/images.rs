@@ -130,7 +130,10 @@ impl Engine {
         let read =
             |path: std::path::PathBuf| fs::read(&path).io(|| format!("{what}: read {}", path.display()));
         match store {
-            Store::Overlay2 => read(data.join("image/overlay2/imagedb/content/sha256").join(digest)),
+            Store::Overlay2 | Store::Vfs => {
+                let images = data.join("image").join(store.driver());
+                read(images.join("imagedb/content/sha256").join(digest))
+            }
             Store::Containerd => {
                 let blobs = data.join("containerd/daemon/io.containerd.content.v1.content/blobs/sha256");
                 let blob = read(blobs.join(digest))?;

@@ -53,6 +53,7 @@ impl Private {
             args,
             search_path: fetched.search_path(),
             library_path: fetched.library_path(),
+            overlays: spec.store != Store::Vfs,
         };
         let key_path = fetched.packages.iter().any(|p| p.name == "docker.io" && p.version.contains("20.10."));
         write_json(&config, &daemon_config(dir.path(), spec.store, key_path))?;
@@ -170,8 +171,8 @@ fn daemon_config(dir: &Path, store: Store, key_path: bool) -> serde_json::Value 
         "cgroup-parent": dir.file_name().map(|name| name.to_string_lossy()),
         "features": { "buildkit": true, "containerd-snapshotter": store == Store::Containerd },
     });
-    if store == Store::Overlay2 {
-        config["storage-driver"] = json!("overlay2");
+    if store != Store::Containerd {
+        config["storage-driver"] = json!(store.driver());
     }
     if key_path {
         // Where /etc/docker does not exist, nothing can be mounted over it.
