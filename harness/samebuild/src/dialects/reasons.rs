@@ -50,6 +50,8 @@ const REASONS: &[Reason] = &[
     Reason { decision: "copy.directory_parents", dialects: "kaniko@", why: ANEW },
     Reason { decision: "copy.directory_over_other", dialects: "kaniko@", why: ANEW },
     Reason { decision: "copy.setuid", dialects: "kaniko@", why: ANEW },
+    Reason { decision: "copy.chmod_of_made", dialects: "kaniko@", why: ANEW },
+    Reason { decision: "copy.hard_links", dialects: "kaniko@", why: ANEW },
     Reason { decision: "image.ignored_parents", dialects: "kaniko@", why: ANEW },
     Reason {
         decision: "image.link",
