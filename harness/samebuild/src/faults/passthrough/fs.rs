@@ -182,7 +182,14 @@ impl Filesystem for Passthrough {
         let renamed = self.inodes.get(parent).and_then(|old| {
             let new = self.inodes.get(new_parent)?;
             // As the caller, because a whiteout is a new file.
-            as_caller(request, 0, || rustix::fs::renameat_with(&old.fd, name, &new.fd, new_name, flags))
+            let done =
+                as_caller(request, 0, || rustix::fs::renameat_with(&old.fd, name, &new.fd, new_name, flags));
+            if done.is_err() {
+                // On ext4 one that leaves a whiteout and fails has touched the directories; the kernel thinks it has not.
+                self.doubt(&old);
+                self.doubt(&new);
+            }
+            done
         });
         answer_empty(reply, renamed);
     }

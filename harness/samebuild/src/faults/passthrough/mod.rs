@@ -76,6 +76,7 @@ pub fn mount(
     let teller = Arc::new(Teller::new(lag, log));
     let passthrough =
         ops::Passthrough::new(root, Arc::clone(&teller)).map_err(|error| failed(error.into()))?;
+    let notifier = passthrough.notifier();
     let session = Session::new(passthrough, &at, &config()).and_then(Session::spawn);
     let session = session.map_err(|error| match error.kind() {
         ErrorKind::PermissionDenied | ErrorKind::NotFound => MountError::Unmet(format!(
@@ -83,6 +84,7 @@ pub fn mount(
         )),
         _ => failed(error),
     })?;
+    let _ = notifier.set(session.notifier());
     Ok(Mounted { session: Some(session), at, teller })
 }
 

@@ -6,9 +6,9 @@ use std::ffi::OsStr;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use fuser::{FileAttr, FileHandle, INodeNo, ReplyDirectory, Request, TimeOrNow};
+use fuser::{FileAttr, FileHandle, INodeNo, Notifier, ReplyDirectory, Request, TimeOrNow};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RawDir, SeekFrom, Statx, Timestamps, Uid};
 use rustix::io::{Errno, Result};
 
@@ -21,6 +21,8 @@ pub(super) struct Passthrough {
     pub(super) inodes: Inodes,
     teller: Arc<Teller>,
     open: Mutex<Open>,
+    /// Where the kernel is told what it cannot know; there is one as soon as the mount is served.
+    notifier: Arc<OnceLock<Notifier>>,
 }
 
 #[derive(Default)]
@@ -31,7 +33,19 @@ struct Open {
 
 impl Passthrough {
     pub(super) fn new(root: OwnedFd, teller: Arc<Teller>) -> Result<Self> {
-        Ok(Self { inodes: Inodes::new(root)?, teller, open: Mutex::default() })
+        Ok(Self { inodes: Inodes::new(root)?, teller, open: Mutex::default(), notifier: Arc::default() })
+    }
+
+    pub(super) fn notifier(&self) -> Arc<OnceLock<Notifier>> {
+        Arc::clone(&self.notifier)
+    }
+
+    /// Has the kernel ask again for a file's attributes.
+    pub(super) fn doubt(&self, inode: &Inode) {
+        if let Some(notifier) = self.notifier.get() {
+            // Attributes only, no pages. What the kernel does not know, it cannot have wrong.
+            let _ = notifier.inval_inode(INodeNo(inode.number), -1, 0);
+        }
     }
 
     pub(super) fn attributes(&self, inode: &Inode, stat: &Statx) -> FileAttr {
