@@ -178,6 +178,8 @@ pub enum Need {
     Network,
     /// A file system with `user.` attributes.
     Xattr,
+    /// Packages of a distribution, which our own base has not.
+    Packages,
 }
 
 /// How the builder is called.
@@ -250,6 +252,8 @@ pub struct Volatile {
 pub struct Cause {
     /// Which change of the circumstances; `nothing` where two builds differ although nothing was changed.
     pub factor: String,
+    /// Globs of the dialects in which it does; empty for all.
+    pub dialects: Vec<String>,
     /// Glob of places in the image; `None` for anywhere.
     pub at: Option<String>,
     pub why: String,

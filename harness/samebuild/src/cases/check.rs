@@ -157,11 +157,26 @@ pub(super) fn causes(written: &[CauseToml], vocabulary: &Vocabulary) -> Result<V
         .map(|cause| {
             Ok(Cause {
                 factor: one_of("factor", &cause.factor, vocabulary.factors)?,
+                dialects: cause
+                    .dialects
+                    .iter()
+                    .map(|glob| of_some(glob, vocabulary))
+                    .collect::<Result<_, _>>()?,
                 at: cause.at.as_ref().map(|at| place("at", at)).transpose()?,
                 why: said("why", &cause.why)?,
             })
         })
         .collect()
+}
+
+/// A glob of dialects that matches one.
+fn of_some(glob: &Spanned<String>, vocabulary: &Vocabulary) -> Result<String, Problem> {
+    let name = glob.get_ref();
+    if vocabulary.dialects.is_empty() || vocabulary.dialects.iter().any(|dialect| matches(name, dialect)) {
+        return Ok(name.clone());
+    }
+    let accepted = known_names("dialects, in which `*` stands for any text", vocabulary.dialects);
+    Err(Problem::at(glob.span(), format!("`{name}` is about no dialect"), accepted))
 }
 
 /// `volatile`: why the case as a whole is not the same twice, and which files are not.

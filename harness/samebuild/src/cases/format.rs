@@ -151,6 +151,8 @@ pub(crate) struct UnderToml {
 #[serde(deny_unknown_fields)]
 pub(crate) struct CauseToml {
     pub(crate) factor: Spanned<String>,
+    #[serde(default)]
+    pub(crate) dialects: Vec<Spanned<String>>,
     pub(crate) at: Option<Spanned<String>>,
     pub(crate) why: Spanned<String>,
 }

@@ -9,7 +9,7 @@ use super::verbs::Bless;
 use crate::builders::{self, Answer, Order};
 use crate::checkout::Checkout;
 use crate::conform::goldens::Origin;
-use crate::conform::{Exit, Workshop, origin};
+use crate::conform::{Exit, Workshop, origin, unmet};
 
 pub(crate) fn run(args: &Bless) -> Result<Exit> {
     let checkout = Checkout::find()?;
@@ -21,6 +21,10 @@ pub(crate) fn run(args: &Bless) -> Result<Exit> {
     let dialects = spoken(&[], Some(&goldens), &all)?;
     let (mut blessed, mut observed, mut exit) = (0, 0, Exit::Same);
     for case in cases {
+        if let Some(need) = unmet(case) {
+            out!("{}: skipped: {need}", case.id);
+            continue;
+        }
         for dialect in dialects.iter().copied() {
             if origin(&goldens, case, dialect)? == Some(Origin::Observed) {
                 observed += 1;

@@ -7,7 +7,7 @@ use super::terminal::{Bar, out, say};
 use super::verbs::Observe;
 use crate::builders::{Answer, Order};
 use crate::checkout::Checkout;
-use crate::conform::{Exit, Workshop};
+use crate::conform::{Exit, Workshop, unmet};
 
 pub(crate) fn run(args: &Observe) -> Result<Exit> {
     let checkout = Checkout::find()?;
@@ -22,6 +22,10 @@ pub(crate) fn run(args: &Observe) -> Result<Exit> {
     let bar = Bar::new(cases.len(), "cases");
     let (mut seen, mut changed, mut lost) = (0, 0, Vec::new());
     for (index, case) in cases.iter().enumerate() {
+        if let Some(need) = unmet(case) {
+            bar.line(&format!("{}: skipped: {need}", case.id));
+            continue;
+        }
         for (dialect, builder) in &live {
             let Some(ground) = workshop.grounds.get(&case.base) else { continue };
             if crate::cases::Outcome::Hangs == case.outcome(dialect) {

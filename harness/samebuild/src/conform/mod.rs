@@ -16,7 +16,7 @@ mod verdict;
 mod workshop;
 
 pub use check::{Check, Found, Party, check, differences};
-pub(crate) use suite::guarded;
 pub use suite::{CaseResult, Suite, origin, orphans};
+pub(crate) use suite::{guarded, unmet};
 pub use verdict::{Exit, Verdict};
 pub use workshop::{Workshop, dialects, scratch};

@@ -170,7 +170,10 @@ pub(crate) fn guarded(builder: &dyn Builder, order: &Order<'_>) -> Answer {
 }
 
 /// The sentence about what this machine lacks for a case.
-pub(super) fn unmet(case: &Case) -> Option<String> {
+pub(crate) fn unmet(case: &Case) -> Option<String> {
+    if case.needs.contains(&Need::Packages) {
+        return Some("it needs packages of a distribution, and cases have our own base only".to_owned());
+    }
     if case.needs.contains(&Need::Root) && !samebuild_builder::sandbox::standing().is_root() {
         return Some("it needs root".to_owned());
     }

@@ -1,6 +1,6 @@
 //! Which of the differences that a factor makes were written down beforehand, and which that were written down do not come.
 
-use crate::cases::{Case, Cause};
+use crate::cases::{Case, Cause, dialect_matches};
 use crate::conform::Verdict;
 use crate::conform::check::{Check, Found, glob_matches};
 
@@ -12,7 +12,12 @@ pub(super) fn judge(case: &Case, factor: &str, check: &mut Check) {
     if !matches!(check.verdict, Verdict::Same | Verdict::Unstable) {
         return;
     }
-    let written: Vec<&Cause> = case.causes.iter().filter(|cause| cause.factor == factor).collect();
+    let speaks = |cause: &&Cause| {
+        cause.factor == factor
+            && (cause.dialects.is_empty()
+                || cause.dialects.iter().any(|glob| dialect_matches(glob, &check.dialect)))
+    };
+    let written: Vec<&Cause> = case.causes.iter().filter(speaks).collect();
     let volatile = if factor == NOTHING { masked(case) } else { Vec::new() };
     for found in &mut check.differences {
         let cause = written.iter().copied().chain(&volatile).find(|cause| covers(cause, found));
@@ -34,7 +39,12 @@ pub(super) fn judge(case: &Case, factor: &str, check: &mut Check) {
 
 /// What goldens mask of a case differs by itself, and the case says why.
 fn masked(case: &Case) -> Vec<Cause> {
-    let cause = |at: Option<String>, why: &str| Cause { factor: NOTHING.to_owned(), at, why: why.to_owned() };
+    let cause = |at: Option<String>, why: &str| Cause {
+        factor: NOTHING.to_owned(),
+        dialects: Vec::new(),
+        at,
+        why: why.to_owned(),
+    };
     let whole = case.never_twice.iter().map(|why| cause(None, why));
     whole.chain(case.volatile.iter().map(|file| cause(Some(file.at.to_string()), &file.why))).collect()
 }
@@ -79,6 +89,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("Dockerfile"), "FROM scratch\n").unwrap();
         let toml = "about = \"why?\"\n[[causes]]\nfactor = \"umask\"\nat = \"/srv/*\"\nwhy = \"modes\"\n\
+                    [[causes]]\nfactor = \"context-mtimes\"\ndialects = [\"classic@*\", \"buildkit@*\"]\nwhy = \"times\"\n\
                     [[volatile]]\nat = \"/log\"\nwhy = \"a clock\"\n";
         std::fs::write(dir.path().join("case.toml"), toml).unwrap();
         let case = crate::cases::load_one(dir.path(), "a/b".parse().unwrap(), &Default::default()).unwrap();
@@ -88,6 +99,7 @@ mod tests {
             ("umask", Verdict::Same, &[], Verdict::Stale),
             ("umask", Verdict::Skipped, &[], Verdict::Skipped),
             ("owners", Verdict::Unstable, &["srv/a"], Verdict::Unstable),
+            ("context-mtimes", Verdict::Unstable, &["srv/a"], Verdict::Unstable),
             ("owners", Verdict::Same, &[], Verdict::Same),
             (NOTHING, Verdict::Unstable, &["log"], Verdict::Known),
             (NOTHING, Verdict::Unstable, &["log", "srv/a"], Verdict::Unstable),
@@ -97,5 +109,8 @@ mod tests {
             judge(&case, factor, &mut check);
             assert_eq!(check.verdict, becomes, "{factor} {paths:?}");
         }
+        let mut check = Check { dialect: "buildkit@26.1".to_owned(), ..check(Verdict::Unstable, &["srv/a"]) };
+        judge(&case, "context-mtimes", &mut check);
+        assert_eq!(check.verdict, Verdict::Known, "a cause is of the dialects it names");
     }
 }

@@ -67,6 +67,11 @@ pub const FACTORS: &[Factor] = &[
         about: "a file system that shows old modification times to who looks for changes",
         change: surroundings::mtime_lag,
     },
+    Factor {
+        name: "mtime-truncation",
+        about: "a file system whose modification times are coarse",
+        change: surroundings::mtime_truncation,
+    },
 ];
 
 /// The names `[[causes]]` accepts.

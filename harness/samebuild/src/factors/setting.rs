@@ -74,10 +74,11 @@ impl<'a> Setting<'a> {
     }
 }
 
-/// How long it is to this part of a second from `nanos` of one.
+/// How long it is from `nanos` of a second to this part of the next. Of the next, and never of this one: what a build
+/// before has of a clock that counts seconds, no later build may have too, or the clock would not show in all of them.
 fn until(phase_ms: u32, nanos: u32) -> Duration {
-    let (goal, now) = (u64::from(phase_ms) * 1_000_000, u64::from(nanos));
-    Duration::from_nanos((goal + 1_000_000_000 - now) % 1_000_000_000)
+    let goal = 1_000_000_000 + u64::from(phase_ms) * 1_000_000;
+    Duration::from_nanos(goal.saturating_sub(u64::from(nanos)))
 }
 
 /// The umask of this process, put back when it drops.
@@ -146,9 +147,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_phase_is_waited_for_and_never_a_whole_second() {
+    fn a_build_begins_at_its_phase_of_a_second_that_no_build_before_has_seen() {
         for (phase, nanos, millis) in
-            [(500, 100_000_000, 400), (100, 500_000_000, 600), (0, 0, 0), (0, 1_000_000, 999)]
+            [(500, 100_000_000, 1400), (100, 500_000_000, 600), (0, 0, 1000), (999, 1_000_000, 1998)]
         {
             assert_eq!(until(phase, nanos), Duration::from_millis(millis), "{phase} at {nanos}");
         }

@@ -21,7 +21,7 @@ pub fn finding(finding: &Finding, dockerfile: &str, paint: &dyn Fn(Verdict, &str
     let said: Vec<&str> =
         [&*finding.what, &*check.why].into_iter().filter(|words| !words.is_empty()).collect();
     let word = paint(check.verdict, &format!("{word:<13}"));
-    let mut text = format!("  {:<14}  {word}  {}\n", finding.factor, said.join("; "));
+    let mut text = format!("  {:<16}  {word}  {}\n", finding.factor, said.join("; "));
     if !matches!(check.verdict, Verdict::Same | Verdict::Skipped) {
         let (body, _) = body(check, dockerfile);
         body.lines().for_each(|line| {

@@ -46,25 +46,30 @@ pub(super) fn host_name(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<St
     Ok(what)
 }
 
-pub(super) fn mtime_lag(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<String, String> {
+pub(super) fn mtime_lag(setting: &mut Setting<'_>, _: &mut Dice) -> Result<String, String> {
+    lag(setting, Shape::Freeze { window_s: 3600 })?;
+    Ok("the modification times a snapshotter sees stay for an hour as they were first seen".to_owned())
+}
+
+pub(super) fn mtime_truncation(setting: &mut Setting<'_>, _: &mut Dice) -> Result<String, String> {
+    lag(setting, Shape::Truncate { granularity_s: 3600 })?;
+    Ok("the modification times a snapshotter sees are cut down to the hour".to_owned())
+}
+
+fn lag(setting: &mut Setting<'_>, shape: Shape) -> Result<(), String> {
     if let Some(engine) = setting.site.engine {
         return Err(format!("there is no file system that lags for {engine} to keep its files on"));
     }
-    let unpacks = |dialect: &&Dialect| dialect.image.layer_form == LayerForm::UnpackedRoot;
-    if setting.site.snapshotter.is_none()
-        && dialect::find(setting.site.dialect).ok().filter(unpacks).is_none()
-    {
+    let unpacks = |dialect: &Dialect| dialect.image.layer_form == LayerForm::UnpackedRoot;
+    let looks = setting.site.snapshotter.is_some() || dialect::find(setting.site.dialect).is_ok_and(unpacks);
+    if !looks {
         return Err(format!(
             "{} asks no file system for times to find what a RUN changed; with --snapshot-mode it does",
             setting.site.dialect
         ));
     }
-    let (shape, words) = match dice.between(0, 2) {
-        0 => (Shape::Freeze { window_s: 3600 }, "stay as they were first seen for an hour"),
-        _ => (Shape::Truncate { granularity_s: 3600 }, "are cut down to the hour"),
-    };
     setting.lag = Some(MtimeLag::new(shape));
-    Ok(format!("the modification times a snapshotter sees {words}"))
+    Ok(())
 }
 
 /// Whether some stage takes the build argument `name`.
