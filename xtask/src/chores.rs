@@ -72,6 +72,12 @@ pub(crate) const CHORES: &[Chore] = &[
         run: |checkout, args| checkout.become_samebuild("dialects", args),
     },
     Chore {
+        name: "bench",
+        args: "build [--engine E] [--workload W] [--record]",
+        about: "what builds cost in a release build, ours beside an engine's, buildah's and kaniko's",
+        run: |checkout, args| checkout.become_released("bench", args),
+    },
+    Chore {
         name: "new-case",
         args: "GROUP/NAME",
         about: "lay out a new case under dockerfiles/",

@@ -63,16 +63,25 @@ impl Checkout {
 
     /// Builds `samebuild` and becomes it: signals reach it directly, its exit code is ours. Returns only to say why not.
     pub(crate) fn become_samebuild(&self, verb: &str, args: &[String]) -> Result<ExitCode> {
+        self.build_and_become(&[], verb, args)
+    }
+
+    /// The same with a release build, where it is speed that is asked about.
+    pub(crate) fn become_released(&self, verb: &str, args: &[String]) -> Result<ExitCode> {
+        self.build_and_become(&["--release"], verb, args)
+    }
+
+    fn build_and_become(&self, profile: &[&str], verb: &str, args: &[String]) -> Result<ExitCode> {
         let mut cargo = self.cargo();
-        cargo.args(["run", "--quiet", "--package", "samebuild", "--"]).arg(verb).args(args);
-        self.build_samebuild()?;
+        cargo.args(["run", "--quiet", "--package", "samebuild"]).args(profile).arg("--").arg(verb).args(args);
+        self.build_samebuild(profile)?;
         Err(anyhow::Error::new(cargo.exec()).context("run cargo"))
     }
 
     /// Compiles with cargo's own progress on stderr; says nothing when there is nothing to do.
-    fn build_samebuild(&self) -> Result<()> {
+    fn build_samebuild(&self, profile: &[&str]) -> Result<()> {
         let mut cargo = self.cargo();
-        cargo.args(["build", "--package", "samebuild", "--bin", "samebuild"]);
+        cargo.args(["build", "--package", "samebuild", "--bin", "samebuild"]).args(profile);
         // cargo's last line ("Finished") would stand above every table; its progress does not.
         if std::env::var_os("CI").is_some() || !std::io::IsTerminal::is_terminal(&std::io::stderr()) {
             cargo.arg("--quiet");

@@ -2,6 +2,7 @@
 //! Effects on the world (disk, processes, sockets, clock) live in this crate and nowhere below it.
 
 pub mod bases;
+pub mod bench;
 pub mod builders;
 pub mod cases;
 pub mod checkout;

@@ -380,3 +380,27 @@ fn how_snapshots_look_is_an_option_and_decides_how_many_layers_there_are() {
     let (code, said) = place.fails(&["build", "ctx", "--dialect", "kaniko@1.24", "--snapshot-mode", "fast"]);
     assert_eq!((code, said.contains("full, full-but-links, redo, time")), (2, true), "{said}");
 }
+
+#[test]
+fn a_benchmark_tells_a_verdict_for_each_goal_and_every_single_run() {
+    let place = Place::with(GOOD);
+    let args =
+        ["bench", "build", "--workload", "big-copy", "--smaller", "1000", "--times", "2", "--format", "json"];
+    let output = place.samebuild(&args);
+    let said = String::from_utf8_lossy(&output.stderr);
+    if said.contains("find a busybox") {
+        println!("not exercised: {said}");
+        return;
+    }
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["goals"][0]["verdict"], "met", "{json}");
+    let runs = json["runs"][0]["measured"][0]["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 2);
+    assert!(
+        runs.iter()
+            .all(|run| run["peak_mb"].as_f64().unwrap() > 1.0 && run["wall_s"].as_f64().unwrap() > 0.0)
+    );
+    let (code, said) = place.fails(&["bench", "build", "--workload", "nonsense"]);
+    assert!(code == 2 && said.contains("big-copy"), "{said}");
+}

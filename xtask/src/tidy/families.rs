@@ -29,6 +29,12 @@ const FAMILIES: &[Family] = &[
         not_members: &["mod.rs", "classes.rs", "locate.rs"],
     },
     Family {
+        dir: "harness/samebuild/src/bench/peers",
+        table_in: "harness/samebuild/src/bench/peers.rs",
+        table: "PEERS",
+        not_members: &[],
+    },
+    Family {
         dir: "harness/samebuild/src/images/sources",
         table_in: "harness/samebuild/src/images/sources/mod.rs",
         table: "SOURCES",

@@ -1,6 +1,7 @@
 //! The command line: from words to calls, from results to text and an exit code. What a verb does is in a file of its own;
 //! what it calls knows nothing of terminals.
 
+mod bench;
 mod bless;
 mod build;
 mod check;
@@ -59,6 +60,7 @@ fn run(verb: &Verb) -> anyhow::Result<ExitCode> {
         Verb::Proxy(args) => proxy::run(args),
         Verb::Prune(args) => prune::run(args),
         Verb::Race(args) => race::run(args),
+        Verb::Bench(args) => bench::run(args),
         Verb::Observe(args) => observe::run(args),
         Verb::Bless(args) => bless::run(args),
         Verb::Report(args) => report::run(args),

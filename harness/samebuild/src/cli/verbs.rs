@@ -46,6 +46,8 @@ pub(crate) enum Verb {
     Fault(super::fault::Fault),
     /// Delete old images of a repository, but none that a build or a container uses: prints the plan first.
     Prune(super::prune::Prune),
+    /// Measure what builds cost, ours beside others'.
+    Bench(super::bench::Bench),
     /// Record what the builders of an engine make of the cases (in a checkout): writes golden/**/observed/.
     Observe(Observe),
     /// Accept what the reference builder makes where nothing was observed (in a checkout): writes golden/**/reference/.

@@ -77,10 +77,7 @@ impl Workshop {
     /// There is no engine, or it does not answer.
     pub fn engine_words(&self) -> Result<String> {
         let (engine, _) = self.engine.as_ref().context("name an engine with --engine")?;
-        let info = engine.info()?;
-        let version = info.version.split(['+', '~', '-']).next().unwrap_or(&info.version);
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Ok(format!("Docker Engine {version}, {}, {} with {cores} cores", info.driver, builders::platform()))
+        place_words(Some(engine))
     }
 
     /// Runs a suite of these cases; see [`Suite::run`].
@@ -110,6 +107,19 @@ impl Workshop {
     }
 }
 
+/// The engine, if there is one, and the machine, for records; without a name or a path of either.
+///
+/// # Errors
+/// The engine does not answer.
+pub fn place_words(engine: Option<&Engine>) -> Result<String> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let machine = format!("{} with {cores} cores", builders::platform());
+    let Some(engine) = engine else { return Ok(machine) };
+    let info = engine.info()?;
+    let version = info.version.split(['+', '~', '-']).next().unwrap_or(&info.version);
+    Ok(format!("Docker Engine {version}, {}, {machine}", info.driver))
+}
+
 /// The dialects that are `wanted`, or, where none is named, those that `is_recorded`: nobody can say of the others whether
 /// they conform.
 ///
@@ -125,7 +135,11 @@ pub fn dialects(wanted: &[String], is_recorded: impl Fn(&str) -> bool) -> Result
     Ok(dialect::DIALECTS.into_iter().map(|dialect| dialect.id).filter(is_in).collect())
 }
 
-fn open_engine(name: &str, progress: Progress) -> Result<(Engine, BTreeMap<String, String>)> {
+/// The engine called `name`, and the dialects of its builders.
+///
+/// # Errors
+/// There is none of that name, it cannot be started, or the reference speaks none of its dialects.
+pub fn open_engine(name: &str, progress: Progress) -> Result<(Engine, BTreeMap<String, String>)> {
     if name == "host" {
         let engine = engines::Engine::host()?;
         let info = engine.info()?;

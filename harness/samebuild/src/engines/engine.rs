@@ -142,6 +142,12 @@ impl Engine {
         self.private.as_ref().map(Private::killer)
     }
 
+    /// The first process of a private engine, from which all of its others descend.
+    #[must_use]
+    pub fn root_process(&self) -> Option<u32> {
+        self.private.as_ref().and_then(Private::root_process)
+    }
+
     /// The socket of a private engine, for clients other than this one.
     #[must_use]
     pub fn socket(&self) -> Option<PathBuf> {

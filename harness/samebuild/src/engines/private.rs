@@ -80,6 +80,11 @@ impl Private {
         Ok(Path::new("/proc").join(pid.trim()).join("root").join(data.strip_prefix("/").unwrap_or(&data)))
     }
 
+    /// Its init.
+    pub(super) fn root_process(&self) -> Option<u32> {
+        fs::read_to_string(self.supervised.dir.path().join(INIT_PID)).ok()?.trim().parse().ok()
+    }
+
     /// What kills its daemon, so that another one starts.
     pub(super) fn killer(&self) -> Killer {
         Killer::new(self.supervised.dir.path())

@@ -1,0 +1,196 @@
+//! `bench build`: what the reference builder costs beside real builders, in one run, on workloads that hurt. Each round
+//! runs everybody once, cold, one after the other, so that a noisy minute is everybody's; medians are compared, and each is
+//! held against its goal. How a run is measured is in [`cost`], who is beside us in [`peers`], on what in [`workloads`].
+
+pub mod cost;
+pub mod peers;
+pub mod table;
+pub mod workloads;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+use samebuild_image::At;
+
+use crate::bases::{self, Base};
+use crate::checkout::Checkout;
+use crate::conform::scratch;
+use crate::engines::{Engine, Progress, cache_dir};
+use cost::{Cost, measured};
+use peers::Peer;
+use table::{Measured, Run};
+use workloads::{Work, Workload};
+
+/// What the reference speaks where no builder at hand says otherwise.
+const USUAL: &str = "buildkit@26.1";
+
+/// What is asked.
+pub struct Asked<'a> {
+    pub workloads: Vec<&'static Workload>,
+    pub engine: Option<&'a Engine>,
+    /// The dialects of the engine's builders: `classic`, `buildkit`.
+    pub dialects: Vec<(String, String)>,
+    /// Rounds; medians are of so many.
+    pub times: usize,
+    /// Every size is divided by this: to try the command, not to measure.
+    pub smaller: u64,
+    pub progress: Progress<'a>,
+}
+
+/// A workload laid out on disk.
+pub struct Laid {
+    /// The context, with its Dockerfile.
+    pub dir: PathBuf,
+    /// The same as a tar, as engines take it.
+    pub tar: PathBuf,
+}
+
+/// Runs everything.
+///
+/// # Errors
+/// A build that fails, or that cannot be measured: no number is better than a wrong one.
+pub fn run(asked: &Asked<'_>) -> Result<Vec<Run>> {
+    let cache = cache_dir()?;
+    let base = bases::provide("busybox", &cache, asked.progress)?;
+    let room = scratch(&cache)?;
+    let means =
+        peers::Means { engine: asked.engine, dialects: &asked.dialects, base: &base, room: room.path() };
+    let found = peers::found(&means);
+    for (peer, why) in &found.absent {
+        (asked.progress)(&format!("without {peer}: {why}"));
+    }
+    let mut runs = Vec::new();
+    for workload in &asked.workloads {
+        let place = room.path().join(workload.id);
+        let mut run = match workload.work {
+            Work::Build(fill) => {
+                let laid = lay_out(&place, fill, asked.smaller)?;
+                builds(asked, workload, &laid, &base, &found.peers, room.path())?
+            }
+            Work::AllCases => all_cases(asked, workload)?,
+        };
+        run.absent = found.absent.clone();
+        let _ = std::fs::remove_dir_all(&place);
+        runs.push(run);
+    }
+    Ok(runs)
+}
+
+fn lay_out(place: &Path, fill: workloads::Fill, smaller: u64) -> Result<Laid> {
+    let failed = || format!("lay out a workload in {}", place.display());
+    let laid = Laid { dir: place.join("context"), tar: place.join("context.tar") };
+    std::fs::create_dir_all(&laid.dir).with_context(failed)?;
+    fill(&laid.dir, smaller).with_context(failed)?;
+    Ok(laid)
+}
+
+/// Rounds of one workload: the reference in each dialect that is wanted, then every peer.
+fn builds(
+    asked: &Asked<'_>,
+    workload: &'static Workload,
+    laid: &Laid,
+    base: &Base,
+    peers: &[Box<dyn Peer + '_>],
+    room: &Path,
+) -> Result<Run> {
+    // Who has no goal here and costs minutes is not asked.
+    let peers: Vec<_> = peers.iter().filter(|_| workload.has_peers()).collect();
+    if !peers.is_empty() {
+        pack(laid)?;
+    }
+    let mut dialects: Vec<&str> = asked.dialects.iter().map(|(_, dialect)| dialect.as_str()).collect();
+    if dialects.is_empty() || peers.iter().any(|peer| peer.dialect().is_none()) {
+        dialects.push(USUAL);
+    }
+    dialects.sort_unstable();
+    dialects.dedup();
+    let mut ours: Vec<Measured> =
+        dialects.iter().map(|dialect| Measured::new("reference", Some(dialect))).collect();
+    let mut theirs: Vec<Measured> =
+        peers.iter().map(|peer| Measured::new(peer.id(), Some(peer.dialect().unwrap_or(USUAL)))).collect();
+    for round in 1..=asked.times {
+        let tell = |who: &Measured, cost: &Cost| {
+            (asked.progress)(&format!("{}, round {round} of {}: {who} {cost}", workload.id, asked.times));
+        };
+        for (dialect, measured) in dialects.iter().zip(&mut ours) {
+            let cost = reference(dialect, laid, base, room)?;
+            tell(measured, &cost);
+            measured.costs.push(cost);
+        }
+        for (peer, measured) in peers.iter().zip(&mut theirs) {
+            let cost =
+                peer.build(laid).with_context(|| format!("build {} with {}", workload.id, peer.id()))?;
+            tell(measured, &cost);
+            measured.costs.push(cost);
+        }
+    }
+    Ok(Run { workload, ours, theirs, absent: Vec::new() })
+}
+
+/// One build by the reference, in a process of its own, into an uncompressed archive. Of earlier builds it has what an engine
+/// has: the base, unpacked.
+fn reference(dialect: &str, laid: &Laid, base: &Base, room: &Path) -> Result<Cost> {
+    let out = room.join("image.tar");
+    let mut command = own_program();
+    command.arg("build").arg(&laid.dir).args(["--dialect", dialect]);
+    command.arg("--build-context").arg(format!(
+        "{}=docker-archive://{}",
+        base.reference,
+        base.archive.display()
+    ));
+    command.arg("--output").arg(format!("docker-archive:{}", out.display()));
+    command.env("SAMEBUILD_CACHE", room.join("cache"));
+    let (cost, exit) = measured(&command)?;
+    if !exit.is_good() {
+        bail!("build {} as {dialect}: {exit}", laid.dir.display());
+    }
+    Ok(cost)
+}
+
+/// The checkout's cases in every dialect, without an engine.
+fn all_cases(asked: &Asked<'_>, workload: &'static Workload) -> Result<Run> {
+    let mut run = Run::of(workload);
+    let checkout = match Checkout::find() {
+        Ok(checkout) => checkout,
+        Err(error) => {
+            run.absent.push(("reference".to_owned(), error.to_string()));
+            return Ok(run);
+        }
+    };
+    let mut measured_here = Measured::new("reference", None);
+    for round in 1..=asked.times {
+        let mut command = own_program();
+        command.arg("conform").current_dir(checkout.root());
+        if asked.smaller > 1 {
+            command.args(["--filter", "copy/chown"]);
+        }
+        let (cost, exit) = measured(&command)?;
+        if !exit.is_good() {
+            bail!("build all cases: {exit}");
+        }
+        (asked.progress)(&format!("{}, round {round} of {}: {cost}", workload.id, asked.times));
+        measured_here.costs.push(cost);
+    }
+    run.ours.push(measured_here);
+    Ok(run)
+}
+
+fn own_program() -> Command {
+    Command::new("/proc/self/exe")
+}
+
+/// The context as a tar, once for all rounds and engines.
+fn pack(laid: &Laid) -> Result<()> {
+    let failed = || format!("pack {}", laid.dir.display());
+    let mut tree = samebuild_builder::disk::scan(&laid.dir).with_context(failed)?;
+    // A fraction of a second takes a PAX record, and BuildKit does not take a tar that begins with one for a tar.
+    let all: Vec<At> = tree.iter().map(|(at, _, _)| at.clone()).collect();
+    for at in &all {
+        if let Some(meta) = tree.meta_mut(at) {
+            meta.mtime = crate::cases::CONTEXT_EPOCH;
+        }
+    }
+    let file = std::fs::File::create(&laid.tar).with_context(failed)?;
+    crate::cases::write_context_tar(&tree, std::io::BufWriter::new(file)).with_context(failed)
+}

@@ -1,0 +1,69 @@
+//! The builders inside an engine of ours, through its API. What they cost is what the daemon's processes cost; the client,
+//! which is ours, is left out.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{Means, Peer};
+use crate::bench::Laid;
+use crate::bench::cost::{Cost, cpu_of_tree};
+use crate::engines::{BuildOutcome, BuildRequest, Builder, Context, Engine, Network};
+
+const TAG: &str = "samebuild.test/bench:1";
+const DEADLINE: Duration = Duration::from_secs(1800);
+
+struct Docker<'a> {
+    engine: &'a Engine,
+    builder: Builder,
+    dialect: &'a str,
+    /// The engine's first process.
+    root: u32,
+}
+
+pub(super) fn open<'a>(means: &'a Means<'a>, builder: Builder) -> Result<Box<dyn Peer + 'a>, String> {
+    let engine = means.engine.ok_or("no engine was asked for; --engine docker-26.1 starts one")?;
+    let root = engine.root_process().ok_or("only an engine of our own can be measured, not the host's")?;
+    let dialect = means.dialects.iter().find(|(id, _)| id == builder.name());
+    let (_, dialect) = dialect.ok_or_else(|| format!("{} has no {}", engine.name(), builder.name()))?;
+    engine.load_base(&means.base.reference, &means.base.archive).map_err(|error| error.to_string())?;
+    Ok(Box::new(Docker { engine, builder, dialect, root }))
+}
+
+impl Peer for Docker<'_> {
+    fn id(&self) -> &'static str {
+        self.builder.name()
+    }
+
+    fn dialect(&self) -> Option<&str> {
+        Some(self.dialect)
+    }
+
+    fn build(&self, laid: &Laid) -> Result<Cost> {
+        self.engine.prune_build_cache()?;
+        let request = BuildRequest {
+            context: Context::File(laid.tar.clone()),
+            dockerfile: "Dockerfile".to_owned(),
+            build_args: BTreeMap::new(),
+            target: None,
+            builder: self.builder,
+            network: Network::None,
+            no_cache: true,
+            tag: TAG.to_owned(),
+            labels: BTreeMap::new(),
+            platform: None,
+            deadline: DEADLINE,
+        };
+        let cpu = || cpu_of_tree(self.root).context("ask what the engine's processes have cost");
+        let (before, begun) = (cpu()?, Instant::now());
+        let outcome = self.engine.build(&request)?;
+        let (wall, after) = (begun.elapsed(), cpu()?);
+        if let BuildOutcome::Failed { message, .. } = outcome {
+            bail!("{message}");
+        }
+        self.engine.remove(TAG)?;
+        let cpu_s = after.saturating_sub(before).as_secs_f64();
+        Ok(Cost { wall_s: wall.as_secs_f64(), cpu_s, peak_mb: None })
+    }
+}

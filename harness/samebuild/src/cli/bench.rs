@@ -1,0 +1,127 @@
+//! `samebuild bench build`: what builds cost, ours beside others', as a table with a verdict for each goal. A benchmark is
+//! a command, never a test: the machine decides it too.
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Subcommand};
+use comfy_table::{ContentArrangement, Table, presets};
+
+use super::race_records::today;
+use super::terminal::{Usage, out, say};
+use super::verbs::Format;
+use crate::bench::table::{COLUMNS, Row, Run, Verdict, json, record};
+use crate::bench::workloads::{WORKLOADS, find};
+use crate::bench::{self, Asked};
+use crate::checkout::Checkout;
+use crate::conform::{Exit, open_engine, place_words};
+use crate::files;
+
+/// Measures.
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    #[command(subcommand)]
+    what: What,
+}
+
+/// What is measured.
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Builds: the reference beside the builders of an engine, buildah on PATH and the kaniko executor that
+    /// SAMEBUILD_KANIKO names. Exit 1: a goal is not met.
+    Build(Builds),
+}
+
+/// Which builds, how often.
+#[derive(Debug, Args)]
+struct Builds {
+    /// Whose builders are measured beside ours: a row of ci/engines.toml. Needs root.
+    #[arg(long)]
+    engine: Option<String>,
+    /// Only this workload. May be repeated.
+    #[arg(long = "workload", value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(WORKLOADS.iter().map(|workload| workload.id)))]
+    workloads: Vec<String>,
+    /// How many rounds; medians are of so many.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    times: u16,
+    /// Divide every size by N: to try the command, not to measure.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    smaller: u64,
+    /// Write what was measured to records/ (in a checkout).
+    #[arg(long, conflicts_with_all = ["smaller", "workloads"])]
+    record: bool,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(crate) fn run(args: &Bench) -> Result<Exit> {
+    let What::Build(args) = &args.what;
+    if cfg!(debug_assertions) {
+        if args.record {
+            let why =
+                "record what a debug build costs: it says nothing; use `cargo xtask bench build --record`";
+            return Err(Usage(why.to_owned()).into());
+        }
+        say(
+            "this is a debug build, whose numbers say nothing; `cargo xtask bench build` makes a release build",
+        );
+    }
+    let engine = args.engine.as_deref().map(|name| open_engine(name, &say)).transpose()?;
+    let place = place_words(engine.as_ref().map(|(engine, _)| engine))?;
+    let named = args.workloads.iter().filter_map(|id| find(id));
+    let asked = Asked {
+        workloads: if args.workloads.is_empty() { WORKLOADS.iter().collect() } else { named.collect() },
+        engine: engine.as_ref().map(|(engine, _)| engine),
+        dialects: engine.iter().flat_map(|(_, dialects)| dialects.clone()).collect(),
+        times: args.times.into(),
+        smaller: args.smaller,
+        progress: &say,
+    };
+    let place = format!("{place}, load {}", load());
+    let runs = bench::run(&asked)?;
+    let rows: Vec<Row> = runs.iter().flat_map(Run::rows).collect();
+    match args.format {
+        Format::Json => out!("{}", serde_json::to_string_pretty(&json(&runs))?),
+        Format::Text => show(&rows),
+    }
+    if args.record {
+        write(&runs, args, place)?;
+    }
+    Ok(exit(&rows))
+}
+
+/// Different: a goal is not met. Nothing: there was none that could be.
+fn exit(rows: &[Row]) -> Exit {
+    let is = |verdict| rows.iter().any(|row| row.verdict == verdict);
+    match (is(Verdict::NotMet), is(Verdict::Met)) {
+        (true, _) => Exit::Different,
+        (false, true) => Exit::Same,
+        (false, false) => Exit::Nothing,
+    }
+}
+
+fn show(rows: &[Row]) {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(COLUMNS);
+    table.add_rows(rows.iter().map(|row| row.cells.clone()));
+    out!("{}", table.trim_fmt());
+    for why in rows.iter().filter_map(|row| row.why.as_ref()) {
+        out!("not exercised: {why}");
+    }
+}
+
+fn write(runs: &[Run], args: &Builds, place: String) -> Result<()> {
+    let (record, details) = record(runs, args.times.into(), today(), place);
+    let mut json = serde_json::to_value(&record).context("write the record")?;
+    json["details"] = details;
+    let name = format!("bench-build-{}.json", args.engine.as_deref().unwrap_or("alone"));
+    let path = Checkout::find()?.records().join(name);
+    files::write(&path, format!("{}\n", serde_json::to_string_pretty(&json)?).as_bytes())?;
+    say(&format!("{} written", path.display()));
+    Ok(())
+}
+
+/// How busy the machine was before anything was measured: seconds on the clock mean little without it.
+fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().next().unwrap_or("unknown").to_owned()
+}
