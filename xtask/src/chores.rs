@@ -19,7 +19,7 @@ pub(crate) struct Chore {
 pub(crate) const CHORES: &[Chore] = &[
     Chore {
         name: "conformance",
-        args: "[FILTER…] [--engine E] [--repeat N [--record]]",
+        args: "[FILTER…] [--engine E] [--repeat N [--record]] [--benchmark-file F]",
         about: "build every case in every dialect and hold it against what real builders did (the main job)",
         run: |checkout, args| checkout.become_samebuild("conform", args),
     },

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use samebuild_dockerfile::expand::Expander;
 use samebuild_dockerfile::syntax::{DuplicateStage, UnusedStages};
-use samebuild_dockerfile::{Dockerfile, Instruction, InstructionKind, Node, Span, SyntaxError, position};
+use samebuild_dockerfile::{
+    ArgInstruction, Dockerfile, Instruction, InstructionKind, Node, Span, SyntaxError, position,
+};
 use samebuild_image::{Epochs, Image};
 
 use crate::context;
@@ -124,25 +126,30 @@ impl Builder {
     fn global_args(&mut self, dockerfile: &Dockerfile, session: &mut Session<'_>) -> Result<(), BuildError> {
         for node in &dockerfile.meta_args {
             self.number += 1;
-            let before = visible_globals(session);
-            for definition in &node.kind.args {
-                let seen = match session.dialect.image.global_arg_line {
-                    GlobalArgLine::Nothing => before.clone(),
-                    GlobalArgLine::Earlier => visible_globals(session),
-                };
-                let expand = |text: &str| session.expander.word(text, &seen);
-                let expanded = expand(&definition.name.text).and_then(|name| {
-                    Ok((name, definition.value.as_ref().map(|value| expand(&value.text)).transpose()?))
-                });
-                let (name, default) = expanded.map_err(|error| {
-                    let failure =
-                        StepFailure::new(error.class.slug(), error.message).says(error.builder_message);
-                    let place = Place::of(node, session.dockerfile);
-                    fail(failure, Some(self.number), Some(place), Vec::new())
-                })?;
-                let value = session.build_arg(&name).or(default);
-                session.global_args.push((name, value));
-            }
+            let told = Told { stage: 0, number: self.number, line: node.line, text: &node.original };
+            told.around(session.request.progress, || self.global_arg(node, session)).0?;
+        }
+        Ok(())
+    }
+
+    fn global_arg(&self, node: &Node<ArgInstruction>, session: &mut Session<'_>) -> Result<(), BuildError> {
+        let before = visible_globals(session);
+        for definition in &node.kind.args {
+            let seen = match session.dialect.image.global_arg_line {
+                GlobalArgLine::Nothing => before.clone(),
+                GlobalArgLine::Earlier => visible_globals(session),
+            };
+            let expand = |text: &str| session.expander.word(text, &seen);
+            let expanded = expand(&definition.name.text).and_then(|name| {
+                Ok((name, definition.value.as_ref().map(|value| expand(&value.text)).transpose()?))
+            });
+            let (name, default) = expanded.map_err(|error| {
+                let failure = StepFailure::new(error.class.slug(), error.message).says(error.builder_message);
+                let place = Place::of(node, session.dockerfile);
+                fail(failure, Some(self.number), Some(place), Vec::new())
+            })?;
+            let value = session.build_arg(&name).or(default);
+            session.global_args.push((name, value));
         }
         Ok(())
     }
@@ -227,24 +234,24 @@ impl Builder {
         self.number += 1;
         let number = self.number;
         session.step.store(number, std::sync::atomic::Ordering::Relaxed);
-        (session.request.progress)(Event::Step { stage, number, text: &node.original });
         self.log.push(format!("step {number}: {}", node.original));
-        let begun = Instant::now();
-        let outcome = match &node.refused {
+        let told = Told { stage, number, line: node.line, text: &node.original };
+        let (outcome, elapsed) = told.around(session.request.progress, || match &node.refused {
             Some(error) => {
                 Err(BuildError::Failed(Box::new(Failure { step: Some(number), ..syntax(error, None) })))
             }
             None => {
                 step(session).map_err(|error| self.place(error, number, Place::of(node, session.dockerfile)))
             }
-        }?;
+        });
+        let outcome = outcome?;
         self.steps.push(Step {
             number,
             stage,
             line: node.line,
             text: node.original.clone(),
             layer: None,
-            elapsed: begun.elapsed(),
+            elapsed,
         });
         Ok(outcome)
     }
@@ -337,6 +344,26 @@ fn carry_out(stage: &mut Stage, session: &Session<'_>, node: &Instruction) -> Re
         }
     }
     Ok(())
+}
+
+/// What is told of a step when it begins and when it ends, however it does.
+struct Told<'a> {
+    stage: usize,
+    number: usize,
+    line: usize,
+    text: &'a str,
+}
+
+impl Told<'_> {
+    fn around<T>(&self, progress: &(dyn Fn(Event<'_>) + Sync), step: impl FnOnce() -> T) -> (T, Duration) {
+        let &Self { stage, number, line, text } = self;
+        progress(Event::Step { stage, number, text });
+        let begun = Instant::now();
+        let outcome = step();
+        let elapsed = begun.elapsed();
+        progress(Event::StepEnded { stage, number, line, text, elapsed });
+        (outcome, elapsed)
+    }
 }
 
 /// Where an instruction stands.

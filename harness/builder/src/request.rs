@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use samebuild_image::manifest::Platform;
 use samebuild_image::tree::ApplyError;
@@ -57,7 +58,7 @@ pub struct Request<'a> {
     pub snapshotter: Option<&'a Snapshotter>,
     /// Through what a snapshotter sees the file system: [`crate::snapshot::Clear`] unless a fault is installed.
     pub lens: &'a dyn Lens,
-    /// Told of each step as it begins and of what RUN prints.
+    /// Told of each step as it begins and ends and of what RUN prints.
     pub progress: &'a (dyn Fn(Event<'_>) + Sync),
 }
 
@@ -86,6 +87,8 @@ pub enum Network {
 pub enum Event<'a> {
     /// A step begins: stage index, step number from 1 over all stages, and its text.
     Step { stage: usize, number: usize, text: &'a str },
+    /// That step ended, well or not, and took this long on the clock. `line` is its line in the Dockerfile, from 1.
+    StepEnded { stage: usize, number: usize, line: usize, text: &'a str, elapsed: Duration },
     /// RUN printed this (stdout and stderr, as it came).
     Output(&'a [u8]),
 }
@@ -154,7 +157,7 @@ pub struct Step {
     pub text: String,
     /// Index into the image's layers, if it made one.
     pub layer: Option<usize>,
-    pub elapsed: std::time::Duration,
+    pub elapsed: Duration,
 }
 
 /// Why there is no image.

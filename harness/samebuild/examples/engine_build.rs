@@ -126,7 +126,7 @@ fn build(engine: &Engine, dir: &Path, builder: Builder, args: &Args) -> Result<(
     let outcome = engine.build(&request)?;
     let built_ms = building.elapsed().as_millis();
     match outcome {
-        BuildOutcome::Built { image_id, log } => {
+        BuildOutcome::Built { image_id, log, .. } => {
             let config = engine.inspect_config(&image_id).map(|c| c.len());
             println!("{name} {}: {image_id} after {built_ms} ms, config {config:?} bytes", builder.name());
             log.iter().for_each(|line| println!("  {line}"));
@@ -144,7 +144,7 @@ fn build(engine: &Engine, dir: &Path, builder: Builder, args: &Args) -> Result<(
             engine.remove(&request.tag)?;
             println!("  removed after {} ms", removing.elapsed().as_millis());
         }
-        BuildOutcome::Failed { message, line, step, log } => {
+        BuildOutcome::Failed { message, line, step, log, .. } => {
             println!(
                 "{name} {}: failed after {built_ms} ms: {message}\n  line {line:?}, {step:?}",
                 builder.name()

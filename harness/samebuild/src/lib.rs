@@ -22,6 +22,7 @@ pub mod prune;
 pub mod races;
 pub mod report;
 pub mod served;
+pub mod step_costs;
 pub mod stored;
 pub mod tag;
 pub mod unprivileged;

@@ -404,3 +404,53 @@ fn a_benchmark_tells_a_verdict_for_each_goal_and_every_single_run() {
     let (code, said) = place.fails(&["bench", "build", "--workload", "nonsense"]);
     assert!(code == 2 && said.contains("big-copy"), "{said}");
 }
+
+/// Number, text and time of every step, by builder.
+fn steps(file: &Path) -> Vec<Vec<(u64, String, u64)>> {
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    assert_eq!(json["schema"], 1);
+    let builds = json["cases"].as_array().unwrap().iter().flat_map(|case| case["builds"].as_array().unwrap());
+    let step = |step: &serde_json::Value| {
+        let text = step["instruction"].as_str().unwrap().to_owned();
+        (step["number"].as_u64().unwrap(), text, step["elapsed_ns"].as_u64().unwrap())
+    };
+    builds.map(|build| build["steps"].as_array().unwrap().iter().map(step).collect()).collect()
+}
+
+#[test]
+fn a_benchmark_file_has_every_instruction_once_for_each_builder_and_failing_ones_too() {
+    let place = Place::with("ARG V=a\nFROM scratch\nENV X=1\nCOPY a /srv/$V\nCOPY a /srv/$V\nCOPY none /\n");
+    let (file, other) = (place.path().join("steps.json"), place.path().join("other.json"));
+    let built = |args: &[&str], environment: Option<&Path>| {
+        Command::new(env!("CARGO_BIN_EXE_samebuild"))
+            .args(args)
+            .current_dir(place.path())
+            .env("SAMEBUILD_CACHE", place.path().join("cache"))
+            .env_remove("SAMEBUILD_BENCHMARK_FILE")
+            .envs(environment.map(|file| ("SAMEBUILD_BENCHMARK_FILE", file)))
+            .output()
+            .unwrap()
+    };
+    let build = ["build", "ctx", "-o", "oci:out", "--benchmark-file", "steps.json"];
+    let output = built(&build, Some(&other));
+    assert_eq!(output.status.code(), Some(1), "the last COPY fails");
+    assert!(file.is_file() && !other.exists(), "the option beats the environment");
+    let all = steps(&file);
+    let texts: Vec<(u64, &str)> = all[0].iter().map(|(number, text, _)| (*number, text.as_str())).collect();
+    let copy = "COPY a /srv/$V";
+    let expected =
+        [(1, "ARG V=a"), (2, "FROM scratch"), (3, "ENV X=1"), (4, copy), (5, copy), (6, "COPY none /")];
+    assert_eq!(texts, expected);
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("the 6 dearest of 6 steps"));
+
+    let output = built(&["conform", "ctx", "--format", "json"], Some(&other));
+    let said = String::from_utf8_lossy(&output.stderr);
+    if said.contains("find a busybox") {
+        println!("not exercised: {said}");
+        return;
+    }
+    let all = steps(&other);
+    assert_eq!(all.len(), samebuild_builder::DIALECTS.len(), "{said}");
+    assert!(all.iter().all(|steps| steps.len() == expected.len()), "{all:?}");
+    assert!(serde_json::from_slice::<serde_json::Value>(&output.stdout).is_ok(), "no table among the JSON");
+}

@@ -91,7 +91,7 @@ fn chance_is_found() -> Result<Completion, Failed> {
     let workshop = Workshop::open(&cases.iter().collect::<Vec<_>>(), None, &|line| eprintln!("{line}"))?;
     let means = workshop.means(None);
     let http = Http::new(Limits::USUAL);
-    let room = Room { work: &means.work, unpacked: &means.unpacked, http: &http };
+    let room = Room { work: &means.work, unpacked: &means.unpacked, http: &http, progress: &|_| {} };
     let ground = workshop.grounds.get("busybox").ok_or("the base is missing")?;
     let said: Vec<String> = cases
         .iter()
@@ -115,7 +115,7 @@ fn each_makes_one_image(cases: &[Case]) -> Result<Completion, Failed> {
     let workshop = Workshop::open(&all, None, &|line| eprintln!("{line}"))?;
     let means = workshop.means(None);
     let http = Http::new(Limits::USUAL);
-    let room = Room { work: &means.work, unpacked: &means.unpacked, http: &http };
+    let room = Room { work: &means.work, unpacked: &means.unpacked, http: &http, progress: &|_| {} };
     let (next, found, idle) = (AtomicUsize::new(0), Mutex::new(Vec::new()), Mutex::new(BTreeMap::new()));
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -148,7 +148,7 @@ fn each_makes_one_image(cases: &[Case]) -> Result<Completion, Failed> {
 /// The check of `samebuild conform`; and where it is `same`, the golden must read as the reference would write it.
 fn conforms(case: &Case, dialect: &'static str, goldens: &Goldens) -> Result<Completion, Failed> {
     let workshop = Workshop::open(&[case], None, &|line| eprintln!("{line}"))?;
-    let results = workshop.run(&[case], &[dialect], Some(goldens), |_| {}, |_| {})?;
+    let results = workshop.run(&[case], &[dialect], Some(goldens), None, |_| {}, |_| {})?;
     let dockerfile = String::from_utf8_lossy(&case.dockerfile);
     let mut skipped = None;
     for check in results.iter().flat_map(|result| &result.checks) {

@@ -21,9 +21,10 @@ use samebuild::engines::{
 
 type Check = fn(&str) -> Result<(), Failed>;
 
-const TRIALS: [(&str, Check); 10] = [
+const TRIALS: [(&str, Check); 11] = [
     ("answers_as_the_policy_says", answers_as_the_policy_says),
     ("builds_with_every_builder_and_exports", builds_with_every_builder_and_exports),
+    ("each_step_is_timed_where_the_builder_tells", each_step_is_timed),
     ("a_failing_step_is_a_result_and_is_named", a_failing_step_is_a_result_and_is_named),
     ("contexts_of_equal_size_and_mtime_are_told_apart", contexts_of_equal_size_and_mtime_are_told_apart),
     (
@@ -87,6 +88,29 @@ fn builds_with_every_builder_and_exports(name: &str) -> Result<(), Failed> {
         ensure(names.iter().any(|n| n == "manifest.json"), || format!("{builder:?}: {names:?}"))?;
         engine.remove(&request.tag)?;
         ensure(engine.image_id(&request.tag).is_err(), || "it is still there".into())?;
+    }
+    Ok(())
+}
+
+fn each_step_is_timed(name: &str) -> Result<(), Failed> {
+    let engine = start(name)?;
+    load_base(&engine)?;
+    let dockerfile = "FROM samebuild.test/base:1\nCOPY file /file\nRUN sleep 1\nRUN true\n";
+    for builder in builders(name)? {
+        let run = request(builder, &[("Dockerfile", dockerfile), ("file", "x\n")]);
+        let BuildOutcome::Built { times, .. } = engine.build(&run)? else {
+            return Err("the build failed".into());
+        };
+        if name.ends_with("containerd") {
+            // A build in a session tells nothing.
+            ensure(times.is_empty(), || format!("{builder:?}: {times:?}"))?;
+            continue;
+        }
+        let told: Vec<&str> = times.iter().map(|step| step.instruction.as_str()).collect();
+        let written: Vec<&str> = dockerfile.lines().collect();
+        ensure(told == written, || format!("{builder:?}: {told:?}"))?;
+        let slept = times[2].elapsed;
+        ensure(slept >= Duration::from_secs(1) && times[3].elapsed < slept, || format!("{times:?}"))?;
     }
     Ok(())
 }

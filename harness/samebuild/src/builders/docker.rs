@@ -11,7 +11,7 @@ use samebuild_dockerfile::{Dockerfile, InstructionKind};
 use samebuild_image::golden::{self, Observation, Outcome, mask_message};
 use samebuild_image::{At, Image, Meta, Tree};
 
-use super::locate::locate;
+use super::locate::{locate, timed};
 use super::{Answer, Builder, Ended, Means, Order, class_of, now, platform};
 use crate::cases::{self, Case, context_tar, shuffled_context_tar};
 use crate::engines::{self, BuildOutcome, BuildRequest, ClientBuild, Context, Engine, EngineError};
@@ -105,14 +105,15 @@ impl Docker<'_> {
         let built_between = (started - 1, now().0 + 1);
         drop(alone);
         match outcome {
-            BuildOutcome::Built { image_id, log } => {
+            BuildOutcome::Built { image_id, log, times } => {
                 let record = self.fetch(order, &tag, &image_id, built_between)?;
                 self.engine.remove(&tag).map_err(say)?;
-                Ok(Ended { image_id: Some(image_id), ..self.ended(order, Outcome::Built(record), log) })
+                let ended = self.ended(order, Outcome::Built(record), log, &times);
+                Ok(Ended { image_id: Some(image_id), ..ended })
             }
-            BuildOutcome::Failed { message, line, step, log } => {
+            BuildOutcome::Failed { message, line, step, log, times } => {
                 let failure = self.failure(order, &message, line, step.as_ref());
-                Ok(self.ended(order, Outcome::Failed(failure), log))
+                Ok(self.ended(order, Outcome::Failed(failure), log, &times))
             }
         }
     }
@@ -280,14 +281,26 @@ impl Docker<'_> {
         }
     }
 
-    fn ended(&self, order: &Order<'_>, outcome: Outcome, log: Vec<String>) -> Ended {
+    fn ended(
+        &self,
+        order: &Order<'_>,
+        outcome: Outcome,
+        log: Vec<String>,
+        times: &[engines::TimedStep],
+    ) -> Ended {
+        let counts_all = self.builder == engines::Builder::Classic;
+        let syntax = dialect::find(order.dialect).ok().map(|dialect| &dialect.syntax);
+        // A builder that tells nothing at all has no times, not none of any instruction.
+        let syntax = syntax.filter(|_| !times.is_empty());
+        let times =
+            syntax.map_or_else(Vec::new, |syntax| timed(&order.case.dockerfile, syntax, counts_all, times));
         let observation = Observation {
             seen_by: vec![order.dialect.to_owned()],
             builder: self.words.clone(),
             platform: platform(),
             outcome,
         };
-        Ended { log, ..Ended::of(observation) }
+        Ended { log, times, ..Ended::of(observation) }
     }
 }
 

@@ -10,7 +10,7 @@ pub mod reference;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use samebuild_builder::snapshot::probe::{Clear, Lens};
 use samebuild_builder::snapshot::walk::Snapshotter;
@@ -87,6 +87,8 @@ pub struct Ended {
     pub observation: Observation,
     /// Which instruction made which of the new layers, where the builder tells.
     pub steps: Vec<Step>,
+    /// What each instruction took, where the builder tells.
+    pub times: Vec<StepTime>,
     /// What the builder printed.
     pub log: Vec<String>,
     /// What the builder calls the image, where it names images by their content: `sha256:…`.
@@ -98,7 +100,14 @@ pub struct Ended {
 impl Ended {
     /// Everything but the observation, which the caller fills in.
     pub(crate) fn of(observation: Observation) -> Self {
-        Self { observation, steps: Vec::new(), log: Vec::new(), image_id: None, stand_ins: BTreeSet::new() }
+        Self {
+            observation,
+            steps: Vec::new(),
+            times: Vec::new(),
+            log: Vec::new(),
+            image_id: None,
+            stand_ins: BTreeSet::new(),
+        }
     }
 }
 
@@ -109,6 +118,21 @@ pub struct Step {
     pub line: usize,
     /// The new layer it made, from 1; `None` if it made none.
     pub layer: Option<usize>,
+}
+
+/// What an instruction took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepTime {
+    /// From 1 over the whole file; `None` for what the builder tells of and nobody wrote.
+    pub number: Option<u32>,
+    /// Line in the Dockerfile, from 1.
+    pub line: Option<u32>,
+    /// As it is written.
+    pub instruction: String,
+    /// `None` where the builder does nothing for it that could be timed, or never came so far.
+    pub elapsed: Option<Duration>,
+    /// Whether it had been done before.
+    pub cached: bool,
 }
 
 /// Builds orders, from several threads at once.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use samebuild_builder::{
-    BuildError, Built, Dialect, Images, NotFound, OwnIgnore, Pace, Request, Stamp, Wanted, dialect,
+    BuildError, Built, Dialect, Event, Images, NotFound, OwnIgnore, Pace, Request, Stamp, Wanted, dialect,
     own_platform, platform_of,
 };
 use samebuild_image::files::NewFiles;
@@ -16,7 +16,7 @@ use samebuild_image::manifest::Media;
 use samebuild_image::tree::ApplyError;
 use samebuild_image::{Compression, Digest, Image, SaveError, Tree};
 
-use super::{Answer, Builder, Ended, Ground, Means, Order, Step, now, platform};
+use super::{Answer, Builder, Ended, Ground, Means, Order, Step, StepTime, now, platform};
 use crate::cases::{self, Underway};
 use crate::fetch::{Http, Limits, Only};
 
@@ -42,16 +42,21 @@ impl Builder for Reference {
             Ok(underway) => underway,
             Err(error) => return Answer::Broken(format!("serve the pages of {}: {error}", order.case.id)),
         };
-        let room = Room { work: &self.work, unpacked: &self.unpacked, http: &self.http };
+        let times: Mutex<Vec<StepTime>> = Mutex::default();
+        let progress =
+            |event: Event<'_>| times.lock().unwrap_or_else(PoisonError::into_inner).extend(step_time(event));
+        let room = Room { work: &self.work, unpacked: &self.unpacked, http: &self.http, progress: &progress };
         let images = OneBase::new(order);
-        match build(order, dialect, &order.case.context_tree(), &images, Stamp::Clock, &underway, room) {
+        let built = build(order, dialect, &order.case.context_tree(), &images, Stamp::Clock, &underway, room);
+        let times = times.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match built {
             Ok(built) => match observed(order, &built) {
-                Ok(ended) => Answer::Ended(Box::new(Ended { stand_ins: images.stood_in(), ..ended })),
+                Ok(ended) => Answer::Ended(Box::new(Ended { stand_ins: images.stood_in(), times, ..ended })),
                 Err(error) => Answer::Broken(error.to_string()),
             },
             Err(BuildError::Failed(failure)) => {
                 let stand_ins = images.stood_in();
-                Answer::Ended(Box::new(Ended { stand_ins, ..failed(order, *failure) }))
+                Answer::Ended(Box::new(Ended { stand_ins, times, ..failed(order, *failure) }))
             }
             Err(BuildError::Unmet(need)) => Answer::Unmet(need),
             Err(broken @ BuildError::Broken { .. }) => Answer::Broken(broken.to_string()),
@@ -59,12 +64,13 @@ impl Builder for Reference {
     }
 }
 
-/// Where a build works on disk, and how it fetches.
+/// Where a build works on disk, how it fetches, and who hears of it.
 #[derive(Clone, Copy)]
 pub struct Room<'a> {
     pub work: &'a Path,
     pub unpacked: &'a Path,
     pub http: &'a Http,
+    pub progress: &'a (dyn Fn(Event<'_>) + Sync),
 }
 
 /// The image itself, of this context and with these times. Builds that are to be the same share one `underway`: where its
@@ -115,7 +121,7 @@ pub fn build(
         child: PathBuf::from("/proc/self/exe"),
         snapshotter: order.snapshotter,
         lens: order.lens,
-        progress: &|_| {},
+        progress: room.progress,
     })
 }
 
@@ -157,6 +163,19 @@ impl Images for OneBase<'_> {
     fn tree(&self, _: &str, _: &Image) -> Result<Tree, ApplyError> {
         Ok(self.ground.base.tree.clone())
     }
+}
+
+/// What a step took, when it has ended.
+pub fn step_time(event: Event<'_>) -> Option<StepTime> {
+    let Event::StepEnded { number, line, text, elapsed, .. } = event else { return None };
+    let count = |n: usize| u32::try_from(n).ok();
+    Some(StepTime {
+        number: count(number),
+        line: count(line),
+        instruction: text.to_owned(),
+        elapsed: Some(elapsed),
+        cached: false,
+    })
 }
 
 fn observed(order: &Order<'_>, built: &Built) -> std::io::Result<Ended> {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 use samebuild_builder::snapshot::probe::Clear;
@@ -15,12 +16,14 @@ use samebuild_builder::{
 use samebuild_image::{At, Tree};
 
 use super::terminal::{Usage, say};
-use super::verbs::{Build, Net};
+use super::verbs::{Build, Format, Net};
+use crate::builders::reference::step_time;
 use crate::conform::{Exit, scratch};
 use crate::engines::cache_dir;
 use crate::fetch::{Http, Limits};
 use crate::images::outputs;
 use crate::images::sources::{self, Sources};
+use crate::step_costs::REFERENCE;
 
 pub(crate) fn run(args: &Build) -> Result<Exit> {
     let cache = cache_dir()?;
@@ -56,6 +59,7 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
     let unpacked = cache.join("unpacked");
     std::fs::create_dir_all(&unpacked).with_context(|| format!("create {}", unpacked.display()))?;
     let name = file.file_name().map_or_else(|| "Dockerfile".into(), |name| name.to_string_lossy());
+    let (costs, times) = (args.benchmark.costs(), Mutex::new(Vec::new()));
     let request = Request {
         dockerfile: &dockerfile,
         dockerfile_name: &name,
@@ -83,9 +87,18 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
         child: PathBuf::from("/proc/self/exe"),
         snapshotter: None,
         lens: &Clear,
-        progress: &tell,
+        progress: &|event| {
+            tell(event);
+            times.lock().unwrap_or_else(PoisonError::into_inner).extend(step_time(event));
+        },
     };
-    let built = match samebuild_builder::build(&request) {
+    let built = samebuild_builder::build(&request);
+    if let Some(costs) = &costs {
+        let times = std::mem::take(&mut *times.lock().unwrap_or_else(PoisonError::into_inner));
+        costs.add(&args.dir.display().to_string(), dialect.id, REFERENCE, times);
+        args.benchmark.tell(Some(costs), Format::Text)?;
+    }
+    let built = match built {
         Ok(built) => built,
         // What is not at hand says nothing about the Dockerfile.
         Err(BuildError::Failed(failure)) if failure.class == "image-not-found" => {
@@ -168,6 +181,7 @@ fn tell(event: Event<'_>) {
         Event::Step { number, text, .. } => {
             eprintln!("step {number}: {}", text.lines().next().unwrap_or(text))
         }
+        Event::StepEnded { .. } => {}
         // What cannot be shown is no reason not to build.
         Event::Output(bytes) => drop(std::io::stderr().write_all(bytes)),
     }

@@ -14,6 +14,7 @@ use crate::checkout::{Checkout, load};
 use crate::conform::goldens::Goldens;
 use crate::conform::{CaseResult, Check, Exit, Verdict, Workshop, dialects, orphans, show, show_why};
 use crate::files;
+use crate::step_costs::StepCosts;
 
 pub(crate) fn run(args: &Conform) -> Result<Exit> {
     let (dirs, filters) = dirs_and_filters(args);
@@ -56,12 +57,16 @@ pub(crate) fn run(args: &Conform) -> Result<Exit> {
         only_these: !args.which.dialects.is_empty(),
         goldens: goldens.as_ref(),
         engine: args.engine.as_deref(),
+        costs: args.benchmark.costs(),
         again: again(&dirs, args) + &args.repeat.map_or(String::new(), |times| format!(" --repeat {times}")),
     };
     let results = match args.repeat {
         Some(times) => super::repeat::run(&job, times.into(), args.record, args.format)?,
         None => job.run(args.format)?,
     };
+    if args.repeat.is_none() {
+        args.benchmark.tell(job.costs.as_ref(), args.format)?;
+    }
     let mut exit = Exit::of(results.iter().flat_map(|result| &result.checks).map(counts_as));
     // A filtered run leaves the goldens of other cases alone.
     if let Some(goldens) = &goldens
@@ -110,6 +115,8 @@ pub(crate) struct Job<'a> {
     pub(crate) only_these: bool,
     pub(crate) goldens: Option<&'a Goldens>,
     pub(crate) engine: Option<&'a str>,
+    /// What hears how long steps take, if anybody asks.
+    pub(crate) costs: Option<StepCosts>,
     /// How such cases are run, for the commands that show a difference again.
     pub(crate) again: String,
 }
@@ -126,7 +133,8 @@ impl Job<'_> {
             }
         };
         let dialects = self.with_engines(&workshop)?;
-        let results = workshop.run(&self.cases, &dialects, self.goldens, told, |done| bar.at(done))?;
+        let costs = self.costs.as_ref();
+        let results = workshop.run(&self.cases, &dialects, self.goldens, costs, told, |done| bar.at(done))?;
         drop(bar);
         if is_text {
             out!("{}", show::table(&results));

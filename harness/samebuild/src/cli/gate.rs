@@ -33,6 +33,7 @@ pub(crate) fn run(args: &Gate) -> Result<Exit> {
         only_these: false,
         goldens: Some(&goldens),
         engine: args.engine.as_deref(),
+        costs: None,
         again: "cargo xtask conformance".to_owned(),
     };
     let results = job.run(Format::Text)?;

@@ -2,6 +2,7 @@
 //! what it calls knows nothing of terminals.
 
 mod bench;
+mod benchmark_file;
 mod bless;
 mod build;
 mod check;

@@ -135,6 +135,8 @@ pub(crate) struct Build {
     /// Load into this machine's engine under all --tag, which must begin with samebuild.test/.
     #[arg(long)]
     pub(crate) load: bool,
+    #[command(flatten)]
+    pub(crate) benchmark: super::benchmark_file::BenchmarkFile,
 }
 
 #[derive(Debug, Args)]
@@ -195,11 +197,13 @@ pub(crate) struct Conform {
     #[arg(long)]
     pub(crate) engine: Option<String>,
     /// Build every case so many times with each builder, cold, and hold the images of each builder against one another.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..), conflicts_with = "benchmark_file")]
     pub(crate) repeat: Option<u16>,
     /// With --repeat and --engine: write what was counted to records/ (in a checkout).
     #[arg(long, requires = "repeat", requires = "engine")]
     pub(crate) record: bool,
+    #[command(flatten)]
+    pub(crate) benchmark: super::benchmark_file::BenchmarkFile,
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
 }

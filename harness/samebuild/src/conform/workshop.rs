@@ -12,6 +12,7 @@ use crate::builders::{self, Builder, Ground, Means};
 use crate::cases::Case;
 use crate::checkout;
 use crate::engines::{self, Engine, Progress, cache_dir};
+use crate::step_costs::{self, Heard, StepCosts};
 use crate::{bases, conform};
 
 /// Everything but cases and goldens.
@@ -89,18 +90,32 @@ impl Workshop {
         cases: &[&Case],
         dialects: &[&'static str],
         goldens: Option<&Goldens>,
+        costs: Option<&StepCosts>,
         told: impl FnMut(&conform::CaseResult),
         done: impl FnMut(usize),
     ) -> Result<Vec<conform::CaseResult>> {
         let means = self.means(goldens);
         let reference = builders::open("reference", &means).map_err(anyhow::Error::msg)?;
+        let mut live = self.live(&means)?;
+        let heard = |builder, by: &str, costs| Heard { builder, by: by.to_owned(), costs };
+        let reference: Box<dyn Builder + '_> = match costs {
+            Some(costs) => Box::new(heard(reference, step_costs::REFERENCE, costs)),
+            None => reference,
+        };
+        if let Some(costs) = costs {
+            let named = live.into_iter().map(|(dialect, builder)| {
+                let builder: Box<dyn Builder + '_> = Box::new(heard(builder, self.engine_name(), costs));
+                (dialect, builder)
+            });
+            live = named.collect();
+        }
         let suite = Suite {
             cases,
             dialects,
             grounds: &self.grounds,
             reference: reference.as_ref(),
             goldens,
-            live: self.live(&means)?,
+            live,
             engine: self.engine_name(),
         };
         Ok(suite.run(told, done))

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bollard::errors::Error as ApiError;
 use bollard::query_parameters::{BuildImageOptions, BuilderVersion};
@@ -20,6 +20,7 @@ use super::error::{EngineError, IoContext};
 use super::events::{Events, FailedStep, dockerfile_line};
 use super::policy::Store;
 use super::session_build;
+use super::step_times::TimedStep;
 
 /// What to build, and how.
 ///
@@ -73,6 +74,8 @@ pub enum BuildOutcome {
         /// `sha256:` and the digest of the configuration, or of the manifest in containerd's store.
         image_id: String,
         log: Vec<String>,
+        /// What each step took, where the builder tells.
+        times: Vec<TimedStep>,
     },
     Failed {
         /// The builder's own words.
@@ -81,6 +84,8 @@ pub enum BuildOutcome {
         line: Option<u32>,
         step: Option<FailedStep>,
         log: Vec<String>,
+        /// As for a build that went well, the failing step included.
+        times: Vec<TimedStep>,
     },
 }
 
@@ -124,7 +129,8 @@ impl Engine {
             Some(id) => id,
             None => self.image_id(&request.tag)?,
         };
-        Ok(BuildOutcome::Built { image_id, log: events.log })
+        let times = events.watch.steps(Instant::now());
+        Ok(BuildOutcome::Built { image_id, log: events.log, times })
     }
 }
 
@@ -146,7 +152,8 @@ fn failed(events: Events, error: &ApiError) -> BuildOutcome {
         other => other.to_string(),
     };
     let line = dockerfile_line(&message);
-    BuildOutcome::Failed { line, step: events.failed_step(&message), log: events.log, message }
+    let times = events.watch.steps(Instant::now());
+    BuildOutcome::Failed { line, step: events.failed_step(&message), log: events.log, message, times }
 }
 
 fn options(request: &BuildRequest) -> BuildImageOptions {

@@ -2,7 +2,7 @@
 //! through a session of its own. Everything else goes through the API, in `build`.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use super::build::{BuildOutcome, Builder, Network};
 use super::engine::Engine;
 use super::error::EngineError;
 use super::events::{FailedStep, dockerfile_line};
+use super::step_times::{Stopwatch, TimedStep};
 
 /// What to build with the client.
 #[derive(Debug, Clone)]
@@ -61,12 +62,14 @@ impl Engine {
             command.args(["--provenance=false"]);
         }
         command.arg(build.context);
-        let (status, log) = run(&mut command, build.deadline).map_err(|error| self.client_failed(&error))?;
+        let (status, printed) =
+            run(&mut command, build.deadline).map_err(|error| self.client_failed(&error))?;
         if status {
             let id = std::fs::read_to_string(&id_file).map_err(|e| self.client_failed(&e.to_string()))?;
-            return Ok(BuildOutcome::Built { image_id: id.trim().to_owned(), log });
+            let image_id = id.trim().to_owned();
+            return Ok(BuildOutcome::Built { image_id, log: printed.lines, times: printed.times });
         }
-        Ok(failed(log))
+        Ok(failed(printed))
     }
 
     /// Newer clients build with BuildKit through a plugin, which they look for beside their settings.
@@ -116,19 +119,34 @@ fn command(client: &PathBuf, socket: &Path, home: &Path, id_file: &Path, build: 
     command
 }
 
-/// Whether it ended well, and what it printed, line by line, stdout and stderr as they came.
-fn run(command: &mut Command, deadline: Duration) -> Result<(bool, Vec<String>), String> {
+/// What the client printed, stdout and stderr as they came, and what that says of steps' times.
+#[derive(Default)]
+struct Printed {
+    lines: Vec<String>,
+    times: Vec<TimedStep>,
+}
+
+impl Printed {
+    fn read(reader: impl Read) -> Self {
+        let (mut lines, mut watch) = (Vec::new(), Stopwatch::default());
+        for line in BufReader::new(reader).split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned();
+            watch.line(&line, Instant::now());
+            lines.push(line);
+        }
+        Self { lines, times: watch.steps(Instant::now()) }
+    }
+}
+
+/// Whether it ended well, and what it printed.
+fn run(command: &mut Command, deadline: Duration) -> Result<(bool, Printed), String> {
     let say = |error: std::io::Error| format!("run docker: {error}");
-    let (mut reader, writer) = std::io::pipe().map_err(say)?;
+    let (reader, writer) = std::io::pipe().map_err(say)?;
     command.stdin(Stdio::null()).stdout(writer.try_clone().map_err(say)?).stderr(writer);
     let mut child = command.spawn().map_err(say)?;
     // The command holds the other ends of the pipe: they must go for it to close.
     command.stdout(Stdio::null()).stderr(Stdio::null());
-    let output = std::thread::spawn(move || {
-        let mut text = Vec::new();
-        let _ = reader.read_to_end(&mut text);
-        text
-    });
+    let output = std::thread::spawn(move || Printed::read(reader));
     let begun = Instant::now();
     let status = loop {
         if let Some(status) = child.try_wait().map_err(say)? {
@@ -141,16 +159,16 @@ fn run(command: &mut Command, deadline: Duration) -> Result<(bool, Vec<String>),
         }
         std::thread::sleep(Duration::from_millis(5));
     };
-    let text = output.join().unwrap_or_default();
-    Ok((status.success(), String::from_utf8_lossy(&text).lines().map(str::to_owned).collect()))
+    Ok((status.success(), output.join().unwrap_or_default()))
 }
 
 /// The last line is the builder's message; the step is the last that classic announced, or the one BuildKit underlines.
-fn failed(log: Vec<String>) -> BuildOutcome {
+fn failed(printed: Printed) -> BuildOutcome {
+    let Printed { lines: log, times } = printed;
     let last = log.iter().rev().find(|line| !line.trim().is_empty()).cloned().unwrap_or_default();
     let message = last.trim_start_matches("ERROR: ").trim_start_matches("failed to solve: ").to_owned();
     let step = log.iter().rev().find_map(|line| announced(line));
-    BuildOutcome::Failed { line: dockerfile_line(&message), message, step, log }
+    BuildOutcome::Failed { line: dockerfile_line(&message), message, step, log, times }
 }
 
 /// `Step 2/3 : COPY a /a`, or ` > [stage 2/3] COPY a /a:`.

@@ -5,6 +5,9 @@
 
 use bollard::models::{BuildInfo, BuildInfoAux};
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::step_times::Stopwatch;
 
 /// The step a build failed at, as far as the builder tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +29,7 @@ pub(super) struct Events {
     /// The last `Step` line of classic, or the first vertex of BuildKit's that ended with an error.
     at: Option<String>,
     named: BTreeSet<String>,
+    pub(super) watch: Stopwatch,
 }
 
 impl Events {
@@ -40,6 +44,11 @@ impl Events {
             Some(BuildInfoAux::Default(image)) => self.image_id = image.id.or(self.image_id.take()),
             Some(BuildInfoAux::BuildKit(status)) => {
                 for vertex in status.vertexes {
+                    let time = |time: Option<(i64, i32)>| time.and_then(since_1970);
+                    let [started, completed] = [&vertex.started, &vertex.completed]
+                        .map(|time| time.as_ref().map(|time| (time.seconds, time.nanos)));
+                    let turn = [time(started), time(completed)];
+                    self.watch.vertex(&vertex.digest, &vertex.name, turn, vertex.cached);
                     self.vertex(&vertex.digest, &vertex.name, &vertex.error);
                 }
                 for log in status.logs {
@@ -52,6 +61,7 @@ impl Events {
 
     fn stream(&mut self, text: &str) {
         for line in text.lines() {
+            self.watch.line(line, Instant::now());
             if line.starts_with("Step ") && line.contains(" : ") {
                 self.at = Some(line.to_owned());
             }
@@ -91,8 +101,13 @@ impl Events {
     }
 }
 
+/// `None` before 1970, which no clock of an engine says.
+fn since_1970((seconds, nanos): (i64, i32)) -> Option<Duration> {
+    Some(Duration::new(seconds.try_into().ok()?, nanos.try_into().ok()?))
+}
+
 /// `Step 2/3 : RUN x` or `[stage 2/3] RUN x` into the count and `RUN x`.
-fn split_count(at: &str) -> (Option<(u32, u32)>, &str) {
+pub(super) fn split_count(at: &str) -> (Option<(u32, u32)>, &str) {
     let parts = match at.strip_prefix("Step ") {
         Some(rest) => rest.split_once(" : "),
         None => at.strip_prefix('[').and_then(|rest| rest.split_once("] ")),

@@ -26,6 +26,7 @@ mod private;
 mod run_dir;
 mod session_build;
 mod signals;
+mod step_times;
 mod tools;
 
 pub use build::{BuildOutcome, BuildRequest, Builder, Context, Network};
@@ -40,6 +41,7 @@ pub use images::OUR_NAMES;
 pub use killer::Killer;
 pub use one_of_us::{OneOfUs, Underway};
 pub use policy::{EngineSpec, Policy, Store};
+pub use step_times::TimedStep;
 pub use tools::{Tools, tools};
 
 /// Told what is going on, a line at a time; the caller decides whether and where to show it.

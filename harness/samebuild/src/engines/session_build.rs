@@ -2,7 +2,7 @@
 //!
 //! With containerd's image store, 26.1 does not find a context that was uploaded with `/build`: it looks up the
 //! upload's made-up host name in the DNS. Here BuildKit asks the session for the context instead. What is lost is the
-//! log, which comes over a stream that bollard does not open.
+//! log with the times of the steps, which comes over a stream that bollard does not open.
 
 use std::path::Path;
 
@@ -32,7 +32,7 @@ pub(super) fn build(
         None => Err(engine.hung(what, request.deadline, "nothing")),
         Some(Ok(())) => {
             let image_id = engine.image_id(&request.tag)?;
-            Ok(BuildOutcome::Built { image_id, log: Vec::new() })
+            Ok(BuildOutcome::Built { image_id, log: Vec::new(), times: Vec::new() })
         }
         Some(Err(error)) => {
             // BuildKit's errors arrive as a status, and so does a connection that broke.
@@ -51,7 +51,13 @@ pub(super) fn build(
 fn failed(message: &str, details: &[u8]) -> BuildOutcome {
     let line = dockerfile_line(message).or_else(|| line_in(details));
     let step = line.map(|line| FailedStep { number: None, instruction: String::new(), line: Some(line) });
-    BuildOutcome::Failed { message: message.trim().to_owned(), line, step, log: Vec::new() }
+    BuildOutcome::Failed {
+        message: message.trim().to_owned(),
+        line,
+        step,
+        log: Vec::new(),
+        times: Vec::new(),
+    }
 }
 
 /// The first line of the source range that BuildKit attaches to an error, as JSON among other things.
