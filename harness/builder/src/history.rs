@@ -118,7 +118,7 @@ pub enum Line {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyLine {
     pub keyword: &'static str,
-    /// `file`, `dir`, `multi` or, before what was fetched, nothing, and the digest of what is copied in hexadecimal.
+    /// `file`, `dir`, `multi` or, before what was fetched, nothing, and a number for what is copied, in hexadecimal.
     pub content: (&'static str, String),
     pub sources: Vec<String>,
     pub dest: String,

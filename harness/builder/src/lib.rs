@@ -9,6 +9,7 @@ mod context;
 pub mod delta;
 pub mod dialect;
 pub mod disk;
+mod erofs;
 mod failure;
 pub mod fetch;
 mod finish;

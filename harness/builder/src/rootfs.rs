@@ -5,8 +5,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use samebuild_image::{Digest, Layer, Tree};
+use samebuild_image::{At, Digest, Layer, Tree};
 
+use crate::erofs;
 use crate::materialise::{self, MaterialiseError};
 use crate::session::StepError;
 
@@ -23,14 +24,18 @@ enum Lower {
     Base { tree: Arc<Tree>, identity: Digest },
     /// A layer computed on the Tree, with the tree it leads to.
     Computed { layer: Arc<Layer>, tree: Arc<Tree> },
-    /// There already.
+    /// There already, as a directory.
     OnDisk(PathBuf),
+    /// There already, as an EROFS image.
+    Image(PathBuf),
 }
 
 /// An overlay ready to be mounted.
 pub struct Mounted {
     /// Lower directories, top first, as short names relative to the scratch directory.
     pub lowers: Vec<String>,
+    /// Images, and which of the lower directories they are to be mounted on.
+    pub images: Vec<(PathBuf, String)>,
     pub upper: PathBuf,
 }
 
@@ -81,12 +86,19 @@ impl Rootfs {
         init: Option<(&Layer, &Tree)>,
     ) -> Result<Mounted, RootfsError> {
         let fail = |error| RootfsError::Scratch { dir: scratch.to_owned(), error };
-        let mut names = Vec::new();
+        let (mut names, mut images) = (Vec::new(), Vec::new());
         std::fs::create_dir_all(scratch.join("l")).map_err(fail)?;
         for (n, lower) in self.lowers.iter_mut().enumerate() {
-            let path = lower.on_disk(&scratch.join(format!("computed-{n}")), unpacked)?;
+            lower.put_on_disk(&scratch.join(format!("computed-{n}")), unpacked)?;
             let name = format!("l/{n}");
-            symlink(&path, scratch.join(&name)).map_err(fail)?;
+            match lower {
+                Lower::Image(image) => {
+                    std::fs::create_dir(scratch.join(&name)).map_err(fail)?;
+                    images.push((image.clone(), name.clone()));
+                }
+                Lower::OnDisk(path) => symlink(&path, scratch.join(&name)).map_err(fail)?,
+                Lower::Base { .. } | Lower::Computed { .. } => continue,
+            }
             names.push(name);
         }
         if let Some((layer, tree)) = init {
@@ -101,22 +113,27 @@ impl Rootfs {
         let upper = scratch.join("upper");
         std::fs::create_dir(&upper).map_err(fail)?;
         std::fs::create_dir(scratch.join("overlay-work")).map_err(fail)?;
-        Ok(Mounted { lowers: names, upper })
+        Ok(Mounted { lowers: names, images, upper })
     }
 }
 
 impl Lower {
-    /// Where it lies on disk; put there now if it does not yet, under `home` unless it is a base.
-    fn on_disk(&mut self, home: &Path, unpacked: &Path) -> Result<PathBuf, MaterialiseError> {
-        let path = match self {
-            Self::OnDisk(path) => return Ok(path.clone()),
-            Self::Base { tree, identity } => materialise::base(tree, identity, unpacked)?,
+    /// Puts it on disk if it is not there yet, at `home` unless it is a base.
+    fn put_on_disk(&mut self, home: &Path, unpacked: &Path) -> Result<(), MaterialiseError> {
+        let failed = |error| MaterialiseError { at: At::root(), dir: home.to_owned(), error };
+        *self = match self {
+            Self::OnDisk(_) | Self::Image(_) => return Ok(()),
+            Self::Base { tree, identity } => Self::OnDisk(materialise::base(tree, identity, unpacked)?),
+            Self::Computed { layer, tree }
+                if erofs::pays(layer) && erofs::image(layer, tree, home).map_err(failed)? =>
+            {
+                Self::Image(home.to_owned())
+            }
             Self::Computed { layer, tree } => {
                 materialise::layer(layer, tree, home)?;
-                home.to_owned()
+                Self::OnDisk(home.to_owned())
             }
         };
-        *self = Self::OnDisk(path.clone());
-        Ok(path)
+        Ok(())
     }
 }

@@ -47,10 +47,17 @@ pub(super) fn root(spec: &Spec) -> Outcome {
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>),
     )?;
     match &spec.root {
-        Root::Overlay { lowers, upper, workdir } => {
+        Root::Overlay { lowers, images, upper, workdir } => {
             // Relative paths keep the option string short: the kernel takes one page.
             attempt("enter the scratch directory", std::env::set_current_dir(&spec.work))?;
             attempt("make the mount point", fs::create_dir_all(&merged))?;
+            for (image, at) in images {
+                let flags = MsFlags::MS_RDONLY | MsFlags::MS_NODEV;
+                attempt(
+                    "mount a layer",
+                    mount(Some(image), at.as_str(), Some("erofs"), flags, None::<&str>),
+                )?;
+            }
             // The kernel takes `off` for a wish that it cannot grant together with `userxattr`.
             let own =
                 if standing().is_root() { "redirect_dir=off" } else { "redirect_dir=nofollow,userxattr" };

@@ -30,8 +30,9 @@ pub struct Spec {
 /// The root file system.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Root {
-    /// An overlay of `lowers` (top first, paths relative to `work`) with this upper and work directory.
-    Overlay { lowers: Vec<String>, upper: String, workdir: String },
+    /// An overlay of `lowers` (top first, paths relative to `work`) with this upper and work directory. `images` are EROFS
+    /// images, and which lower directories they are first mounted on.
+    Overlay { lowers: Vec<String>, images: Vec<(PathBuf, String)>, upper: String, workdir: String },
     /// A plain directory, written to in place.
     Dir(PathBuf),
 }

@@ -297,7 +297,12 @@ fn execute(
     stubs.push(Stub { at: resolved_cwd.to_string(), is_dir: true, keep: true, parents_too: false });
     let spec = Spec {
         work: scratch.clone(),
-        root: Root::Overlay { lowers: mounted.lowers, upper: "upper".into(), workdir: "overlay-work".into() },
+        root: Root::Overlay {
+            lowers: mounted.lowers,
+            images: mounted.images,
+            upper: "upper".into(),
+            workdir: "overlay-work".into(),
+        },
         mounts,
         stubs,
         argv: command.to_vec(),
