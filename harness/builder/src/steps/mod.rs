@@ -6,5 +6,6 @@ pub mod identity;
 pub mod metadata;
 pub mod mounts;
 pub mod run;
+pub(crate) mod surroundings;
 pub mod transfer;
 pub mod workdir;

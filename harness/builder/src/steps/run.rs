@@ -1,20 +1,17 @@
 //! RUN: the stage's file system on disk, the command in the sandbox, and what it changed as a layer.
 
-use std::time::Duration;
-
 use samebuild_dockerfile::expand::Env as _;
-use samebuild_dockerfile::{CommandLine, RunInstruction, Script, decisions, variants};
+use samebuild_dockerfile::{RunInstruction, Script, decisions, variants};
 use samebuild_image::{Layer, Tree};
 
-use super::container::{files_mounted, init_layer, script_mount, volumes};
-use super::identity::{environment, hostname, user};
+use super::container::init_layer;
+use super::surroundings::Surroundings;
 use crate::delta::{self, LayerForm};
 use crate::dialect::rules::{EmptyCommand, EmptyStep};
 use crate::failure::StepFailure;
 use crate::history::{HistoryText, Line, RunArgs};
-use crate::request::{Event, Network};
 use crate::rootfs::RootfsError;
-use crate::sandbox::{self, Ended, Root, Spec, Stub};
+use crate::sandbox::{self, Root, Stub};
 use crate::session::{Session, StepError};
 use crate::snapshot::probe::Honest;
 use crate::snapshot::{self, Snapshotter, walk};
@@ -149,9 +146,6 @@ variants! {
     }
 }
 
-/// Longer than any step of a case may take.
-pub(crate) const LIMIT: Duration = Duration::from_secs(600);
-
 /// RUN.
 pub fn run(stage: &mut Stage, session: &Session<'_>, run: &RunInstruction) -> Result<(), StepError> {
     refuse_unsupported(run)?;
@@ -268,57 +262,27 @@ fn execute(
     command: &[String],
     script: Option<(String, String)>,
 ) -> Result<Layer, StepError> {
-    let (owner, home) = user(stage, &session.dialect.run)?;
-    let scratch = session.scratch()?;
+    let mut around = Surroundings::prepare(stage, session, run, script)?;
     let init = match session.dialect.run.mount_points {
         MountPoints::LayerBelow => Some(init_layer(stage, session)),
         MountPoints::MadeAndRemoved | MountPoints::MadeAndLeft => None,
     };
     let init = init.as_ref().map(|(layer, tree)| (layer, tree));
     let mounted =
-        stage.rootfs.mount(&scratch, session.request.unpacked, init).map_err(RootfsError::in_step)?;
-    let hostname = hostname(session, stage);
-    let (mut mounts, mut stubs) = files_mounted(&scratch, &hostname, &stage.tree, session)?;
-    volumes(stage, session, &scratch, &mut mounts, &mut stubs)?;
-    let own = match session.dialect.run.mount_flags {
-        MountFlags::Mounted => super::mounts::prepare(stage, session, run, &scratch)?,
-        MountFlags::Ignored => Default::default(),
-    };
-    mounts.extend(own.mounts);
-    stubs.extend(own.stubs);
-    if let Some((path, content)) = script {
-        mounts.push(script_mount(&scratch, &path, &content)?);
-    }
+        stage.rootfs.mount(&around.scratch, session.request.unpacked, init).map_err(RootfsError::in_step)?;
     let cwd =
         if stage.config.working_dir.is_empty() { "/".to_owned() } else { stage.config.working_dir.clone() };
     // The runtime makes a working directory that is missing.
     let resolved_cwd =
         stage.tree.resolve(&cwd, true).map_err(|e| StepFailure::new("symlink-loop", e.to_string()))?;
-    stubs.push(Stub { at: resolved_cwd.to_string(), is_dir: true, keep: true, parents_too: false });
-    let spec = Spec {
-        work: scratch.clone(),
-        root: Root::Overlay {
-            lowers: mounted.lowers,
-            images: mounted.images,
-            upper: "upper".into(),
-            workdir: "overlay-work".into(),
-        },
-        mounts,
-        stubs,
-        argv: command.to_vec(),
-        env: environment(stage, session, own.env, &hostname, &home),
-        cwd,
-        owner,
-        hostname,
-        network: match run.network.as_ref().map(|network| network.text.as_str()) {
-            Some("none") => Network::None,
-            _ => session.request.network,
-        },
+    around.stubs.push(Stub { at: resolved_cwd.to_string(), is_dir: true, keep: true, parents_too: false });
+    let root = Root::Overlay {
+        lowers: mounted.lowers,
+        images: mounted.images,
+        upper: "upper".into(),
+        workdir: "overlay-work".into(),
     };
-    let progress = session.request.progress;
-    let ended =
-        sandbox::run(&session.request.child, &spec, LIMIT, &mut |bytes| progress(Event::Output(bytes)));
-    judge(ended, run, command, session.dialect.run.not_found)?;
+    around.run(root, cwd, command)?;
     let layer = snapshot::read_upper(&mounted.upper).map_err(StepError::broken("read what RUN changed"))?;
     let below = stage.tree.clone();
     stage.tree.apply(&layer).map_err(StepError::broken("apply what RUN changed"))?;
@@ -347,45 +311,4 @@ fn walked(
     };
     let (before, after) = (look(below, step - 1)?, look(&stage.tree, step)?);
     Ok(walk::layer(&stage.tree, &walk::compare(&before, &after)))
-}
-
-pub(crate) fn judge(
-    ended: Result<Ended, sandbox::SandboxError>,
-    run: &RunInstruction,
-    command: &[String],
-    not_found: NotFound,
-) -> Result<(), StepError> {
-    let shown = match &run.command {
-        CommandLine::Shell(text) => text.text.clone(),
-        CommandLine::Exec(_) => command.join(" "),
-    };
-    match ended {
-        Ok(Ended::Exit(0)) => Ok(()),
-        Ok(Ended::Exit(code)) => {
-            Err(StepFailure::new("run-exit", format!("run `{shown}`: it ended with exit code {code}")).into())
-        }
-        Ok(Ended::NotStarted { class, message }) => {
-            let class = match class.as_str() {
-                _ if not_found == NotFound::ExitCode => "run-exit",
-                "exec-failed" if not_found == NotFound::NeverStarted => "run-not-started",
-                // Found to be a program, and yet the kernel would not have it: the container had begun.
-                "exec-failed" => "run-exit",
-                "workdir" => "not-a-directory",
-                _ => "run-not-started",
-            };
-            Err(StepFailure::new(class, message).into())
-        }
-        Ok(Ended::TimedOut(limit)) => Err(StepFailure::new(
-            "run-timeout",
-            format!("run `{shown}`: still running after {} s", limit.as_secs()),
-        )
-        .into()),
-        Ok(Ended::NeedsRoot(what)) => {
-            Err(StepError::unmet(format!("run `{shown}`: it asks to {what}, which only root is given")))
-        }
-        Err(sandbox::SandboxError::Setup { what, error }) if !sandbox::standing().is_root() => {
-            Err(StepError::unmet(format!("run without root: {what}: {error}")))
-        }
-        Err(error) => Err(StepError::broken("run the command")(error)),
-    }
 }

@@ -9,57 +9,23 @@ use super::snapshot::of_mode;
 use crate::disk::scan_without;
 use crate::failure::StepFailure;
 use crate::materialise;
-use crate::request::{Event, Network};
-use crate::sandbox::{self, Root, Spec, Stub};
+use crate::sandbox::{Root, Stub};
 use crate::session::{Session, StepError};
 use crate::snapshot::probe::Honest;
 use crate::snapshot::walk::compare;
 use crate::stage::Stage;
-use crate::steps::container::{files_mounted, script_mount, volumes};
-use crate::steps::identity::{environment, hostname, user};
-use crate::steps::run::{LIMIT, MountFlags, command, judge, started};
+use crate::steps::run::{command, started};
+use crate::steps::surroundings::Surroundings;
 
 /// RUN. What it changed is left for a snapshot to find.
 pub fn run(stage: &mut Stage, session: &Session<'_>, run: &RunInstruction) -> Result<(), StepError> {
     let (command, script) = command(stage, session, run);
     let command = started(stage, session, command)?;
-    let (owner, home) = user(stage, &session.dialect.run)?;
-    let scratch = session.scratch()?;
-    let hostname = hostname(session, stage);
-    let (mut mounts, mut stubs) = files_mounted(&scratch, &hostname, &stage.tree, session)?;
-    volumes(stage, session, &scratch, &mut mounts, &mut stubs)?;
-    let mut env = Vec::new();
-    if session.dialect.run.mount_flags == MountFlags::Mounted {
-        let own = crate::steps::mounts::prepare(stage, session, run, &scratch)?;
-        mounts.extend(own.mounts);
-        stubs.extend(own.stubs);
-        env = own.env;
-    }
-    if let Some((path, content)) = script {
-        mounts.push(script_mount(&scratch, &path, &content)?);
-    }
-    let root = scratch.join("root");
-    let on_disk = with_mount_points(&stage.tree, &stubs, session);
+    let around = Surroundings::prepare(stage, session, run, script)?;
+    let root = around.scratch.join("root");
+    let on_disk = with_mount_points(&stage.tree, &around.stubs, session);
     materialise::tree(&on_disk, &root).map_err(StepError::broken("unpack the root"))?;
-    let spec = Spec {
-        work: scratch,
-        root: Root::Dir(root.clone()),
-        mounts,
-        stubs,
-        argv: command.clone(),
-        env: environment(stage, session, env, &hostname, &home),
-        cwd: working_dir(stage)?,
-        owner,
-        hostname,
-        network: match run.network.as_ref().map(|network| network.text.as_str()) {
-            Some("none") => Network::None,
-            _ => session.request.network,
-        },
-    };
-    let progress = session.request.progress;
-    let ended =
-        sandbox::run(&session.request.child, &spec, LIMIT, &mut |bytes| progress(Event::Output(bytes)));
-    judge(ended, run, &command, session.dialect.run.not_found)?;
+    around.run(Root::Dir(root.clone()), working_dir(stage)?, &command)?;
     let ignored = &stage.unpacked.ignored;
     let after = scan_without(&root, &|at, _| ignored.skips(at))
         .map_err(StepError::broken("read what RUN changed"))?;
