@@ -61,8 +61,8 @@ pub(crate) const CHORES: &[Chore] = &[
     },
     Chore {
         name: "repro-lag",
-        args: "[--seeds N] [--copies N] [--replay SEED] [--record]",
-        about: "layers that depend on the clock, and changes that are lost: every seed against the model",
+        args: "[--seeds N] [--copies N] [--replay SEED] [--probe DIR] [--record]",
+        about: "layers that depend on the clock, changes that are lost, file systems that lag: each against what is predicted",
         run: |checkout, args| checkout.become_samebuild("lag", args),
     },
     Chore {

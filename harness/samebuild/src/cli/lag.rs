@@ -1,12 +1,14 @@
 //! `samebuild lag`: (a) layers of identical COPYs by seed, held against the model; (b) what snapshots lose that look at times
-//! and sizes. 0 if all that could be tried came out as predicted, 1 if something did not.
+//! and sizes; (d) which file systems lag. 0 if all that could be tried came out as predicted, 1 if something did not.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
 use serde_json::json;
 
+use super::lag_places::{self, Looked};
 use super::race_records::{today, write};
 use super::terminal::{out, say};
 use super::verbs::Format;
@@ -29,6 +31,9 @@ pub(crate) struct Lag {
     /// Only this seed, a hundred times: its clock, and that the result is always the same.
     #[arg(long, value_name = "SEED")]
     replay: Option<u64>,
+    /// Look at the times of this directory's file system too. May be repeated.
+    #[arg(long, value_name = "DIR")]
+    probe: Vec<PathBuf>,
     /// Write what was counted to records/, as a table and a picture (in a checkout).
     #[arg(long, conflicts_with = "replay")]
     record: bool,
@@ -57,15 +62,23 @@ pub(crate) fn run(args: &Lag) -> Result<Exit> {
     let base = bases::provide(BASE, &cache, &say)?;
     yard.base = Some((base.reference.clone(), base.image));
     let sights = sights(&yard)?;
-    let as_predicted = counts.wrong.is_empty() && likely && sights.iter().all(|sight| sight.is_fine());
+    let looked = lag_places::look(&args.probe, work.path())?;
+    let as_predicted = counts.wrong.is_empty()
+        && likely
+        && sights.iter().all(|sight| sight.is_fine())
+        && looked.iter().all(Looked::is_fine);
     let record = record(setting, args.seeds, &counts, &law);
     match args.format {
-        Format::Text => tell(&record, &counts, likely, &law, &sights),
+        Format::Text => {
+            tell(&record, &counts, likely, &law, &sights);
+            looked.iter().for_each(Looked::tell);
+        }
         Format::Json => out!(
             "{}",
             json!({ "seeds": args.seeds, "copies": setting.copies, "layers": counts.of, "law": law.0,
                 "unlike_the_model": counts.wrong, "likely": likely,
-                "rewrites": sights.iter().map(Seen::json).collect::<Vec<_>>(), "as_predicted": as_predicted })
+                "rewrites": sights.iter().map(Seen::json).collect::<Vec<_>>(),
+                "file_systems": looked.iter().map(Looked::json).collect::<Vec<_>>(), "as_predicted": as_predicted })
         ),
     }
     if args.record {
@@ -73,6 +86,7 @@ pub(crate) fn run(args: &Lag) -> Result<Exit> {
         if let Some(rewrites) = rewrites(&sights) {
             write(&rewrites, "lag-rewrites")?;
         }
+        write(&lag_places::record(&looked), "lag-file-systems")?;
         let path = Checkout::find()?.records().join("lag-layers.svg");
         files::write(&path, plot(&record).as_bytes())?;
     }

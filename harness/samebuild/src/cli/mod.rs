@@ -12,8 +12,10 @@ mod diff;
 mod fault;
 mod gate;
 mod lag;
+mod lag_places;
 mod list;
 mod observe;
+mod probe_fs;
 mod proxy;
 mod prune;
 mod race;
@@ -58,6 +60,7 @@ fn run(verb: &Verb) -> anyhow::Result<ExitCode> {
         Verb::Conform(args) => conform::run(args),
         Verb::Dialects(args) => dialects::run(args),
         Verb::Lag(args) => lag::run(args),
+        Verb::ProbeFs(args) => probe_fs::run(args),
         Verb::Proxy(args) => proxy::run(args),
         Verb::Prune(args) => prune::run(args),
         Verb::Race(args) => race::run(args),

@@ -40,6 +40,8 @@ pub(crate) enum Verb {
     Race(Race),
     /// How many layers builders that look at times make of identical steps, and what they lose: every seed against the model.
     Lag(super::lag::Lag),
+    /// What file systems do with modification times, measured in directories, and what a reader of stats can miss there.
+    ProbeFs(super::probe_fs::ProbeFs),
     /// Stand between a client and an engine, and hold, delay, drop or refuse what passes.
     Proxy(super::proxy::Proxy),
     /// Run a command with a fault under it: a directory that tells old modification times.

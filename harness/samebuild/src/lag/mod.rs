@@ -1,7 +1,11 @@
 //! What becomes of identical steps under a builder that looks at times: how many layers, by seed, against a model that
 //! knows nothing of building. And what a snapshot by time or size loses that one by content keeps.
 
+pub mod blind;
+pub mod file_system;
 mod law;
+pub mod mapped;
+pub mod places;
 mod plot;
 mod trial;
 
