@@ -184,10 +184,11 @@ mod tests {
         let checkout = crate::checkout::Checkout::at(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
         let cases = checkout.cases().unwrap();
         let case = cases.iter().find(|case| case.id.as_str() == "copy/chown").unwrap();
-        let workshop = match crate::conform::Workshop::open(&[case], None, &|_| {}) {
-            Ok(workshop) => workshop,
-            Err(error) => return println!("not exercised: {error:#}"),
-        };
+        let workshop =
+            match crate::conform::Workshop::open(&[case], crate::conform::Scratch::Memory, None, &|_| {}) {
+                Ok(workshop) => workshop,
+                Err(error) => return println!("not exercised: {error:#}"),
+            };
         let means = workshop.means(None);
         let reference = crate::builders::open("reference", &means).unwrap();
         let ground = &workshop.grounds[&case.base];
