@@ -142,7 +142,7 @@ impl HistoryRules {
                 (Entry { created_by, comment: None, author, empty_layer }, command)
             }
             HistoryText::Source => {
-                let created_by = source(line, self.copy_flags);
+                let created_by = signed(line, as_written(line, self.copy_flags));
                 (Entry { created_by, comment: Some(BUILDKIT), author: None, empty_layer }, Vec::new())
             }
             HistoryText::AsWritten => (by_itself(as_written(line, self.copy_flags), empty_layer), Vec::new()),
@@ -160,9 +160,12 @@ fn by_itself(created_by: String, empty_layer: bool) -> Entry {
     Entry { created_by, comment: None, author: Some(AUTHOR.to_owned()), empty_layer }
 }
 
-fn as_written(line: &Line, copy_flags: CopyFlags) -> String {
-    let text = source(line, copy_flags);
-    text.strip_suffix(" # buildkit").map_or(text.clone(), str::to_owned)
+/// The text of an instruction, and behind one that makes a layer BuildKit's name.
+fn signed(line: &Line, text: String) -> String {
+    match line {
+        Line::Copy(_) | Line::Run { .. } => format!("{text} # buildkit"),
+        Line::Metadata(_) | Line::Workdir(_) | Line::Whole(_) => text,
+    }
 }
 
 fn without_keyword(line: &Line, config: &Config, copy_flags: CopyFlags) -> String {
@@ -198,7 +201,7 @@ fn nop_command(line: &Line, config: &Config, chown_text: ChownText) -> Vec<Strin
     command
 }
 
-fn source(line: &Line, copy_flags: CopyFlags) -> String {
+fn as_written(line: &Line, copy_flags: CopyFlags) -> String {
     match line {
         Line::Metadata(text) | Line::Whole(text) => text.clone(),
         Line::Workdir(path) => format!("WORKDIR {path}"),
@@ -211,14 +214,14 @@ fn source(line: &Line, copy_flags: CopyFlags) -> String {
             }
             words.extend(copy.sources.iter().cloned());
             words.push(copy.dest.clone());
-            format!("{} # buildkit", words.join(" "))
+            words.join(" ")
         }
         Line::Run { args, command } => {
             let prefix = match args {
                 Some(args) if !args.is_empty() => format!("|{} {} ", args.len(), args.join(" ")),
                 _ => String::new(),
             };
-            format!("RUN {prefix}{} # buildkit", command.join(" "))
+            format!("RUN {prefix}{}", command.join(" "))
         }
     }
 }
@@ -342,6 +345,13 @@ mod tests {
         let printed =
             [0, 1_500, 250_000_000, 1_500_000_000, 300_000_000_000, 3_661_000_000_000].map(go_duration);
         assert_eq!(printed, ["0s", "1.5µs", "250ms", "1.5s", "5m0s", "1h1m1s"]);
+    }
+
+    #[test]
+    fn only_the_builder_s_own_signature_is_left_out_where_it_does_not_sign() {
+        let line = Line::Whole("RUN true # buildkit".to_owned());
+        let (entry, _) = crate::dialect::KANIKO_1_24.history.write(&line, &Config::default(), false);
+        assert!(entry.created_by.ends_with("true # buildkit"), "{}", entry.created_by);
     }
 
     #[test]
