@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use samebuild_builder::dialect::find;
@@ -18,7 +17,7 @@ use crate::checkout::{Checkout, load};
 use crate::conform::crew::on_all_cores;
 use crate::conform::goldens::Goldens;
 use crate::conform::{Exit, Scratch, Workshop};
-use crate::dialects::attribute::{Because, Why, attribute};
+use crate::dialects::attribute::{Because, Why, build_and_attribute};
 use crate::dialects::attributions::{Attributions, Cause, Entry, PAIRS, Stale, delta_digest, inputs};
 
 /// Finds anew what is stale.
@@ -108,7 +107,7 @@ impl Search<'_> {
             _ => self.lately.lock().ok().and_then(|lately| lately.get(pair).cloned()).unwrap_or_default(),
         };
         let [left, right] = pair;
-        let why = attribute(case, ground, [find(left)?, find(right)?], self.reference, &hint, Duration::MAX)?;
+        let why = build_and_attribute(case, ground, [find(left)?, find(right)?], self.reference, &hint)?;
         Ok(match why {
             Why::Same => None,
             Why::Unexplained => Some(Cause::Unexplained),
@@ -142,8 +141,7 @@ pub(super) fn explain(left: &str, right: &str, name: &str) -> Result<Exit> {
     let mut exit = Exit::Nothing;
     for case in chosen {
         let ground = workshop.grounds.get(&case.base).context("find the case's base")?;
-        let why =
-            attribute(case, ground, [left, right], reference.as_ref(), &BTreeSet::new(), Duration::MAX)?;
+        let why = build_and_attribute(case, ground, [left, right], reference.as_ref(), &BTreeSet::new())?;
         let now = match why {
             Why::Same => {
                 out!("{}: {} and {} make the same of it", case.id, left.id, right.id);

@@ -44,8 +44,9 @@ pub(super) fn against_one_another(suite: &Suite<'_>, case: &Case, ground: &Groun
     for (dialect, right) in rest {
         let sides = [Party { name: first, answer: left }, Party { name: dialect, answer: right }];
         let check = free(case, dialect, (*first).to_owned(), ground, &sides);
-        if matches!(check.verdict, Verdict::Different | Verdict::Failed) {
-            let why = why(suite, case, ground, [first, dialect], &mut hint);
+        let is_apart = matches!(check.verdict, Verdict::Different | Verdict::Failed);
+        if let (true, Answer::Ended(left), Answer::Ended(right)) = (is_apart, left, right) {
+            let why = why(suite, case, ground, [(first, left), (dialect, right)], &mut hint);
             result.because.insert((*dialect).to_owned(), why);
         }
         let is_said = check.verdict == Verdict::Failed && is_as_said(case, [(first, left), (dialect, right)]);
@@ -86,7 +87,7 @@ fn is_as_said(case: &Case, sides: [(&str, &Answer); 2]) -> bool {
     checks.iter().any(Option::is_some) && checks.iter().flatten().all(|check| check.verdict == Verdict::Same)
 }
 
-/// How long two builds may take for the decisions that part them to be searched for.
+/// How long the steps of two builds may take for the decisions that part them to be searched for.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Which decisions make two dialects part; `hint` is what was found before, and grows.
@@ -94,11 +95,22 @@ fn why(
     suite: &Suite<'_>,
     case: &Case,
     ground: &Ground,
-    [left, right]: [&str; 2],
+    sides: [(&str, &Ended); 2],
     hint: &mut BTreeSet<String>,
 ) -> Why {
+    let took: Duration =
+        sides.iter().flat_map(|(_, ended)| &ended.times).filter_map(|step| step.elapsed).sum();
+    let [(left, one), (right, other)] = sides;
+    if took > PATIENCE {
+        return Why::Unmet(format!(
+            "two builds took {:.0} s, and it takes dozens; `samebuild dialects --explain {left} {right} {}` asks all the same",
+            took.as_secs_f64(),
+            case.id
+        ));
+    }
+    let seen = [&one.observation, &other.observation];
     let found = match (find(left), find(right)) {
-        (Ok(left), Ok(right)) => attribute(case, ground, [left, right], suite.reference, hint, PATIENCE),
+        (Ok(left), Ok(right)) => attribute(case, ground, [left, right], seen, suite.reference, hint),
         (Err(error), _) | (_, Err(error)) => Err(error.into()),
     };
     let why = found.unwrap_or_else(|error| Why::Unmet(format!("{error:#}")));

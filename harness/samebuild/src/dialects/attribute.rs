@@ -2,8 +2,6 @@
 //! the right one's, no fewer; and for each, what differs as long as it alone is not flipped.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use samebuild_builder::Dialect;
@@ -14,6 +12,7 @@ use super::minimal::minimal;
 use crate::builders::{Answer, Builder, Ground, Order};
 use crate::cases::Case;
 use crate::conform::check::differences;
+use crate::conform::guarded;
 
 /// What stands for the builder's version, which some configurations name; it is no decision.
 pub const VERSION: &str = "engine-version";
@@ -80,63 +79,69 @@ fn flipped<'f>(
     Ok(dialect)
 }
 
-/// Attributes the divergence of `case` between two dialects. `hint` names decisions that were needed for the like of it.
-/// It takes dozens of builds: where the first two together take longer than `patience`, it is left.
+/// Builds `case` as both dialects do, and attributes what differs.
 ///
 /// # Errors
-/// One of the two dialects' own builds breaks, or images cannot be compared.
+/// One of the two builds breaks, or images cannot be compared.
+pub fn build_and_attribute(
+    case: &Case,
+    ground: &Ground,
+    dialects: [&Dialect; 2],
+    reference: &dyn Builder,
+    hint: &BTreeSet<String>,
+) -> Result<Why> {
+    let own = |dialect: &Dialect| match build(case, ground, dialect, reference) {
+        Answer::Ended(ended) => Ok(Ok(ended.observation)),
+        Answer::Unmet(need) => Ok(Err(need)),
+        Answer::Broken(why) => {
+            Err(anyhow::Error::msg(why)).with_context(|| format!("build as {} does", dialect.id))
+        }
+    };
+    let [left, right] = dialects;
+    match (own(left)?, own(right)?) {
+        (Ok(left), Ok(right)) => attribute(case, ground, dialects, [&left, &right], reference, hint),
+        (Err(need), _) | (_, Err(need)) => Ok(Why::Unmet(need)),
+    }
+}
+
+/// Attributes the divergence of `case` between two dialects, of which it was `seen` what each makes of it. `hint` names
+/// decisions that were needed for the like of it. It takes dozens of builds.
+///
+/// # Errors
+/// Images cannot be compared.
 pub fn attribute(
     case: &Case,
     ground: &Ground,
     [left, right]: [&Dialect; 2],
+    seen: [&Observation; 2],
     reference: &dyn Builder,
     hint: &BTreeSet<String>,
-    patience: Duration,
 ) -> Result<Why> {
-    let started = Instant::now();
-    let build = |dialect: &Dialect| {
-        let order = Order { spoken: Some(dialect), ..Order::new(case, left.id, ground) };
-        catch_unwind(AssertUnwindSafe(|| reference.build(&order)))
-            .unwrap_or_else(|_| Answer::Broken("it panicked".to_owned()))
-    };
-    let (first, target) = match (own(build(left), left)?, own(build(right), right)?) {
-        (Ok(first), Ok(target)) => (first, target),
-        (Err(need), _) | (_, Err(need)) => return Ok(Why::Unmet(need)),
-    };
-    if differences(&first, &target, ground)?.is_empty() {
+    let [first, target] = seen;
+    if differences(first, target, ground)?.is_empty() {
         return Ok(Why::Same);
-    }
-    let took = started.elapsed();
-    if took > patience {
-        return Ok(Why::Unmet(format!(
-            "two builds took {:.0} s, and it takes dozens; `samebuild dialects --explain {} {} {}` asks all the same",
-            took.as_secs_f64(),
-            left.id,
-            right.id,
-            case.id
-        )));
     }
     let flips = delta(left, right);
     let hint: BTreeSet<usize> =
         (0..flips.len()).filter(|number| hint.contains(&flips[*number].decision)).collect();
     // What differs from the target with these flips made; `None` where a mixture nobody speaks cannot be built.
-    let mut seen: BTreeMap<BTreeSet<usize>, Option<BTreeMap<String, usize>>> = BTreeMap::new();
+    let mut tried: BTreeMap<BTreeSet<usize>, Option<BTreeMap<String, usize>>> = BTreeMap::new();
     let mut missing = |set: &BTreeSet<usize>| -> Result<Option<BTreeMap<String, usize>>> {
-        if let Some(known) = seen.get(set) {
+        if let Some(known) = tried.get(set) {
             return Ok(known.clone());
         }
         let mixture = flipped(left, right, set.iter().map(|number| &flips[*number]))?;
-        let rules = match build(&mixture) {
+        let rules = match build(case, ground, &mixture, reference) {
             Answer::Ended(ended) => {
                 let mut rules = BTreeMap::new();
-                for difference in differences(&ended.observation, &target, ground)? {
+                for difference in differences(&ended.observation, target, ground)? {
                     *rules.entry(difference.rule.to_owned()).or_default() += 1;
                 }
                 Some(rules)
             }
             Answer::Unmet(_) | Answer::Broken(_) => None,
         };
-        seen.insert(set.clone(), rules.clone());
+        tried.insert(set.clone(), rules.clone());
         Ok(rules)
     };
     let needed = minimal(flips.len(), &hint, |set| {
@@ -152,15 +157,10 @@ pub fn attribute(
     Ok(Why::Because(because))
 }
 
-/// What a dialect itself makes of the case; the inner error is an unmet need.
-fn own(answer: Answer, dialect: &Dialect) -> Result<Result<Observation, String>> {
-    match answer {
-        Answer::Ended(ended) => Ok(Ok(ended.observation)),
-        Answer::Unmet(need) => Ok(Err(need)),
-        Answer::Broken(why) => {
-            Err(anyhow::Error::msg(why)).with_context(|| format!("build as {} does", dialect.id))
-        }
-    }
+/// What a dialect makes of the case, be it one that nobody speaks.
+fn build(case: &Case, ground: &Ground, dialect: &Dialect, reference: &dyn Builder) -> Answer {
+    let order = Order { spoken: Some(dialect), ..Order::new(case, dialect.id, ground) };
+    guarded(reference, &order)
 }
 
 #[cfg(test)]
@@ -194,7 +194,7 @@ mod tests {
         let ground = &workshop.grounds[&case.base];
         let why = |left, right, hint: &[&str]| {
             let hint = hint.iter().map(|name| (*name).to_owned()).collect();
-            attribute(case, ground, [left, right], reference.as_ref(), &hint, Duration::MAX).unwrap()
+            build_and_attribute(case, ground, [left, right], reference.as_ref(), &hint).unwrap()
         };
         let Why::Because(because) = why(&CLASSIC_20_10, &BUILDKIT_20_10, &[]) else { panic!("it differs") };
         let owner = because.iter().find(|because| because.flip.decision == "copy.directory_parents");
