@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::images::names;
+
 /// A repository and a tag; `latest` where none was named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tag {
@@ -34,47 +36,13 @@ impl FromStr for Tag {
     type Err = BadTag;
 
     fn from_str(text: &str) -> Result<Self, BadTag> {
+        // As it is written, not in full: `app` is told as `app`, wherever it goes.
+        let named = names::parse(text).ok().filter(|name| name.digest().is_none());
+        named.ok_or_else(|| BadTag(text.to_owned()))?;
         let (repository, tag) =
             text.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).unwrap_or((text, "latest"));
-        let mut parts = repository.split('/');
-        // A host may have capitals and a port.
-        let first = parts.next().unwrap_or_default();
-        let is_host = repository.contains('/') && (first.contains(['.', ':']) || first == "localhost");
-        let first_is_good = if is_host { is_host_name(first) } else { is_component(first) };
-        if first_is_good && parts.all(is_component) && is_tag(tag) {
-            return Ok(Self { repository: repository.to_owned(), tag: tag.to_owned() });
-        }
-        Err(BadTag(text.to_owned()))
+        Ok(Self { repository: repository.to_owned(), tag: tag.to_owned() })
     }
-}
-
-fn is_host_name(text: &str) -> bool {
-    let (host, port) = text.split_once(':').unwrap_or((text, "0"));
-    let is_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-    let is_name = |part: &str| {
-        !part.is_empty()
-            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-            && !part.starts_with('-')
-            && !part.ends_with('-')
-    };
-    is_port && host.split('.').all(is_name)
-}
-
-/// Lower-case letters and digits, with `.`, `_`, `__` or hyphens between them.
-fn is_component(text: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let ends = text.bytes().next().is_some_and(is_plain) && text.bytes().last().is_some_and(is_plain);
-    let separators = text.split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
-    ends && separators
-        .into_iter()
-        .all(|between| matches!(between, "" | "." | "_" | "__") || between.bytes().all(|byte| byte == b'-'))
-}
-
-fn is_tag(text: &str) -> bool {
-    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    text.len() <= 128
-        && text.bytes().next().is_some_and(is_word)
-        && text.bytes().all(|byte| is_word(byte) || byte == b'.' || byte == b'-')
 }
 
 #[cfg(test)]
@@ -97,9 +65,10 @@ mod tests {
     #[test]
     fn what_docker_would_refuse_is_refused() {
         let long = format!("app:{}", "a".repeat(129));
+        let digest = format!("app@sha256:{}", "a".repeat(64));
         for text in [
             "", "App", "a b", "a:", ":1", "a/", "/a", "a//b", "a:.1", "a___b", "a.-b", "-a", "a@b", "h:x/a",
-            &long,
+            "a:é", "A/b", &long, &digest,
         ] {
             let error = text.parse::<Tag>().unwrap_err().to_string();
             assert!(error.contains("NAME[:TAG]"), "{error}");

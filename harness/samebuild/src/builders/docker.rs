@@ -15,6 +15,7 @@ use super::locate::{locate, timed};
 use super::{Answer, Builder, Ended, Means, Order, class_of, now, platform};
 use crate::cases::{self, Case, context_tar, shuffled_context_tar};
 use crate::engines::{self, BuildOutcome, BuildRequest, ClientBuild, Context, Engine, EngineError};
+use crate::images::names;
 
 /// No build of a case takes this long, unless it hangs.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -366,24 +367,22 @@ fn put_outside(case: &Case, outside: &cases::Outside, dir: &Path) -> Result<Path
 }
 
 /// The images that FROM and `COPY --from` name without a variable, quotes taken off, as far as an image can be called so at
-/// all: the names of repositories are in lower case.
+/// all.
 fn named_images(order: &Order<'_>) -> Vec<String> {
     let Some(syntax) = dialect::find(order.dialect).ok().map(|dialect| &dialect.syntax) else {
         return Vec::new();
     };
     let Ok(file) = Dockerfile::parse(&order.case.dockerfile, syntax) else { return Vec::new() };
-    let mut names = Vec::new();
+    let mut named = Vec::new();
     for stage in &file.stages {
-        names.push(stage.from().image.text.clone());
-        names.extend(stage.instructions.iter().filter_map(|node| match &node.kind {
+        named.push(stage.from().image.text.clone());
+        named.extend(stage.instructions.iter().filter_map(|node| match &node.kind {
             InstructionKind::Copy(copy) => copy.from.as_ref().map(|from| from.text.clone()),
             _ => None,
         }));
     }
     let plain = |name: String| name.trim_matches(['"', '\'']).to_owned();
-    let repository = |name: &str| name.rsplit_once(':').map_or(name, |(repository, _)| repository).to_owned();
-    let is_possible = |name: &String| !repository(name).chars().any(char::is_uppercase);
-    names.into_iter().map(plain).filter(is_possible).collect()
+    named.into_iter().map(plain).filter(|name| names::parse(name).is_ok()).collect()
 }
 
 /// As a client sends it: everything root's.
