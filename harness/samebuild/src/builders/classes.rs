@@ -188,6 +188,17 @@ const KANIKO: &[Row] = &[
     Row { class: "fetch-status", all: &["downloading remote source file:", "invalid response status"] },
 ];
 
+/// Buildah 1.28, as far as it was asked.
+const BUILDAH: &[Row] = &[
+    // First: such a message holds the whole command.
+    Row { class: "run-exit", all: &["while running runtime: exit status"] },
+    Row { class: "image-not-found", all: &["image not known"] },
+    Row { class: "copy-not-found", all: &["checking on sources under", "no such file or directory"] },
+    Row { class: "unknown-owner", all: &["looking up UID/GID for", "unknown user error"] },
+    Row { class: "unknown-user", all: &["determining run uid:", "unknown user error"] },
+    Row { class: "not-a-directory", all: &["already exists but is not a directory"] },
+];
+
 /// The class of what the builder of `dialect` said, or [`UNCLASSIFIED`].
 pub fn class_of(dialect: &str, message: &str) -> &'static str {
     let fits = |row: &&Row| row.all.iter().all(|text| message.contains(text));
@@ -200,6 +211,7 @@ fn tables(dialect: &str) -> [&'static [Row]; 2] {
         Some("classic") => CLASSIC,
         Some("buildkit") => BUILDKIT,
         Some("kaniko") => KANIKO,
+        Some("buildah") => BUILDAH,
         _ => &[],
     };
     [own, BOTH]

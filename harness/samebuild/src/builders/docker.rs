@@ -2,20 +2,19 @@
 //! comes back a record.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use samebuild_builder::{dialect, disk};
+use samebuild_builder::dialect;
 use samebuild_dockerfile::{Dockerfile, InstructionKind};
 use samebuild_image::golden::{self, Observation, Outcome, mask_message};
 use samebuild_image::{At, Image, Meta, Tree};
 
+use super::laid::{Laid, named_images};
 use super::locate::{locate, timed};
-use super::{Answer, Builder, Ended, Means, Order, class_of, now, platform};
+use super::{Answer, Builder, Ended, Means, Order, class_of, now, platform, read_as};
 use crate::cases::{self, Case, context_tar, shuffled_context_tar};
 use crate::engines::{self, BuildOutcome, BuildRequest, ClientBuild, Context, Engine, EngineError};
-use crate::images::names;
 
 /// No build of a case takes this long, unless it hangs.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -136,8 +135,10 @@ impl Docker<'_> {
         if order.case.stands_for.is_empty() {
             return Ok(BTreeSet::new());
         }
-        let names: BTreeSet<String> =
-            named_images(order).into_iter().filter(|name| order.case.has_stand_in(name)).collect();
+        let names: BTreeSet<String> = named_images(order.case, read_as(order.dialect))
+            .into_iter()
+            .filter(|name| order.case.has_stand_in(name))
+            .collect();
         self.load(order)?;
         for name in &names {
             let given = self.engine.call_it(&order.base.base.reference, name);
@@ -197,30 +198,11 @@ impl Docker<'_> {
         args: &BTreeMap<String, String>,
     ) -> Result<BuildOutcome, String> {
         let case = order.case;
-        let room = tempfile::Builder::new().prefix("context-").tempdir_in(self.work);
-        let room =
-            room.map_err(|error| format!("make room for a context in {}: {error}", self.work.display()))?;
-        let context = room.path().join("context");
-        disk::write_tree(&case.context_tree(), &context).map_err(|error| error.to_string())?;
-        let file = match &case.outside {
-            Some(outside) => Some(put_outside(case, outside, &room.path().join("dockerfile"))?),
-            None => (case.dockerfile_name != "Dockerfile").then(|| context.join(&case.dockerfile_name)),
-        };
-        let secrets = room.path().join("secrets");
-        std::fs::create_dir(&secrets).map_err(|error| format!("make room for secrets: {error}"))?;
-        for secret in &case.build.secrets {
-            let written = std::fs::write(secrets.join(&secret.id), &secret.text);
-            written.map_err(|error| format!("write the secret {}: {error}", secret.id))?;
-        }
+        let laid = Laid::out(case, self.work)?;
         let build = ClientBuild {
-            secrets: case
-                .build
-                .secrets
-                .iter()
-                .map(|secret| (secret.id.as_str(), secrets.join(&secret.id)))
-                .collect(),
-            context: &context,
-            file: file.as_deref(),
+            secrets: laid.secrets,
+            context: &laid.context,
+            file: laid.file.as_deref(),
             flags: flags(case, self.builder),
             builder: self.builder,
             build_args: args,
@@ -349,40 +331,6 @@ fn flags(case: &Case, builder: engines::Builder) -> &[String] {
         engines::Builder::BuildKit => "buildkit",
     };
     case.build.flags.get(name).map_or(&[], Vec::as_slice)
-}
-
-/// Puts a Dockerfile that is no part of its context in a directory of its own, with its ignore file.
-fn put_outside(case: &Case, outside: &cases::Outside, dir: &Path) -> Result<PathBuf, String> {
-    let file = dir.join(&case.dockerfile_name);
-    let write = || {
-        std::fs::create_dir(dir)?;
-        std::fs::write(&file, &case.dockerfile)?;
-        match &outside.ignore {
-            Some(text) => std::fs::write(dir.join(format!("{}.dockerignore", case.dockerfile_name)), text),
-            None => Ok(()),
-        }
-    };
-    write().map_err(|error| format!("write the Dockerfile of {}: {error}", case.id))?;
-    Ok(file)
-}
-
-/// The images that FROM and `COPY --from` name without a variable, quotes taken off, as far as an image can be called so at
-/// all.
-fn named_images(order: &Order<'_>) -> Vec<String> {
-    let Some(syntax) = dialect::find(order.dialect).ok().map(|dialect| &dialect.syntax) else {
-        return Vec::new();
-    };
-    let Ok(file) = Dockerfile::parse(&order.case.dockerfile, syntax) else { return Vec::new() };
-    let mut named = Vec::new();
-    for stage in &file.stages {
-        named.push(stage.from().image.text.clone());
-        named.extend(stage.instructions.iter().filter_map(|node| match &node.kind {
-            InstructionKind::Copy(copy) => copy.from.as_ref().map(|from| from.text.clone()),
-            _ => None,
-        }));
-    }
-    let plain = |name: String| name.trim_matches(['"', '\'']).to_owned();
-    named.into_iter().map(plain).filter(|name| names::parse(name).is_ok()).collect()
 }
 
 /// As a client sends it: everything root's.

@@ -1,8 +1,11 @@
 //! Builders: whatever turns a case into what it is in a dialect. A family: a trait and the table [`BUILDERS`]; the contract
 //! tests loop over it. A builder never compares; it tells what came out, as the record a golden keeps.
 
+mod buildah;
 mod classes;
 mod docker;
+mod kaniko;
+mod laid;
 mod locate;
 mod recorded;
 pub mod reference;
@@ -14,7 +17,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use samebuild_builder::snapshot::probe::{Clear, Lens};
 use samebuild_builder::snapshot::walk::Snapshotter;
-use samebuild_builder::{Dialect, stamp};
+use samebuild_builder::{Dialect, dialect, stamp};
+use samebuild_dockerfile::Syntax;
 use samebuild_image::golden::{self, Observation};
 use samebuild_image::{Epochs, Image};
 
@@ -22,6 +26,7 @@ use crate::bases;
 use crate::cases::{CONTEXT_EPOCH, Case};
 use crate::conform::goldens::Goldens;
 use crate::engines::Engine;
+use crate::programs::Around;
 
 pub use classes::class_of;
 pub(crate) use docker::needs_client;
@@ -43,6 +48,8 @@ pub struct Order<'a> {
     pub wants_id: bool,
     /// For an engine that gets the context as an archive: the seed of the order of its members, where not by name.
     pub shuffle: Option<u64>,
+    /// For builders that are programs: what is around them.
+    pub around: Around<'a>,
 }
 
 impl<'a> Order<'a> {
@@ -57,6 +64,7 @@ impl<'a> Order<'a> {
             spoken: None,
             wants_id: false,
             shuffle: None,
+            around: Around::default(),
         }
     }
 }
@@ -139,6 +147,11 @@ pub struct StepTime {
 pub trait Builder: Sync {
     /// Builds; never an error, because not knowing is an answer.
     fn build(&self, order: &Order<'_>) -> Answer;
+
+    /// What it speaks, and what it is called; `None` for one that speaks what it is told to, or whose engine says it.
+    fn by_itself(&self) -> Option<(&'static str, &str)> {
+        None
+    }
 }
 
 /// What builders are made from.
@@ -155,6 +168,8 @@ pub struct Means<'a> {
 pub struct Row {
     pub id: &'static str,
     pub about: &'static str,
+    /// Whether it is a program that stands for itself: no engine, no goldens, one dialect.
+    pub is_program: bool,
     /// Makes one, or says what it lacks.
     pub open: for<'a> fn(&'a Means<'a>) -> Result<Box<dyn Builder + 'a>, String>,
 }
@@ -164,11 +179,13 @@ pub const BUILDERS: &[Row] = &[
     Row {
         id: "reference",
         about: "ours, speaking a dialect; needs no other builder",
+        is_program: false,
         open: |means| Ok(Box::new(reference::Reference::new(means))),
     },
     Row {
         id: "recorded",
         about: "what a real builder was seen doing: golden/**/observed/",
+        is_program: false,
         open: |means| match means.goldens {
             Some(goldens) => Ok(Box::new(recorded::Recorded::new(goldens))),
             None => Err("there are no goldens here".to_owned()),
@@ -177,12 +194,26 @@ pub const BUILDERS: &[Row] = &[
     Row {
         id: "classic",
         about: "the classic builder of a Docker engine",
+        is_program: false,
         open: |means| docker::open(means, crate::engines::Builder::Classic),
     },
     Row {
         id: "buildkit",
         about: "the BuildKit inside a Docker engine",
+        is_program: false,
         open: |means| docker::open(means, crate::engines::Builder::BuildKit),
+    },
+    Row {
+        id: "buildah",
+        about: "Debian's buildah on vfs storage, a layer a step; no dialect predicts it",
+        is_program: true,
+        open: |means| buildah::open(means),
+    },
+    Row {
+        id: "kaniko",
+        about: "the kaniko executor that SAMEBUILD_KANIKO names, on a root of its own",
+        is_program: true,
+        open: |means| kaniko::open(means),
     },
 ];
 
@@ -198,6 +229,16 @@ pub fn open<'a>(id: &str, means: &'a Means<'a>) -> Result<Box<dyn Builder + 'a>,
             Err(format!("there is no builder `{id}`; there are {}", known.join(", ")))
         }
     }
+}
+
+/// The builders that are programs, by name.
+pub fn programs() -> impl Iterator<Item = &'static str> {
+    BUILDERS.iter().filter(|row| row.is_program).map(|row| row.id)
+}
+
+/// How the Dockerfile of a builder is read; of one whose dialect nobody described, as the oldest reads it.
+pub(crate) fn read_as(dialect: &str) -> &'static Syntax {
+    dialect::find(dialect).map_or(&dialect::DIALECTS[0].syntax, |dialect| &dialect.syntax)
 }
 
 impl Ground {

@@ -9,6 +9,7 @@ pub const DIALECTS: &[&str] = &[
     "buildkit@26.1",
     "buildkit@26.1-containerd",
     "buildkit@head",
+    "buildah@1.28",
     "buildah@1.39",
     "buildah@1.39-oci",
     "kaniko@1.24",

@@ -15,7 +15,7 @@ use crate::builders::{self, Builder, now};
 use crate::cases::{Case, Corpus, Vocabulary, configure, load_corpus, splitmix64};
 use crate::checkout::load;
 use crate::conform::{Exit, Scratch, Workshop};
-use crate::factors::{Factor, Findings, Site, Trial, chosen, show};
+use crate::factors::{Factor, Findings, Site, Trial, Who, chosen, show};
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
@@ -24,8 +24,8 @@ pub(crate) struct Check {
     /// The Dockerfile; DIR/Dockerfile if left out.
     #[arg(short = 'f', long)]
     file: Option<PathBuf>,
-    /// Who builds: a dialect, which the reference speaks, buildkit@26.1 if left out. With --engine: classic, buildkit, or
-    /// the dialect of one of them.
+    /// Who builds: a dialect, which the reference speaks, buildkit@26.1 if left out; or buildah, or the kaniko executor that
+    /// SAMEBUILD_KANIKO names. With --engine: classic, buildkit, or the dialect of one of them.
     #[arg(long)]
     builder: Option<String>,
     /// Build live: a row of ci/engines.toml, or `host`; by its BuildKit, if it has one and --builder names none.
@@ -65,14 +65,25 @@ pub(crate) fn run(args: &Check) -> Result<Exit> {
     let means = workshop.means(None);
     let reference = builders::open("reference", &means).map_err(anyhow::Error::msg)?;
     let live = workshop.live(&means)?;
-    let dialect = args.dialect(&workshop)?;
-    let site = Site { dialect, engine: args.engine.as_deref(), snapshotter, work: &means.work };
+    let program = match args.program()?.map(|name| builders::open(name, &means)).transpose() {
+        Ok(program) => program,
+        Err(unmet) => {
+            say(&format!("not exercised: {unmet}"));
+            return Ok(Exit::Nothing);
+        }
+    };
+    let (dialect, who) = match (program.as_ref().and_then(|program| program.by_itself()), &args.engine) {
+        (Some((dialect, name)), _) => (dialect, Who::Program(name)),
+        (None, Some(engine)) => (args.dialect(&workshop)?, Who::Engine(engine)),
+        (None, None) => (args.dialect(&workshop)?, Who::Reference),
+    };
+    let site = Site { dialect, who, snapshotter, work: &means.work };
     let job = Job {
         args,
         workshop: &workshop,
         site,
         reference: reference.as_ref(),
-        live: live.get(dialect).map(|builder| &**builder),
+        live: program.as_ref().or_else(|| live.get(dialect)).map(|builder| &**builder),
         seed,
         factors: &factors,
     };
@@ -123,7 +134,7 @@ impl Job<'_> {
                 factors: self.factors,
             };
             if is_text {
-                let by = self.site.engine.unwrap_or("the reference");
+                let by = self.site.who.name();
                 bar.borrow().line(&format!("{}, {} by {by}", case.id, self.site.dialect));
             }
             let dockerfile = String::from_utf8_lossy(&case.dockerfile);
@@ -175,10 +186,33 @@ impl Check {
         Ok(cases)
     }
 
+    /// The builder that is a program, if one is asked for.
+    fn program(&self) -> Result<Option<&'static str>> {
+        let wanted = self.builder.as_deref();
+        let Some(name) = builders::programs().find(|name| Some(*name) == wanted) else { return Ok(None) };
+        if let Some(engine) = &self.engine {
+            return Err(Usage(format!(
+                "build with {name} on {engine}: it is no part of an engine; leave --engine out"
+            ))
+            .into());
+        }
+        if self.snapshot_mode.is_some() {
+            return Err(
+                Usage(format!("build with {name} and --snapshot-mode, which is the reference's")).into()
+            );
+        }
+        Ok(Some(name))
+    }
+
     /// The dialect that is built in.
     fn dialect(&self, workshop: &Workshop) -> Result<&'static str> {
         let Some((engine, spoken)) = &workshop.engine else {
-            return Ok(dialect::find(self.builder.as_deref().unwrap_or("buildkit@26.1"))?.id);
+            let wanted = self.builder.as_deref().unwrap_or("buildkit@26.1");
+            let programs: Vec<&str> = builders::programs().collect();
+            let found = dialect::find(wanted);
+            return Ok(found
+                .with_context(|| format!("build with `{wanted}`, no program ({})", programs.join(", ")))?
+                .id);
         };
         let wanted = match &self.builder {
             Some(wanted) => wanted.as_str(),

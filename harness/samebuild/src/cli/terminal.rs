@@ -37,6 +37,7 @@ pub(crate) fn complain(error: &anyhow::Error) -> Exit {
         cause.is::<Usage>()
             || cause.is::<samebuild_builder::dialect::UnknownDialect>()
             || cause.is::<NoCheckout>()
+            || cause.is::<crate::conform::NotHere>()
             || cause.is::<NotThere>()
             || cause.is::<samebuild_store::races::UnknownRace>()
             || cause.is::<samebuild_store::strategies::UnknownStrategy>()

@@ -157,12 +157,34 @@ pub fn place_words(engine: Option<&Engine>) -> Result<String> {
 /// A wanted one does not exist; there are listed.
 pub fn dialects(wanted: &[String], is_recorded: impl Fn(&str) -> bool) -> Result<Vec<&'static str>> {
     for id in wanted {
+        if dialect::find(id).is_err()
+            && let Some(program) = program_of(id)
+        {
+            return Err(NotHere { asked: id.clone(), program }.into());
+        }
         dialect::find(id)?;
     }
     let is_in = |id: &&'static str| {
         if wanted.is_empty() { is_recorded(id) } else { wanted.iter().any(|wanted| wanted == id) }
     };
     Ok(dialect::DIALECTS.into_iter().map(|dialect| dialect.id).filter(is_in).collect())
+}
+
+/// A builder that can only be asked about itself, here.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "hold {asked} against a prediction: {program} is a program and no engine's, and conform starts none; \
+     `samebuild check DIR --builder {program}` holds it against itself"
+)]
+pub struct NotHere {
+    asked: String,
+    program: &'static str,
+}
+
+/// The builder that is a program and called so, or speaks a dialect of this name.
+fn program_of(name: &str) -> Option<&'static str> {
+    let program = name.split('@').next().unwrap_or(name);
+    builders::programs().find(|known| *known == program)
 }
 
 /// The engine called `name`, and the dialects of its builders.
@@ -182,6 +204,9 @@ pub fn open_engine(name: &str, progress: Progress) -> Result<(Engine, BTreeMap<S
             );
         }
         return Ok((engine, dialects));
+    }
+    if let Some(program) = program_of(name) {
+        return Err(NotHere { asked: name.to_owned(), program }.into());
     }
     let policy = checkout::engines_at_hand()?;
     let dialects = policy.engine(name)?.dialects.clone();
@@ -253,6 +278,17 @@ mod tests {
         let spoken = spoken_by("20.10.24+dfsg1");
         assert_eq!(spoken.get("classic").map(String::as_str), Some("classic@20.10"));
         assert!(spoken_by("1.0.0").is_empty());
+    }
+
+    #[test]
+    fn a_builder_that_is_a_program_is_refused_with_what_can_be_asked_of_it() {
+        for asked in ["buildah", "buildah@1.39"] {
+            let error = dialects(&[asked.to_owned()], |_| false).unwrap_err().to_string();
+            assert!(error.contains(asked) && error.contains("check DIR --builder buildah"), "{error}");
+        }
+        let error = open_engine("kaniko", &|_| {}).err().unwrap().to_string();
+        assert!(error.contains("check DIR --builder kaniko"), "{error}");
+        assert_eq!(dialects(&["kaniko@1.24".to_owned()], |_| false).unwrap(), ["kaniko@1.24"]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub struct ClientBuild<'a> {
     /// Further options, as they are.
     pub flags: &'a [String],
     /// Ids and the files that hold them; BuildKit only.
-    pub secrets: Vec<(&'a str, PathBuf)>,
+    pub secrets: Vec<(String, PathBuf)>,
     pub builder: Builder,
     pub build_args: &'a BTreeMap<String, String>,
     pub target: Option<&'a str>,

@@ -36,11 +36,14 @@ pub fn tools(package: &str, names: &[&str], cache: &Path, progress: Progress) ->
     }
     let debian = Debian::new(cache, RELEASE, progress)?;
     let unpacked = debian.package(package, None)?;
-    let programs: Vec<PathBuf> = names.iter().map(|name| unpacked.root.join("usr/bin").join(name)).collect();
-    if let Some(missing) = programs.iter().find(|program| !program.is_file()) {
-        let why = format!("the package {package} {} has no such file", unpacked.version);
-        return Err(EngineError::fetch(format!("the program {}", missing.display()), why));
-    }
+    let place = |name: &&str| {
+        let mut places = ["usr/bin", "usr/sbin"].map(|dir| unpacked.root.join(dir).join(name)).into_iter();
+        places.find(|program| program.is_file()).ok_or_else(|| {
+            let why = format!("the package {package} {} has no such file", unpacked.version);
+            EngineError::fetch(format!("the program {name}"), why)
+        })
+    };
+    let programs: Vec<PathBuf> = names.iter().map(place).collect::<Result<_, _>>()?;
     let supplied = libraries::supply(&programs, &[unpacked], &debian)?;
     let libraries = std::env::split_paths(&libraries::search_path(&supplied)).collect();
     Ok(Tools { programs, libraries })

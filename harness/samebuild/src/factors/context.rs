@@ -5,7 +5,7 @@ use std::sync::Arc;
 use samebuild_builder::disk;
 use samebuild_image::{At, Kind, Meta, Mtime};
 
-use super::{Dice, Setting};
+use super::{Dice, Setting, Who};
 use crate::builders::needs_client;
 
 /// Times before every other one of a case: 2001 to 2017.
@@ -14,7 +14,7 @@ const TIMES: std::ops::Range<u32> = 1_000_000_000..1_500_000_000;
 pub(super) fn mtimes(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<String, String> {
     // Docker's client cuts times to seconds before it packs a context. Where the first member has more, its header is pax's,
     // and BuildKit 20.10 takes the whole archive for a Dockerfile (seen on Docker Engine 20.10.24).
-    let cut = setting.site.engine.is_some() && !needs_client(&setting.case);
+    let cut = matches!(setting.site.who, Who::Engine(_)) && !needs_client(&setting.case);
     each(setting, |_, meta| {
         let secs = i64::from(dice.between(TIMES.start, TIMES.end));
         let nanos = dice.between(1, 1_000_000_000);
@@ -24,7 +24,7 @@ pub(super) fn mtimes(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<Strin
 }
 
 pub(super) fn owners(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<String, String> {
-    if setting.site.engine.is_some() && !needs_client(&setting.case) {
+    if matches!(setting.site.who, Who::Engine(_)) && !needs_client(&setting.case) {
         return Err(
             "the archive an engine gets has no owners but root, as Docker's client packs it".to_owned()
         );
@@ -50,8 +50,18 @@ pub(super) fn umask(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<String
 }
 
 pub(super) fn order(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<String, String> {
-    if setting.site.engine.is_none() {
-        return Err("the reference holds a context as a tree sorted by name: no order reaches it".to_owned());
+    match setting.site.who {
+        Who::Reference => {
+            return Err(
+                "the reference holds a context as a tree sorted by name: no order reaches it".to_owned()
+            );
+        }
+        Who::Program(name) => {
+            return Err(format!(
+                "{name} reads directories, and in which order they list is their file system's"
+            ));
+        }
+        Who::Engine(_) => {}
     }
     if needs_client(&setting.case) {
         return Err("Docker's client reads the context here, and sorts each directory by name".to_owned());
@@ -61,12 +71,15 @@ pub(super) fn order(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<String
 }
 
 pub(super) fn path(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<String, String> {
-    if setting.site.engine.is_some() {
-        return Err(match needs_client(&setting.case) {
-            true => "Docker's client reads the context from a new directory in every build as it is",
-            false => "an engine gets the context as an archive, which has no path",
+    match setting.site.who {
+        Who::Reference => {}
+        Who::Engine(_) if !needs_client(&setting.case) => {
+            return Err("an engine gets the context as an archive, which has no path".to_owned());
         }
-        .to_owned());
+        who => {
+            let who = if let Who::Program(name) = who { name } else { "Docker's client" };
+            return Err(format!("{who} reads the context from a new directory in every build as it is"));
+        }
     }
     let name = format!("{:x}", dice.draw());
     let room = tempfile::Builder::new().prefix("elsewhere-").tempdir_in(setting.site.work);

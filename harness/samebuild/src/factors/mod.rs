@@ -12,7 +12,7 @@ mod trial;
 
 use crate::cases::splitmix64;
 
-pub use setting::{Setting, Site};
+pub use setting::{Setting, Site, Who};
 pub use trial::{Finding, Findings, Trial};
 
 /// What is between two builds that nobody told apart: the clock went on, and chance was asked again.
@@ -56,6 +56,11 @@ pub const FACTORS: &[Factor] = &[
         change: surroundings::umask,
     },
     Factor { name: "time-zone", about: "TZ, where the Dockerfile takes it", change: surroundings::time_zone },
+    Factor {
+        name: "builder-time-zone",
+        about: "TZ of the builder's process",
+        change: surroundings::builder_time_zone,
+    },
     Factor { name: "context-path", about: "where the context lies", change: context::path },
     Factor {
         name: "host-name",
@@ -135,8 +140,10 @@ mod tests {
         (dir, case)
     }
 
-    fn site<'a>(work: &'a Path, engine: Option<&'a str>) -> Site<'a> {
-        Site { dialect: "buildkit@26.1", engine, snapshotter: None, work }
+    const ALL: [Who<'static>; 3] = [Who::Reference, Who::Engine("e"), Who::Program("p")];
+
+    fn site<'a>(work: &'a Path, who: Who<'a>) -> Site<'a> {
+        Site { dialect: "buildkit@26.1", who, snapshotter: None, work }
     }
 
     /// What a factor does, in words: all that a build can notice.
@@ -146,8 +153,15 @@ mod tests {
         let tree = setting.case.context_tree();
         let metas: Vec<String> = tree.iter().map(|(at, _, inode)| format!("{at} {:?}", inode.meta)).collect();
         format!(
-            "{what:?} {} {:?} {:?} {:?} {:?} {metas:?} {:?}",
-            setting.phase_ms, setting.umask, setting.host, setting.shuffle, setting.lag, setting.case.build
+            "{what:?} {} {:?} {:?} {:?} {:?} {:?} {:?} {metas:?} {:?}",
+            setting.phase_ms,
+            setting.umask,
+            setting.host,
+            setting.shuffle,
+            setting.lag,
+            setting.lag_on_files,
+            setting.zone,
+            setting.case.build
         )
     }
 
@@ -172,13 +186,13 @@ mod tests {
     fn the_same_seed_gives_the_same_plan_and_another_seed_another() {
         let (_dir, case) = case("FROM scratch\nARG TZ\nCOPY d /d\n");
         let work = tempfile::tempdir().unwrap();
-        for engine in [None, Some("e")] {
+        for who in ALL {
             let all = |seed: u64| -> Vec<String> {
-                FACTORS.iter().map(|factor| plan(seed, factor, &case, site(work.path(), engine))).collect()
+                FACTORS.iter().map(|factor| plan(seed, factor, &case, site(work.path(), who))).collect()
             };
             for seed in (0..60).map(splitmix64) {
-                assert_eq!(all(seed), all(seed), "seed {seed}, engine {engine:?}");
-                assert_ne!(all(seed), all(seed.wrapping_add(1)), "seed {seed}, engine {engine:?}");
+                assert_eq!(all(seed), all(seed), "seed {seed}, {who:?}");
+                assert_ne!(all(seed), all(seed.wrapping_add(1)), "seed {seed}, {who:?}");
             }
         }
     }
@@ -187,8 +201,8 @@ mod tests {
     fn a_factor_changes_one_thing_or_nothing_and_says_why() {
         let (_dir, case) = case("FROM scratch\nCOPY d /d\n");
         let work = tempfile::tempdir().unwrap();
-        for engine in [None, Some("e")] {
-            let site = site(work.path(), engine);
+        for who in ALL {
+            let site = site(work.path(), who);
             let untouched = Factor { name: "none", about: "", change: |_, _| Ok(String::new()) };
             let before = plan(7, &untouched, &case, site);
             let mut exercised = 0;
@@ -211,7 +225,7 @@ mod tests {
                     }
                 }
             }
-            assert!(exercised >= 4, "{exercised} with {engine:?}");
+            assert!(exercised >= 4, "{exercised} with {who:?}");
         }
     }
 

@@ -13,18 +13,42 @@ use super::Dice;
 use crate::builders::{Answer, Builder, Ended, Ground, Order, now};
 use crate::cases::Case;
 use crate::conform::guarded;
-use crate::faults::mtime_lag::MtimeLag;
+use crate::faults::mtime_lag::{MtimeLag, Shape};
+use crate::programs::Around;
 
 /// Who builds, and where; the same for every build of a trial.
 #[derive(Clone, Copy)]
 pub struct Site<'a> {
     pub dialect: &'static str,
-    /// The engine's name; `None` where the reference builds.
-    pub engine: Option<&'a str>,
+    pub who: Who<'a>,
     /// How the reference finds what a RUN changed, where not as its dialect does.
     pub snapshotter: Option<&'static Snapshotter>,
     /// Scratch space.
     pub work: &'a Path,
+}
+
+/// What kind of builder, and what it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who<'a> {
+    Reference,
+    Engine(&'a str),
+    /// One that we start for each build.
+    Program(&'a str),
+}
+
+impl<'a> Who<'a> {
+    /// The name of one that is not ours.
+    pub fn live(self) -> Option<&'a str> {
+        match self {
+            Self::Reference => None,
+            Self::Engine(name) | Self::Program(name) => Some(name),
+        }
+    }
+
+    /// In words.
+    pub fn name(self) -> &'a str {
+        self.live().unwrap_or("the reference")
+    }
 }
 
 /// The circumstances of a build.
@@ -40,7 +64,12 @@ pub struct Setting<'a> {
     /// Of the machine, as the builder sees it.
     pub host: Option<String>,
     pub shuffle: Option<u64>,
+    /// As the reference's snapshotter sees it.
     pub lag: Option<MtimeLag>,
+    /// On the files of a program.
+    pub lag_on_files: Option<Shape>,
+    /// `TZ` of a program.
+    pub zone: Option<String>,
     /// The directory the context was put in, which has to live until it is built.
     pub(super) elsewhere: Option<Arc<tempfile::TempDir>>,
 }
@@ -52,7 +81,18 @@ impl<'a> Setting<'a> {
         case.volatile.clear();
         case.never_twice = None;
         let phase_ms = Dice::new(seed, super::NOTHING).between(0, 1000);
-        Self { site, case, phase_ms, umask: None, host: None, shuffle: None, lag: None, elsewhere: None }
+        Self {
+            site,
+            case,
+            phase_ms,
+            umask: None,
+            host: None,
+            shuffle: None,
+            lag: None,
+            lag_on_files: None,
+            zone: None,
+            elsewhere: None,
+        }
     }
 
     /// Builds once under these circumstances.
@@ -61,8 +101,9 @@ impl<'a> Setting<'a> {
         let order = Order {
             lens,
             snapshotter: self.site.snapshotter,
-            wants_id: self.site.engine.is_none(),
+            wants_id: self.site.who == Who::Reference,
             shuffle: self.shuffle,
+            around: Around { zone: self.zone.as_deref(), lag: self.lag_on_files },
             ..Order::new(&self.case, self.site.dialect, base)
         };
         let _mask = self.umask.map(Umask::set);

@@ -5,8 +5,10 @@ use samebuild_builder::delta::LayerForm;
 use samebuild_builder::{Dialect, dialect};
 use samebuild_dockerfile::{Dockerfile, InstructionKind};
 
-use super::{Dice, Setting};
+use super::{Dice, Setting, Who};
+use crate::builders::read_as;
 use crate::faults::mtime_lag::{MtimeLag, Shape};
+use crate::faults::passthrough;
 
 pub(super) fn start_phase(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<String, String> {
     let before = setting.phase_ms;
@@ -15,7 +17,7 @@ pub(super) fn start_phase(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<
 }
 
 pub(super) fn umask(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<String, String> {
-    if let Some(engine) = setting.site.engine {
+    if let Who::Engine(engine) = setting.site.who {
         return Err(format!("{engine} builds in processes of its own, whose umask is not ours to change"));
     }
     const MASKS: [u32; 3] = [0o000, 0o027, 0o077];
@@ -24,8 +26,10 @@ pub(super) fn umask(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<String
     Ok(format!("the builder's umask is {mask:03o}"))
 }
 
+/// Names of zones that are hours and a part of one away from UTC; the last needs no database.
+const ZONES: [&str; 3] = ["Pacific/Kiritimati", "America/St_Johns", "XYZ-5:45"];
+
 pub(super) fn time_zone(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<String, String> {
-    const ZONES: [&str; 3] = ["Pacific/Kiritimati", "America/St_Johns", "XYZ-5:45"];
     if !declares(setting, "TZ") {
         return Err(
             "the Dockerfile has no ARG TZ, and no other zone of who builds gets into a RUN".to_owned()
@@ -36,8 +40,22 @@ pub(super) fn time_zone(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<St
     Ok(format!("the build argument TZ is {zone}"))
 }
 
+pub(super) fn builder_time_zone(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<String, String> {
+    match setting.site.who {
+        Who::Reference => Err("the reference asks for no zone: all its times are UTC".to_owned()),
+        Who::Engine(engine) => {
+            Err(format!("{engine} has the zone it was started in, and is started once for all builds"))
+        }
+        Who::Program(name) => {
+            let zone = ZONES[dice.between(0, 3) as usize];
+            setting.zone = Some(zone.to_owned());
+            Ok(format!("{name} is started with TZ={zone}"))
+        }
+    }
+}
+
 pub(super) fn host_name(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<String, String> {
-    if let Some(engine) = setting.site.engine {
+    if let Who::Engine(engine) = setting.site.who {
         return Err(format!("{engine}'s host name is this machine's, which all on it would see changed"));
     }
     let name = format!("host-{:x}", dice.between(0, u32::MAX));
@@ -47,18 +65,32 @@ pub(super) fn host_name(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<St
 }
 
 pub(super) fn mtime_lag(setting: &mut Setting<'_>, _: &mut Dice) -> Result<String, String> {
-    lag(setting, Shape::Freeze { window_s: 3600 })?;
-    Ok("the modification times a snapshotter sees stay for an hour as they were first seen".to_owned())
+    let whose = lag(setting, Shape::Freeze { window_s: 3600 })?;
+    Ok(format!("the modification times {whose} stay for an hour as they were first seen"))
 }
 
 pub(super) fn mtime_truncation(setting: &mut Setting<'_>, _: &mut Dice) -> Result<String, String> {
-    lag(setting, Shape::Truncate { granularity_s: 3600 })?;
-    Ok("the modification times a snapshotter sees are cut down to the hour".to_owned())
+    let whose = lag(setting, Shape::Truncate { granularity_s: 3600 })?;
+    Ok(format!("the modification times {whose} are cut down to the hour"))
 }
 
-fn lag(setting: &mut Setting<'_>, shape: Shape) -> Result<(), String> {
-    if let Some(engine) = setting.site.engine {
-        return Err(format!("there is no file system that lags for {engine} to keep its files on"));
+/// Whose times lag, in words.
+fn lag(setting: &mut Setting<'_>, shape: Shape) -> Result<String, String> {
+    match setting.site.who {
+        Who::Reference => {}
+        Who::Engine(engine) => {
+            return Err(format!(
+                "{engine} keeps its files where it was started; to start one on files that lag, \
+                 `samebuild fault mtime-lag --dir DIR -- …`"
+            ));
+        }
+        Who::Program(name) => {
+            if let Some(unmet) = passthrough::unmet() {
+                return Err(unmet);
+            }
+            setting.lag_on_files = Some(shape);
+            return Ok(format!("of {name}'s files"));
+        }
     }
     let unpacks = |dialect: &Dialect| dialect.image.layer_form == LayerForm::UnpackedRoot;
     let looks = setting.site.snapshotter.is_some() || dialect::find(setting.site.dialect).is_ok_and(unpacks);
@@ -69,13 +101,13 @@ fn lag(setting: &mut Setting<'_>, shape: Shape) -> Result<(), String> {
         ));
     }
     setting.lag = Some(MtimeLag::new(shape));
-    Ok(())
+    Ok("a snapshotter sees".to_owned())
 }
 
 /// Whether some stage takes the build argument `name`.
 fn declares(setting: &Setting<'_>, name: &str) -> bool {
-    let Ok(dialect) = dialect::find(setting.site.dialect) else { return false };
-    let Ok(file) = Dockerfile::parse(&setting.case.dockerfile, &dialect.syntax) else { return false };
+    let syntax = read_as(setting.site.dialect);
+    let Ok(file) = Dockerfile::parse(&setting.case.dockerfile, syntax) else { return false };
     file.stages.iter().flat_map(|stage| &stage.instructions).any(|node| match &node.kind {
         InstructionKind::Arg(arg) => arg.args.iter().any(|arg| arg.name.text == name),
         _ => false,

@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
+use samebuild_builder::dialect;
 use samebuild_compare::{Difference, Where};
 use samebuild_image::golden::Outcome;
 
 use super::judge::judge;
 use super::setting::Placed;
 use super::show::distribution;
-use super::{Dice, Factor, NOTHING, Setting, Site};
+use super::{Dice, Factor, NOTHING, Setting, Site, Who};
 use crate::builders::{Answer, Builder, Ended, Ground, Step};
 use crate::cases::Case;
 use crate::conform::Verdict;
@@ -26,7 +27,7 @@ pub struct Trial<'a> {
     pub grounds: &'a BTreeMap<String, Ground>,
     /// It knows which instruction made which layer, whoever builds.
     pub reference: &'a dyn Builder,
-    /// The engine's builder, where one is asked.
+    /// A builder that is not ours, where one is asked.
     pub live: Option<&'a dyn Builder>,
     pub seed: u64,
     /// How often it is built with nothing changed.
@@ -38,7 +39,7 @@ pub struct Trial<'a> {
 pub struct Findings {
     pub case: String,
     pub dialect: &'static str,
-    /// `the reference`, or the engine's name.
+    /// `the reference`, or the name of who builds live.
     pub by: String,
     /// Of the builds with nothing changed; `None` where none ended.
     pub tally: Option<Tally>,
@@ -90,7 +91,7 @@ impl Trial<'_> {
             rows.push(finding);
             done(self.runs + number + 1);
         }
-        let by = self.site.engine.unwrap_or("the reference").to_owned();
+        let by = self.site.who.name().to_owned();
         Ok(Findings { case: self.case.id.to_string(), dialect: self.site.dialect, by, tally, rows })
     }
 
@@ -109,11 +110,12 @@ impl Trial<'_> {
         cold: &dyn Fn() -> Result<()>,
         done: &impl Fn(usize),
     ) -> Result<(Option<Tally>, Finding, Option<Plain>)> {
-        let ours = Setting { site: Site { engine: None, ..first.site }, ..first.clone() };
+        let ours = Setting { site: Site { who: Who::Reference, ..first.site }, ..first.clone() };
         let (guide, placed) = (Placed::new(self.reference, &ours), Placed::new(self.builder(), first));
         let dialect = self.site.dialect;
-        let mut by = vec![By { dialect, builder: &placed, engine: self.site.engine }];
-        if self.live.is_some() {
+        let mut by = vec![By { dialect, builder: &placed, engine: self.site.who.live() }];
+        // Of a builder whose dialect nobody described, only itself can say which instruction made what.
+        if self.live.is_some() && dialect::find(dialect).is_ok() {
             by.insert(0, By { dialect, builder: &guide, engine: None });
         }
         let each = by.len();

@@ -88,6 +88,16 @@ impl FromStr for Shape {
     }
 }
 
+impl fmt::Display for Shape {
+    /// As it is read.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncate { granularity_s } => write!(f, "truncate={granularity_s}s"),
+            Self::Freeze { window_s } => write!(f, "freeze={window_s}s"),
+        }
+    }
+}
+
 impl Shape {
     fn tells(self, held: &mut Option<Stamp>, truth: Stamp) -> Stamp {
         match self {
@@ -283,7 +293,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_shape_is_refused_with_what_is() {
+    fn a_shape_is_printed_as_it_is_read_and_what_is_none_is_refused_with_what_is() {
+        for text in ["truncate=60s", "freeze=2s"] {
+            assert_eq!(text.parse::<Shape>().unwrap().to_string(), text);
+        }
         for bad in ["freeze", "freeze=2", "freeze=0s", "freeze=-1s", "melt=2s", "truncate=s"] {
             assert!(bad.parse::<Shape>().unwrap_err().contains("accepted: truncate=1s"), "{bad}");
         }

@@ -1,0 +1,192 @@
+//! Debian's buildah, with a storage of its own and settings of nobody's: found or fetched, given a base, told to build, and
+//! asked for the image. Its steps run in runc, without a network where the case has none.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{Around, Call, Printed, Silent};
+use crate::engines::{Progress, Tools, cache_dir, tools};
+
+/// No command takes this long, unless it hangs.
+const DEADLINE: Duration = Duration::from_secs(180);
+
+/// The programs.
+#[derive(Clone, Debug)]
+pub struct Buildah {
+    program: PathBuf,
+    runtime: PathBuf,
+    libraries: OsString,
+    /// Upstream's: `1.28.2`.
+    pub version: String,
+}
+
+/// What keeps images, and how it finds what a step changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driver {
+    /// Copies of whole directories; a walk finds what changed, by times.
+    Vfs,
+    /// The kernel keeps book.
+    Overlay,
+}
+
+impl Driver {
+    /// As `--storage-driver` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Vfs => "vfs",
+            Self::Overlay => "overlay",
+        }
+    }
+}
+
+impl Buildah {
+    /// The machine's, or Debian's from the cache; runc likewise.
+    ///
+    /// # Errors
+    /// In a sentence: what the machine lacks, or why it cannot be fetched.
+    pub fn find(progress: Progress) -> Result<Self, String> {
+        if let Some(unmet) = super::unmet() {
+            return Err(unmet);
+        }
+        let find = |package: &str| -> Result<Tools, String> {
+            let cache = cache_dir().map_err(|error| error.to_string())?;
+            tools(package, &[package], &cache, progress).map_err(|error| format!("failed to {error}"))
+        };
+        let (buildah, runc) = (find("buildah")?, find("runc")?);
+        let first = |tools: &Tools| tools.programs.first().cloned().unwrap_or_default();
+        let mut command = buildah.command("buildah").ok_or("buildah has no program")?;
+        let said =
+            command.arg("--version").output().map_err(|error| format!("buildah does not start: {error}"))?;
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        let version = said.strip_prefix("buildah version ").and_then(|rest| rest.split(' ').next());
+        let version =
+            version.ok_or_else(|| format!("buildah does not say its version, but `{}`", said.trim()))?;
+        Ok(Self {
+            program: first(&buildah),
+            runtime: first(&runc),
+            libraries: std::env::join_paths(buildah.libraries.iter().chain(&runc.libraries))
+                .unwrap_or_default(),
+            version: version.to_owned(),
+        })
+    }
+
+    /// Major and minor version: `1.28`.
+    pub fn series(&self) -> &str {
+        self.version.rsplit_once('.').map_or(&self.version, |(series, _)| series)
+    }
+}
+
+/// An empty place for images; gone, with them, when it drops.
+#[derive(Debug)]
+pub struct Storage<'a> {
+    buildah: &'a Buildah,
+    home: tempfile::TempDir,
+    driver: Driver,
+}
+
+/// Settings, none of which are the machine's.
+const SETTINGS: [(&str, &str, &str); 4] = [
+    ("CONTAINERS_CONF", "containers.conf", ""),
+    ("CONTAINERS_STORAGE_CONF", "storage.conf", "[storage]\ndriver = \"vfs\"\n"),
+    ("CONTAINERS_REGISTRIES_CONF", "registries.conf", "unqualified-search-registries = []\n"),
+    ("", "policy.json", r#"{"default":[{"type":"insecureAcceptAnything"}]}"#),
+];
+
+impl<'a> Storage<'a> {
+    /// Makes one in `work`.
+    ///
+    /// # Errors
+    /// It cannot be written there.
+    pub fn open(buildah: &'a Buildah, driver: Driver, work: &Path) -> std::io::Result<Self> {
+        let home = tempfile::Builder::new().prefix("buildah-").tempdir_in(work)?;
+        for dir in ["root", "run", "tmp"] {
+            std::fs::create_dir(home.path().join(dir))?;
+        }
+        for (_, name, text) in SETTINGS {
+            std::fs::write(home.path().join(name), text)?;
+        }
+        Ok(Self { buildah, home, driver })
+    }
+
+    /// Takes the image of a docker-archive in, under the name it has there.
+    ///
+    /// # Errors
+    /// Buildah does not.
+    pub fn load(&self, archive: &Path) -> Result<(), Silent> {
+        let mut from = OsString::from("docker-archive:");
+        from.push(archive);
+        self.done("pull", [OsStr::new("--quiet"), &from])
+    }
+
+    /// Gives an image another name.
+    ///
+    /// # Errors
+    /// Buildah does not.
+    pub fn call_it(&self, image: &str, name: &str) -> Result<(), Silent> {
+        let words = vec!["tag".into(), image.into(), name.into()];
+        let printed = self.call(words, Around::default())?;
+        if printed.is_good { Ok(()) } else { Err(refused("tag", &printed)) }
+    }
+
+    /// `buildah build`, a layer a step and nothing cached. `args` are further options, the context last. A failing build is a
+    /// result.
+    ///
+    /// # Errors
+    /// It cannot be tried, or hangs.
+    pub fn build(&self, args: Vec<OsString>, around: Around<'_>) -> Result<Printed, Silent> {
+        let mut words: Vec<OsString> =
+            ["build", "--layers", "--no-cache", "--pull-never", "--isolation", "oci", "--runtime"]
+                .map(Into::into)
+                .into();
+        words.push(self.buildah.runtime.clone().into());
+        words.extend(["--signature-policy".into(), self.home.path().join("policy.json").into()]);
+        words.extend(args);
+        self.call(words, around)
+    }
+
+    /// Writes an image as a docker-archive.
+    ///
+    /// # Errors
+    /// Buildah does not.
+    pub fn export(&self, image: &str, file: &Path) -> Result<(), Silent> {
+        let mut to = OsString::from("docker-archive:");
+        to.push(file);
+        to.push(format!(":{image}"));
+        self.done("push", [OsStr::new("--quiet"), OsStr::new(image), &to])
+    }
+
+    fn done<const N: usize>(&self, verb: &str, args: [&OsStr; N]) -> Result<(), Silent> {
+        let mut words =
+            vec![verb.into(), "--signature-policy".into(), self.home.path().join("policy.json").into()];
+        words.extend(args.map(ToOwned::to_owned));
+        let printed = self.call(words, Around::default())?;
+        if printed.is_good { Ok(()) } else { Err(refused(verb, &printed)) }
+    }
+
+    fn call(&self, words: Vec<OsString>, around: Around<'_>) -> Result<Printed, Silent> {
+        let at = |name: &str| self.home.path().join(name);
+        let mut args: Vec<OsString> =
+            vec!["--root".into(), at("root").into(), "--runroot".into(), at("run").into()];
+        args.extend(["--storage-driver".into(), self.driver.name().into()]);
+        args.extend(words);
+        let mut env: Vec<(&'static str, OsString)> = vec![
+            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into()),
+            ("HOME", at("").into()),
+            ("TMPDIR", at("tmp").into()),
+            ("LC_ALL", "C".into()),
+        ];
+        if !self.buildah.libraries.is_empty() {
+            env.push(("LD_LIBRARY_PATH", self.buildah.libraries.clone()));
+        }
+        let named = SETTINGS.iter().filter(|(variable, ..)| !variable.is_empty());
+        env.extend(named.map(|(variable, name, _)| (*variable, at(name).into())));
+        let files = at("root");
+        Call { program: &self.buildah.program, args, env, files: &files, deadline: DEADLINE }.run(around)
+    }
+}
+
+fn refused(verb: &str, printed: &Printed) -> Silent {
+    let last = printed.lines.iter().rev().find(|line| !line.trim().is_empty());
+    Silent::Broken(format!("buildah {verb}: {}", last.map_or("it said nothing", String::as_str)))
+}
