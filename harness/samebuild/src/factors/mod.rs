@@ -56,11 +56,7 @@ pub const FACTORS: &[Factor] = &[
         change: surroundings::umask,
     },
     Factor { name: "time-zone", about: "TZ, where the Dockerfile takes it", change: surroundings::time_zone },
-    Factor {
-        name: "builder-time-zone",
-        about: "TZ of the builder's process",
-        change: surroundings::builder_time_zone,
-    },
+    Factor { name: "builder-zone", about: "TZ of the builder's process", change: surroundings::builder_zone },
     Factor { name: "context-path", about: "where the context lies", change: context::path },
     Factor {
         name: "host-name",

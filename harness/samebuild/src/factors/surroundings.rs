@@ -40,7 +40,7 @@ pub(super) fn time_zone(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<St
     Ok(format!("the build argument TZ is {zone}"))
 }
 
-pub(super) fn builder_time_zone(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<String, String> {
+pub(super) fn builder_zone(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<String, String> {
     match setting.site.who {
         Who::Reference => Err("the reference asks for no zone: all its times are UTC".to_owned()),
         Who::Engine(engine) => {
