@@ -10,7 +10,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::resource::{Usage, UsageWho, getrusage};
+use nix::sys::time::{TimeVal, TimeValLike as _};
 use serde::{Deserialize, Serialize};
 
 /// The hidden first argument; the program and its arguments follow.
@@ -122,10 +123,9 @@ fn measure_child(program: OsString, args: impl Iterator<Item = OsString>) -> Res
     let status = status.with_context(|| format!("start {}", program.display()))?;
     let wall_s = begun.elapsed().as_secs_f64();
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("ask what it cost")?;
-    let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
     let cost = Cost {
         wall_s,
-        cpu_s: seconds(usage.user_time()) + seconds(usage.system_time()),
+        cpu_s: both_times(&usage).as_secs_f64(),
         peak_mb: Some(usage.max_rss() as f64 * 1024.0 / 1e6),
     };
     Ok(Told { cost, code: status.code() })
@@ -158,6 +158,20 @@ pub fn cpu_of_tree(root: u32) -> std::io::Result<Duration> {
     };
     let ticks: u64 = all.iter().filter(|(pid, _)| descends(**pid)).map(|(_, stat)| stat.ticks).sum();
     Ok(Duration::from_millis(ticks * 1000 / TICKS_A_SECOND))
+}
+
+/// What our children that have ended, and theirs, have cost so far.
+///
+/// # Errors
+/// The kernel does not say.
+pub fn cpu_of_children() -> Result<Duration> {
+    Ok(both_times(&getrusage(UsageWho::RUSAGE_CHILDREN).context("ask what children have cost")?))
+}
+
+/// User and system.
+fn both_times(usage: &Usage) -> Duration {
+    let micros = |time: TimeVal| Duration::from_micros(time.num_microseconds().unsigned_abs());
+    micros(usage.user_time()) + micros(usage.system_time())
 }
 
 /// In which the kernel tells processes' times; part of its interface since long before 2.6 on all machines we know.

@@ -7,11 +7,10 @@ pub mod peers;
 pub mod table;
 pub mod workloads;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
-use samebuild_image::At;
 
 use crate::bases::{self, Base};
 use crate::checkout::Checkout;
@@ -38,14 +37,6 @@ pub struct Asked<'a> {
     pub progress: Progress<'a>,
 }
 
-/// A workload laid out on disk.
-pub struct Laid {
-    /// The context, with its Dockerfile.
-    pub dir: PathBuf,
-    /// The same as a tar, as engines take it.
-    pub tar: PathBuf,
-}
-
 /// Runs everything.
 ///
 /// # Errors
@@ -65,8 +56,8 @@ pub fn run(asked: &Asked<'_>) -> Result<Vec<Run>> {
         let place = room.path().join(workload.id);
         let mut run = match workload.work {
             Work::Build(fill) => {
-                let laid = lay_out(&place, fill, asked.smaller)?;
-                builds(asked, workload, &laid, &base, &found.peers, room.path())?
+                lay_out(&place, fill, asked.smaller)?;
+                builds(asked, workload, &place, &base, &found.peers, room.path())?
             }
             Work::AllCases => all_cases(asked, workload)?,
         };
@@ -77,28 +68,24 @@ pub fn run(asked: &Asked<'_>) -> Result<Vec<Run>> {
     Ok(runs)
 }
 
-fn lay_out(place: &Path, fill: workloads::Fill, smaller: u64) -> Result<Laid> {
-    let failed = || format!("lay out a workload in {}", place.display());
-    let laid = Laid { dir: place.join("context"), tar: place.join("context.tar") };
-    std::fs::create_dir_all(&laid.dir).with_context(failed)?;
-    fill(&laid.dir, smaller).with_context(failed)?;
-    Ok(laid)
+/// Lays out a workload as a context, with its Dockerfile.
+fn lay_out(context: &Path, fill: workloads::Fill, smaller: u64) -> Result<()> {
+    let failed = || format!("lay out a workload in {}", context.display());
+    std::fs::create_dir_all(context).with_context(failed)?;
+    fill(context, smaller).with_context(failed)
 }
 
 /// Rounds of one workload: the reference in each dialect that is wanted, then every peer.
 fn builds(
     asked: &Asked<'_>,
     workload: &'static Workload,
-    laid: &Laid,
+    context: &Path,
     base: &Base,
     peers: &[Box<dyn Peer + '_>],
     room: &Path,
 ) -> Result<Run> {
     // Who has no goal here and costs minutes is not asked.
     let peers: Vec<_> = peers.iter().filter(|_| workload.has_peers()).collect();
-    if !peers.is_empty() {
-        pack(laid)?;
-    }
     let mut dialects: Vec<&str> = asked.dialects.iter().map(|(_, dialect)| dialect.as_str()).collect();
     if dialects.is_empty() || peers.iter().any(|peer| peer.dialect().is_none()) {
         dialects.push(USUAL);
@@ -114,13 +101,13 @@ fn builds(
             (asked.progress)(&format!("{}, round {round} of {}: {who} {cost}", workload.id, asked.times));
         };
         for (dialect, measured) in dialects.iter().zip(&mut ours) {
-            let cost = reference(dialect, laid, base, room)?;
+            let cost = reference(dialect, context, base, room)?;
             tell(measured, &cost);
             measured.costs.push(cost);
         }
         for (peer, measured) in peers.iter().zip(&mut theirs) {
             let cost =
-                peer.build(laid).with_context(|| format!("build {} with {}", workload.id, peer.id()))?;
+                peer.build(context).with_context(|| format!("build {} with {}", workload.id, peer.id()))?;
             tell(measured, &cost);
             measured.costs.push(cost);
         }
@@ -130,10 +117,10 @@ fn builds(
 
 /// One build by the reference, in a process of its own, into an uncompressed archive. Of earlier builds it has what an engine
 /// has: the base, unpacked.
-fn reference(dialect: &str, laid: &Laid, base: &Base, room: &Path) -> Result<Cost> {
+fn reference(dialect: &str, context: &Path, base: &Base, room: &Path) -> Result<Cost> {
     let out = room.join("image.tar");
     let mut command = own_program();
-    command.arg("build").arg(&laid.dir).args(["--dialect", dialect]);
+    command.arg("build").arg(context).args(["--dialect", dialect]);
     command.arg("--build-context").arg(format!(
         "{}=docker-archive://{}",
         base.reference,
@@ -143,7 +130,7 @@ fn reference(dialect: &str, laid: &Laid, base: &Base, room: &Path) -> Result<Cos
     command.env("SAMEBUILD_CACHE", room.join("cache"));
     let (cost, exit) = measured(&command)?;
     if !exit.is_good() {
-        bail!("build {} as {dialect}: {exit}", laid.dir.display());
+        bail!("build {} as {dialect}: {exit}", context.display());
     }
     Ok(cost)
 }
@@ -178,19 +165,4 @@ fn all_cases(asked: &Asked<'_>, workload: &'static Workload) -> Result<Run> {
 
 fn own_program() -> Command {
     Command::new("/proc/self/exe")
-}
-
-/// The context as a tar, once for all rounds and engines.
-fn pack(laid: &Laid) -> Result<()> {
-    let failed = || format!("pack {}", laid.dir.display());
-    let mut tree = samebuild_builder::disk::scan(&laid.dir).with_context(failed)?;
-    // A fraction of a second takes a PAX record, and BuildKit does not take a tar that begins with one for a tar.
-    let all: Vec<At> = tree.iter().map(|(at, _, _)| at.clone()).collect();
-    for at in &all {
-        if let Some(meta) = tree.meta_mut(at) {
-            meta.mtime = crate::cases::CONTEXT_EPOCH;
-        }
-    }
-    let file = std::fs::File::create(&laid.tar).with_context(failed)?;
-    crate::cases::write_context_tar(&tree, std::io::BufWriter::new(file)).with_context(failed)
 }

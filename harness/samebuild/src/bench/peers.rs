@@ -9,7 +9,6 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::Laid;
 use super::cost::Cost;
 use crate::bases::Base;
 use crate::engines::Engine;
@@ -26,7 +25,7 @@ pub trait Peer {
     ///
     /// # Errors
     /// The build fails, or the builder breaks.
-    fn build(&self, laid: &Laid) -> Result<Cost>;
+    fn build(&self, context: &Path) -> Result<Cost>;
 }
 
 /// What peers are made from.

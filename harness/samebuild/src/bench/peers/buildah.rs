@@ -1,12 +1,11 @@
 //! The buildah on PATH, in a storage of its own that is empty each time but for the base. Uncompressed, as its storage is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
 use super::{Means, Peer, on_path};
-use crate::bench::Laid;
 use crate::bench::cost::{Cost, measured};
 
 struct Buildah<'a> {
@@ -31,7 +30,7 @@ impl Peer for Buildah<'_> {
         None
     }
 
-    fn build(&self, laid: &Laid) -> Result<Cost> {
+    fn build(&self, context: &Path) -> Result<Cost> {
         let storage = tempfile::Builder::new().prefix("buildah-").tempdir_in(self.means.room);
         let storage = storage.context("make an empty storage")?;
         let (root, run) = (storage.path().join("root"), storage.path().join("run"));
@@ -39,7 +38,7 @@ impl Peer for Buildah<'_> {
         command.arg("--root").arg(&root).arg("--runroot").arg(&run).args(["--storage-driver", "overlay"]);
         command.args(["build", "--no-cache", "--isolation", "chroot", "--network", "none", "--from"]);
         command.arg(format!("docker-archive:{}", self.means.base.archive.display()));
-        command.args(["--tag", "samebuild.test/bench:1"]).arg(&laid.dir);
+        command.args(["--tag", "samebuild.test/bench:1"]).arg(context);
         let (cost, ending) = measured(&command)?;
         // Its storage leaves a mount behind.
         let _ = nix::mount::umount2(&root.join("overlay"), nix::mount::MntFlags::MNT_DETACH);

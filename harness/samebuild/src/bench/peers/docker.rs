@@ -1,15 +1,15 @@
-//! The builders inside an engine of ours, through its API. What they cost is what the daemon's processes cost; the client,
-//! which is ours, is left out.
+//! The builders inside an engine of ours, by `docker build`, as a person would: from the start of the client to its end,
+//! as ours is measured from the start of the program to its end. The processor's time is the daemon's and the client's.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
 use super::{Means, Peer};
-use crate::bench::Laid;
-use crate::bench::cost::{Cost, cpu_of_tree};
-use crate::engines::{BuildOutcome, BuildRequest, Builder, Context, Engine, Network};
+use crate::bench::cost::{Cost, cpu_of_children, cpu_of_tree};
+use crate::engines::{BuildOutcome, Builder, ClientBuild, Engine, Network};
 
 const TAG: &str = "samebuild.test/bench:1";
 const DEADLINE: Duration = Duration::from_secs(1800);
@@ -27,6 +27,9 @@ pub(super) fn open<'a>(means: &'a Means<'a>, builder: Builder) -> Result<Box<dyn
     let root = engine.root_process().ok_or("only an engine of our own can be measured, not the host's")?;
     let dialect = means.dialects.iter().find(|(id, _)| id == builder.name());
     let (_, dialect) = dialect.ok_or_else(|| format!("{} has no {}", engine.name(), builder.name()))?;
+    if !engine.has_client() {
+        return Err(format!("{} came without a client", engine.name()));
+    }
     engine.load_base(&means.base.reference, &means.base.archive).map_err(|error| error.to_string())?;
     Ok(Box::new(Docker { engine, builder, dialect, root }))
 }
@@ -40,24 +43,27 @@ impl Peer for Docker<'_> {
         Some(self.dialect)
     }
 
-    fn build(&self, laid: &Laid) -> Result<Cost> {
+    fn build(&self, context: &Path) -> Result<Cost> {
         self.engine.prune_build_cache()?;
-        let request = BuildRequest {
-            context: Context::File(laid.tar.clone()),
-            dockerfile: "Dockerfile".to_owned(),
-            build_args: BTreeMap::new(),
-            target: None,
+        let build = ClientBuild {
+            context,
+            file: None,
+            flags: &[],
+            secrets: Vec::new(),
             builder: self.builder,
-            network: Network::None,
-            no_cache: true,
-            tag: TAG.to_owned(),
-            labels: BTreeMap::new(),
+            build_args: &BTreeMap::new(),
+            target: None,
             platform: None,
+            network: Network::None,
+            tag: TAG,
             deadline: DEADLINE,
         };
-        let cpu = || cpu_of_tree(self.root).context("ask what the engine's processes have cost");
+        let cpu = || {
+            let daemon = cpu_of_tree(self.root).context("ask what the engine's processes have cost")?;
+            anyhow::Ok(daemon + cpu_of_children()?)
+        };
         let (before, begun) = (cpu()?, Instant::now());
-        let outcome = self.engine.build(&request)?;
+        let outcome = self.engine.build_with_client(&build)?;
         let (wall, after) = (begun.elapsed(), cpu()?);
         if let BuildOutcome::Failed { message, .. } = outcome {
             bail!("{message}");

@@ -8,7 +8,6 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use super::{Means, Peer};
-use crate::bench::Laid;
 use crate::bench::cost::{Cost, measured};
 
 /// Where the executor is.
@@ -50,14 +49,14 @@ impl Peer for Kaniko<'_> {
         None
     }
 
-    fn build(&self, laid: &Laid) -> Result<Cost> {
+    fn build(&self, context: &Path) -> Result<Cost> {
         let home = tempfile::Builder::new().prefix("kaniko-").tempdir_in(self.means.room);
         let home = home.context("make a root for kaniko")?;
         let root = home.path().join("root");
-        self.lay_out(&root, laid).with_context(|| format!("lay out {}", root.display()))?;
+        self.lay_out(&root, context).with_context(|| format!("lay out {}", root.display()))?;
         let mut command = Command::new("unshare");
         command.args(["--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]);
-        command.args(["sh", "-c", START, "sh"]).arg(&root).arg(&laid.dir).env("PATH", path());
+        command.args(["sh", "-c", START, "sh"]).arg(&root).arg(context).env("PATH", path());
         let (cost, ending) = measured(&command)?;
         if !ending.is_good() {
             bail!("{ending}");
@@ -67,13 +66,13 @@ impl Peer for Kaniko<'_> {
 }
 
 impl Kaniko<'_> {
-    fn lay_out(&self, root: &Path, laid: &Laid) -> Result<()> {
+    fn lay_out(&self, root: &Path, context: &Path) -> Result<()> {
         samebuild_builder::disk::write_tree(&self.means.base.tree, root)?;
         for dir in ["kaniko", "workspace", "dev", "proc"] {
             std::fs::create_dir_all(root.join(dir))?;
         }
         std::fs::copy(&self.executor, root.join("kaniko/executor"))?;
-        let dockerfile = std::fs::read_to_string(laid.dir.join("Dockerfile"))?;
+        let dockerfile = std::fs::read_to_string(context.join("Dockerfile"))?;
         let from = format!("FROM {}", self.means.base.reference);
         std::fs::write(root.join("kaniko/Dockerfile"), dockerfile.replace(&from, "FROM scratch"))?;
         Ok(())
