@@ -79,6 +79,15 @@ impl Tree {
         Some(&mut Arc::make_mut(&mut Arc::make_mut(&mut self.inodes)[ino.0]).meta)
     }
 
+    /// Changes the metadata at every path, in walking order; an inode with several names comes up as often.
+    pub fn change_meta(&mut self, mut change: impl FnMut(&At, &Kind, &mut Meta)) {
+        let inodes = Arc::make_mut(&mut self.inodes);
+        for (at, ino) in self.paths.iter() {
+            let inode = Arc::make_mut(&mut inodes[ino.0]);
+            change(at, &inode.kind, &mut inode.meta);
+        }
+    }
+
     /// Every path and inode, in walking order, the root first.
     pub fn iter(&self) -> impl Iterator<Item = (&At, Ino, &Inode)> {
         self.paths.iter().map(|(at, ino)| (at, *ino, &*self.inodes[ino.0]))
@@ -303,6 +312,23 @@ mod tests {
         .unwrap();
         tree.apply(&layer(vec![entry("d/s", Kind::Dir), file("d/s/new"), file("d/.wh..wh..opq")])).unwrap();
         assert_eq!(paths(&tree), ["/", "/d", "/d/s", "/d/s/new"]);
+    }
+
+    #[test]
+    fn metadata_changes_path_by_path_and_the_last_name_of_an_inode_has_the_last_word() {
+        let mut tree = Tree::new();
+        tree.apply(&layer(vec![file("b"), file("a"), entry("c", Kind::Hardlink(At::from("a")))])).unwrap();
+        let before = tree.clone();
+        let mut asked = Vec::new();
+        tree.change_meta(|at, kind, meta| {
+            asked.push(at.to_string());
+            if !kind.is_dir() {
+                meta.uid = asked.len() as u64;
+            }
+        });
+        assert_eq!(asked, ["/", "/a", "/b", "/c"]);
+        let owners = |tree: &Tree| -> Vec<_> { tree.iter().map(|(_, _, inode)| inode.meta.uid).collect() };
+        assert_eq!((owners(&before), owners(&tree)), (vec![0, 0, 0, 0], vec![0, 4, 3, 4]));
     }
 
     #[test]

@@ -8,12 +8,12 @@ use std::time::Duration;
 use samebuild_builder::dialect;
 use samebuild_dockerfile::{Dockerfile, InstructionKind};
 use samebuild_image::golden::{self, Observation, Outcome, mask_message};
-use samebuild_image::{At, Image, Meta, Tree};
+use samebuild_image::{At, Image};
 
 use super::laid::{Laid, named_images};
 use super::locate::{locate, timed};
 use super::{Answer, Builder, Ended, Means, Order, class_of, now, platform, read_as};
-use crate::cases::{self, Case, context_tar, shuffled_context_tar};
+use crate::cases::{self, Case, as_sent, context_tar, shuffled_context_tar};
 use crate::engines::{self, BuildOutcome, BuildRequest, ClientBuild, Context, Engine, EngineError};
 
 /// No build of a case takes this long, unless it hangs.
@@ -168,7 +168,7 @@ impl Docker<'_> {
         args: &BTreeMap<String, String>,
     ) -> Result<BuildOutcome, String> {
         let case = order.case;
-        let tree = owned_by_root(&case.context_tree());
+        let tree = as_sent(case.context_tree());
         let tar = match order.shuffle {
             Some(seed) => shuffled_context_tar(&tree, seed),
             None => context_tar(&tree),
@@ -331,15 +331,4 @@ fn flags(case: &Case, builder: engines::Builder) -> &[String] {
         engines::Builder::BuildKit => "buildkit",
     };
     case.build.flags.get(name).map_or(&[], Vec::as_slice)
-}
-
-/// As a client sends it: everything root's.
-fn owned_by_root(tree: &Tree) -> Tree {
-    let mut owned = tree.clone();
-    for (at, _, inode) in tree.iter() {
-        if let (true, Some(meta)) = (inode.meta.uid != 0 || inode.meta.gid != 0, owned.meta_mut(at)) {
-            *meta = Meta { uid: 0, gid: 0, ..inode.meta.clone() };
-        }
-    }
-    owned
 }

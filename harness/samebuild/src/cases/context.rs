@@ -18,19 +18,21 @@ pub const CONTEXT_EPOCH: Mtime = Mtime::secs(1_609_459_200);
 /// one time. `.git` itself is no part of it.
 pub(super) fn from_disk(dir: &Path) -> Result<Tree, ScanError> {
     let mut tree = scan_without(dir, &|at, is_dir| is_dir && at.name() == b".git")?;
-    let all: Vec<At> = tree.iter().map(|(at, _, _)| at.clone()).collect();
-    for at in &all {
-        let Some(inode) = tree.get(at) else { continue };
-        let mode = match &inode.kind {
-            Kind::File(_) if inode.meta.mode & 0o100 == 0 => 0o644,
+    tree.change_meta(|_, kind, meta| {
+        let mode = match kind {
+            Kind::File(_) if meta.mode & 0o100 == 0 => 0o644,
             Kind::File(_) | Kind::Dir => 0o755,
             kind => usual_mode(kind),
         };
-        if let Some(meta) = tree.meta_mut(at) {
-            *meta = Meta::new(mode, CONTEXT_EPOCH);
-        }
-    }
+        *meta = Meta::new(mode, CONTEXT_EPOCH);
+    });
     Ok(tree)
+}
+
+/// A context as Docker's client sends it: everything belongs to root.
+pub fn as_sent(mut context: Tree) -> Tree {
+    context.change_meta(|_, _, meta| (meta.uid, meta.gid) = (0, 0));
+    context
 }
 
 /// A context with nothing in it.

@@ -27,8 +27,8 @@ pub use case::{
     Build, Case, Cause, Expect, Known, Need, Network, Outcome, Outside, Secret, Under, Underway, Volatile,
 };
 pub use config::configure;
-pub use context::CONTEXT_EPOCH;
 pub(crate) use context::plant;
+pub use context::{CONTEXT_EPOCH, as_sent};
 pub use corpus::{Corpus, load_corpus};
 pub use dialects::{DIALECTS, Vocabulary, matches as dialect_matches};
 pub(crate) use format::EntryToml;

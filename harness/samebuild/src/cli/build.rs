@@ -13,11 +13,11 @@ use samebuild_builder::{
     BuildError, Dialect, Event, Failure, Network, OwnIgnore, Pace, Request, dialect, disk, own_platform,
     platform_of,
 };
-use samebuild_image::{At, Tree};
 
 use super::terminal::{Usage, say};
 use super::verbs::{Build, Format, Net};
 use crate::builders::reference::step_time;
+use crate::cases::as_sent;
 use crate::conform::{Exit, scratch};
 use crate::engines::cache_dir;
 use crate::fetch::{Http, Limits};
@@ -145,17 +145,6 @@ fn changed(dialect: &Dialect, sets: &[String]) -> Result<Dialect> {
         dialect.set(name, variant).map_err(|error| Usage(error.to_string()))?;
     }
     Ok(dialect)
-}
-
-/// A context as Docker's client sends it: everything belongs to root.
-fn as_sent(mut context: Tree) -> Tree {
-    let all: Vec<At> = context.iter().map(|(at, _, _)| at.clone()).collect();
-    for at in &all {
-        if let Some(meta) = context.meta_mut(at) {
-            (meta.uid, meta.gid) = (0, 0);
-        }
-    }
-    context
 }
 
 /// `NAME=VALUE`, or `NAME` alone, which takes its value from the environment and is nothing where there is none.

@@ -4,7 +4,7 @@
 
 use samebuild_builder::{BuildError, Built, Stamp, dialect};
 use samebuild_compare::{Options, compare, render};
-use samebuild_image::{At, Mtime, Tree};
+use samebuild_image::{Mtime, Tree};
 
 use crate::builders::reference::{OneBase, Room, build, manifest};
 use crate::builders::{Ground, Order};
@@ -100,12 +100,8 @@ fn said(error: &BuildError) -> String {
 /// The same files, as a later checkout would date them.
 fn touched(context: &Tree) -> Tree {
     let mut touched = context.clone();
-    let all: Vec<At> = context.iter().map(|(at, _, _)| at.clone()).collect();
-    for (number, at) in all.iter().enumerate() {
-        if let Some(meta) = touched.meta_mut(at) {
-            meta.mtime = Mtime::At { secs: 1_700_000_000 + i64::try_from(number).unwrap_or(0), nanos: 7 };
-        }
-    }
+    let mut secs = 1_700_000_000..;
+    touched.change_meta(|_, _, meta| meta.mtime = Mtime::At { secs: secs.next().unwrap_or(0), nanos: 7 });
     touched
 }
 

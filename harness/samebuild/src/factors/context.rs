@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use samebuild_builder::disk;
-use samebuild_image::{At, Kind, Meta, Mtime};
+use samebuild_image::{Kind, Meta, Mtime};
 
 use super::{Dice, Setting, Who};
 use crate::builders::needs_client;
@@ -100,11 +100,6 @@ pub(super) fn path(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<String,
 
 fn each(setting: &mut Setting<'_>, mut change: impl FnMut(&Kind, &mut Meta)) {
     let mut tree = setting.case.context_tree();
-    let all: Vec<(At, Kind)> = tree.iter().map(|(at, _, inode)| (at.clone(), inode.kind.clone())).collect();
-    for (at, kind) in &all {
-        if let Some(meta) = tree.meta_mut(at) {
-            change(kind, meta);
-        }
-    }
+    tree.change_meta(|_, kind, meta| change(kind, meta));
     setting.case = setting.case.with_context(tree);
 }
