@@ -1,49 +1,27 @@
 //! The command line as a person meets it: exit codes, errors of one paragraph that say what to do, and nothing half-written
 //! left behind. Builds here are COPY onto scratch: they need no root, no base and no network.
 
-use std::path::Path;
-use std::process::{Command, Output};
+mod place;
 
-struct Place(tempfile::TempDir);
+use std::path::Path;
+use std::process::Output;
+
+use place::Place;
 
 impl Place {
-    /// A directory with a context in it.
+    /// With a context in it.
     fn with(dockerfile: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("ctx")).unwrap();
-        std::fs::write(dir.path().join("ctx/Dockerfile"), dockerfile).unwrap();
-        std::fs::write(dir.path().join("ctx/a"), "hello\n").unwrap();
-        Self(dir)
+        Self::of(&[("ctx/Dockerfile", dockerfile), ("ctx/a", "hello\n")])
     }
 
     fn samebuild(&self, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_samebuild"))
-            .args(args)
-            .current_dir(self.0.path())
-            .env("SAMEBUILD_CACHE", self.0.path().join("cache"))
-            .output()
-            .unwrap()
+        self.command(args).output().unwrap()
     }
 
     /// The exit code, and what was said on stderr.
     fn fails(&self, args: &[&str]) -> (i32, String) {
         let output = self.samebuild(args);
         (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
-    }
-
-    /// `conform` of the context; `None`, with a word, where this machine has no busybox for the base.
-    fn conforms(&self) -> Option<Output> {
-        let output = self.samebuild(&["conform", "ctx"]);
-        let said = String::from_utf8_lossy(&output.stderr);
-        if said.contains("find a busybox") {
-            println!("not exercised: {said}");
-            return None;
-        }
-        Some(output)
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
     }
 }
 
@@ -98,13 +76,11 @@ fn a_build_told_the_time_is_the_same_whenever_and_wherever_it_runs() {
             .set_modified(time)
             .unwrap();
         let out = format!("oci:{out}");
-        let built = Command::new(env!("CARGO_BIN_EXE_samebuild"))
-            .args(["build", "ctx", "-o", &out])
+        let built = place
+            .command(&["build", "ctx", "-o", &out])
             .args(args)
-            .current_dir(place.path())
             .env_remove("SOURCE_DATE_EPOCH")
             .envs(epoch.map(|epoch| ("SOURCE_DATE_EPOCH", epoch)))
-            .env("SAMEBUILD_CACHE", place.path().join("cache"))
             .output()
             .unwrap();
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
@@ -220,7 +196,7 @@ const BASE: &str = "example.test/absent:1";
 #[test]
 fn an_image_that_nobody_has_is_no_agreement() {
     let place = Place::with(&format!("FROM {BASE}\nCOPY a /\n"));
-    let Some(output) = place.conforms() else { return };
+    let Some(output) = place.exercise(&["conform", "ctx"]) else { return };
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(4), "{said}");
     assert!(said.contains("skipped") && !said.contains("ctx same"), "{said}");
@@ -230,7 +206,7 @@ fn an_image_that_nobody_has_is_no_agreement() {
 #[test]
 fn dialects_that_fail_alike_say_how() {
     let place = Place::with("FORM scratch\n");
-    let Some(output) = place.conforms() else { return };
+    let Some(output) = place.exercise(&["conform", "ctx"]) else { return };
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{said}");
     assert!(said.starts_with("ctx  same (all fail: unknown-instruction, line 1)\n"), "{said}");
@@ -267,7 +243,7 @@ fn a_run_that_writes_random_bytes_is_unstable_and_its_line_is_shown() {
 #[test]
 fn that_dialects_differ_is_knowledge_and_told_once() {
     let place = Place::with(GOOD);
-    let Some(output) = place.conforms() else { return };
+    let Some(output) = place.exercise(&["conform", "ctx"]) else { return };
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{said}");
     assert_eq!(said.matches("\ndifferent ctx buildkit@20.10, buildkit@26.1").count(), 1, "{said}");
@@ -386,12 +362,8 @@ fn a_benchmark_tells_a_verdict_for_each_goal_and_every_single_run() {
     let place = Place::with(GOOD);
     let args =
         ["bench", "build", "--workload", "big-copy", "--smaller", "1000", "--times", "2", "--format", "json"];
-    let output = place.samebuild(&args);
+    let Some(output) = place.exercise(&args) else { return };
     let said = String::from_utf8_lossy(&output.stderr);
-    if said.contains("find a busybox") {
-        println!("not exercised: {said}");
-        return;
-    }
     assert_eq!(output.status.code(), Some(0), "{said}");
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(json["goals"][0]["verdict"], "met", "{json}");
@@ -422,10 +394,8 @@ fn a_benchmark_file_has_every_instruction_once_for_each_builder_and_failing_ones
     let place = Place::with("ARG V=a\nFROM scratch\nENV X=1\nCOPY a /srv/$V\nCOPY a /srv/$V\nCOPY none /\n");
     let (file, other) = (place.path().join("steps.json"), place.path().join("other.json"));
     let built = |args: &[&str], environment: Option<&Path>| {
-        Command::new(env!("CARGO_BIN_EXE_samebuild"))
-            .args(args)
-            .current_dir(place.path())
-            .env("SAMEBUILD_CACHE", place.path().join("cache"))
+        place
+            .command(args)
             .env_remove("SAMEBUILD_BENCHMARK_FILE")
             .envs(environment.map(|file| ("SAMEBUILD_BENCHMARK_FILE", file)))
             .output()

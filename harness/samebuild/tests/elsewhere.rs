@@ -1,35 +1,15 @@
 //! `conform` on Dockerfiles that are nobody's cases: several that share a context, and the samebuild.toml beside them. The
 //! builds are COPY onto scratch or onto our own base: they need no root and no network.
 
-use std::path::Path;
-use std::process::{Command, Output};
+mod place;
 
-/// Files below a directory of their own.
-fn place(files: &[(&str, &str)]) -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    for (name, text) in files {
-        let path = dir.path().join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-    dir
-}
+use std::process::Output;
+
+use place::Place;
 
 /// `conform --dockerfile … --context app`; `None`, with a word, where this machine has no busybox for the base.
-fn conform(dir: &Path, args: &[&str]) -> Option<Output> {
-    let output = Command::new(env!("CARGO_BIN_EXE_samebuild"))
-        .args(["conform", "--dockerfile", "app/docker/*", "--context", "app"])
-        .args(args)
-        .current_dir(dir)
-        .env("SAMEBUILD_CACHE", dir.join("cache"))
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    if said.contains("find a busybox") {
-        println!("not exercised: {said}");
-        return None;
-    }
-    Some(output)
+fn conform(place: &Place, args: &[&str]) -> Option<Output> {
+    place.exercise(&[&["conform", "--dockerfile", "app/docker/*", "--context", "app"], args].concat())
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -38,13 +18,13 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn dockerfiles_that_share_a_context_are_held_against_one_another_with_the_decisions_that_part_them() {
-    let dir = place(&[
+    let place = Place::of(&[
         ("app/docker/one", "FROM scratch\nCOPY a b /srv/\n"),
         ("app/docker/two", "FROM scratch\nCOPY --chmod=700 a /a\n"),
         ("app/a", "a\n"),
         ("app/b", "b\n"),
     ]);
-    let Some(output) = conform(dir.path(), &[]) else { return };
+    let Some(output) = conform(&place, &[]) else { return };
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "classic knows no --chmod: {said}{}", text(&output.stderr));
     for part in [
@@ -58,8 +38,7 @@ fn dockerfiles_that_share_a_context_are_held_against_one_another_with_the_decisi
     ] {
         assert!(said.contains(part), "{part} in: {said}");
     }
-    let Some(two) =
-        conform(dir.path(), &["--dialect", "buildkit@26.1", "--dialect", "buildkit@26.1-containerd"])
+    let Some(two) = conform(&place, &["--dialect", "buildkit@26.1", "--dialect", "buildkit@26.1-containerd"])
     else {
         return;
     };
@@ -68,7 +47,7 @@ fn dockerfiles_that_share_a_context_are_held_against_one_another_with_the_decisi
 
 #[test]
 fn rules_say_how_a_dockerfile_is_built_and_what_stands_in_for_its_base() {
-    let dir = place(&[
+    let place = Place::of(&[
         (
             "app/docker/one",
             "FROM nobody.test/has-this:1 AS wanted\nARG SRC\nCOPY $SRC /srv/\nFROM wanted\nCOPY no-such-file /\n",
@@ -79,7 +58,7 @@ fn rules_say_how_a_dockerfile_is_built_and_what_stands_in_for_its_base() {
             "[bases]\n\"nobody.test/*\" = \"busybox\"\n\n[[match]]\ndockerfile = \"docker/one\"\nargs = { SRC = \"file\" }\ntarget = \"wanted\"\n",
         ),
     ]);
-    let Some(output) = conform(dir.path(), &[]) else { return };
+    let Some(output) = conform(&place, &[]) else { return };
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
     assert!(said.contains("a stand-in base for nobody.test/has-this:1"), "{said}");
@@ -92,12 +71,12 @@ fn what_is_wrong_in_the_rules_is_named_with_what_would_do() {
         ("[[match]]\ndockerfil = \"docker/*\"\n", "dockerfil"),
         ("[bases]\n\"x\" = \"no-such-base\"\n", "ci/bases.toml has"),
     ] {
-        let dir = place(&[
+        let place = Place::of(&[
             ("app/docker/one", "FROM scratch\nCOPY a /\n"),
             ("app/a", ""),
             ("app/samebuild.toml", rules),
         ]);
-        let Some(output) = conform(dir.path(), &[]) else { return };
+        let Some(output) = conform(&place, &[]) else { return };
         assert_eq!(output.status.code(), Some(2), "{rules}");
         assert!(text(&output.stderr).contains(says), "{rules}: {}", text(&output.stderr));
     }
@@ -106,19 +85,19 @@ fn what_is_wrong_in_the_rules_is_named_with_what_would_do() {
 #[test]
 fn a_rule_that_matches_nothing_is_told_of() {
     let rules = "[[match]]\ndockerfile = \"docker/two\"\n";
-    let dir = place(&[
+    let place = Place::of(&[
         ("app/docker/one", "FROM scratch\nCOPY a /\n"),
         ("app/a", ""),
         ("app/samebuild.toml", rules),
     ]);
-    let Some(output) = conform(dir.path(), &[]) else { return };
+    let Some(output) = conform(&place, &[]) else { return };
     assert!(text(&output.stderr).contains("matches none of 1 Dockerfile"), "{}", text(&output.stderr));
 }
 
 #[test]
 fn a_base_that_nobody_has_is_named_with_all_that_was_tried_and_nothing_was_compared() {
-    let dir = place(&[("app/docker/one", "FROM nobody.test/has-this:1\nCOPY a /\n"), ("app/a", "")]);
-    let Some(output) = conform(dir.path(), &[]) else { return };
+    let place = Place::of(&[("app/docker/one", "FROM nobody.test/has-this:1\nCOPY a /\n"), ("app/a", "")]);
+    let Some(output) = conform(&place, &[]) else { return };
     let said = text(&output.stdout) + &text(&output.stderr);
     assert_eq!(output.status.code(), Some(4), "{said}");
     assert!(said.contains("find the image `nobody.test/has-this:1`; tried, in order:"), "{said}");
