@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::build::{BuildOutcome, Builder, Network};
 use super::engine::Engine;
 use super::error::EngineError;
-use super::events::{FailedStep, dockerfile_line};
+use super::events::{FailedStep, classic_step, dockerfile_line};
 use super::step_times::{Stopwatch, TimedStep};
 
 /// What to build with the client.
@@ -173,8 +173,8 @@ fn failed(printed: Printed) -> BuildOutcome {
 
 /// `Step 2/3 : COPY a /a`, or ` > [stage 2/3] COPY a /a:`.
 fn announced(line: &str) -> Option<FailedStep> {
-    let (numbers, instruction) = if let Some(rest) = line.strip_prefix("Step ") {
-        rest.split_once(" : ")?
+    let (numbers, instruction) = if let Some(step) = classic_step(line) {
+        step
     } else {
         let (inside, instruction) = line.trim_start().strip_prefix("> [")?.split_once("] ")?;
         (inside.rsplit(' ').next()?, instruction.trim_end_matches(':'))

@@ -62,7 +62,7 @@ impl Events {
     fn stream(&mut self, text: &str) {
         for line in text.lines() {
             self.watch.line(line, Instant::now());
-            if line.starts_with("Step ") && line.contains(" : ") {
+            if classic_step(line).is_some() {
                 self.at = Some(line.to_owned());
             }
         }
@@ -106,12 +106,14 @@ fn since_1970((seconds, nanos): (i64, i32)) -> Option<Duration> {
     Some(Duration::new(seconds.try_into().ok()?, nanos.try_into().ok()?))
 }
 
+/// What classic announces a step with, `Step 2/3 : RUN x`, into `2/3` and `RUN x`.
+pub(super) fn classic_step(line: &str) -> Option<(&str, &str)> {
+    line.strip_prefix("Step ")?.split_once(" : ")
+}
+
 /// `Step 2/3 : RUN x` or `[stage 2/3] RUN x` into the count and `RUN x`.
 pub(super) fn split_count(at: &str) -> (Option<(u32, u32)>, &str) {
-    let parts = match at.strip_prefix("Step ") {
-        Some(rest) => rest.split_once(" : "),
-        None => at.strip_prefix('[').and_then(|rest| rest.split_once("] ")),
-    };
+    let parts = classic_step(at).or_else(|| at.strip_prefix('[').and_then(|rest| rest.split_once("] ")));
     let Some((head, instruction)) = parts else { return (None, at) };
     let count = head.split_whitespace().last().and_then(|word| word.split_once('/'));
     let count = count.and_then(|(n, of)| Some((n.parse().ok()?, of.parse().ok()?)));

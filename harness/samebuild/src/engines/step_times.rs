@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::events::split_count;
+use super::events::{classic_step, split_count};
 
 /// A step that was timed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ struct Vertex {
 impl Stopwatch {
     /// A line of classic's, or of what the client prints.
     pub(super) fn line(&mut self, line: &str, now: Instant) {
-        if line.starts_with("Step ") && line.contains(" : ") {
+        if classic_step(line).is_some() {
             self.announced.push((line.to_owned(), now, false));
         } else if line.trim() == "---> Using cache" {
             self.announced.last_mut().into_iter().for_each(|step| step.2 = true);
