@@ -54,7 +54,7 @@ const LIMITS: &[&str] = &[
     "Cases know only the bases of `ci/bases.toml`. What a registry or `--build-context` gives for another platform is taken as it is; only the build's own store and engine are asked for the platform.",
     "RUN needs root or subordinate ids, and the machine's own architecture; another platform is not emulated.",
     "Building for another platform, the classic builder fails a COPY onto an image that an instruction other than FROM or COPY made, and stamps an image from scratch that begins with another instruction with its own platform; both are built here as if for one platform.",
-    "The digest in the classic builder's `COPY file:DIGEST` is our own: theirs covers tar headers of their making. Comparisons treat it as an id.",
+    "The digest in the classic builder's `COPY file:DIGEST` is our own, of names, modes and sizes and not of contents: it stays when a file changes and its size does not. Theirs covers contents, and tar headers of their making. Comparisons treat it as an id.",
     "BuildKit 20.10 makes directories of a context anew when its client sends it; this is predicted where something of the context is ignored, because only then is the client needed. Through the API the directories keep their times.",
     "Variables BuildKit adds for tracing (`TRACEPARENT`, `OTEL_*`) are not set; a RUN that writes down its environment differs.",
     "`buildkit@head` was seen once, at one commit, and no engine pinned here runs it live.",
