@@ -39,7 +39,7 @@ const SYSTEMS: &[&str] = &[
     "windows",
     "zos",
 ];
-/// The architectures that may be named alone.
+/// The architectures that may be named alone, under any name that [`Platform::normal`] knows them by.
 const ARCHITECTURES: &[&str] = &[
     "386",
     "amd64",
@@ -65,12 +65,6 @@ const ARCHITECTURES: &[&str] = &[
     "sparc",
     "sparc64",
     "wasm",
-    "i386",
-    "x86_64",
-    "x86-64",
-    "aarch64",
-    "armhf",
-    "armel",
 ];
 
 /// A platform as Docker takes it: `os/architecture[/variant]`, or an architecture alone, or this machine's on another
@@ -84,9 +78,10 @@ pub fn platform_of(text: &str) -> Result<Platform, String> {
         !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
     };
     let lower = text.to_ascii_lowercase();
+    let on_own_system = Platform { architecture: lower.clone(), ..own.clone() }.normal();
     let whole = if SYSTEMS.contains(&lower.as_str()) {
         format!("{lower}/{}", own.architecture)
-    } else if ARCHITECTURES.contains(&lower.as_str()) {
+    } else if ARCHITECTURES.contains(&on_own_system.architecture.as_str()) {
         format!("{}/{lower}", own.os)
     } else {
         lower
@@ -127,6 +122,9 @@ mod tests {
             ("arm64", "linux/arm64".to_owned()),
             ("linux", own.to_string()),
             ("AArch64", "linux/arm64".to_owned()),
+            ("armhf", "linux/arm/v7".to_owned()),
+            ("armel", "linux/arm/v6".to_owned()),
+            ("linux/armel", "linux/arm/v6".to_owned()),
         ] {
             assert_eq!(platform_of(text).map(|platform| platform.to_string()), Ok(platform));
         }

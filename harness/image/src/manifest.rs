@@ -134,7 +134,7 @@ impl FromStr for Platform {
 }
 
 /// Other names of architectures, what Docker calls them, and the variant that a name implies.
-const ALIASES: [(&str, &str, Option<&str>); 8] = [
+const ALIASES: [(&str, &str, Option<&str>); 9] = [
     ("x86_64", "amd64", None),
     ("x86-64", "amd64", None),
     ("i386", "386", None),
@@ -143,6 +143,7 @@ const ALIASES: [(&str, &str, Option<&str>); 8] = [
     ("i686", "386", None),
     ("aarch64", "arm64", None),
     ("armhf", "arm", Some("v7")),
+    ("armel", "arm", Some("v6")),
 ];
 
 /// Variants of ARM without their `v`.
