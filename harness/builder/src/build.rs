@@ -22,6 +22,7 @@ use crate::stage::Stage;
 use crate::stamp::{self, SourceDateEpoch, Stamp};
 use crate::steps::{metadata, run, transfer, workdir};
 use crate::unpacked;
+use crate::witness;
 
 /// Builds.
 pub fn build(request: &Request<'_>) -> Result<Built, BuildError> {
@@ -281,6 +282,13 @@ impl Builder {
             return Err(fail(StepFailure::new("no-image", message), Some(self.number), place, self.log));
         }
         let config = finish::config(&stage, dialect, stamp.epoch().map_or(request.now, |epoch| (epoch, 0)));
+        let unrecorded = match request.witness {
+            true => witness::unrecorded(&stage, dialect).map_err(|error| BuildError::Broken {
+                what: "hold the image against its root".into(),
+                source: Box::new(error),
+            })?,
+            false => Vec::new(),
+        };
         stamp.date(stage.layers.get_mut(stage.base_layers..).unwrap_or_default());
         let files = scratch.into_inner().unwrap_or_default();
         let (secs, _) = request.now;
@@ -292,6 +300,7 @@ impl Builder {
             log: self.log,
             steps: self.steps,
             files,
+            unrecorded,
             epochs: Epochs { now: Some((secs - 1, context::clock_seconds() + 1)), ..Epochs::default() },
         })
     }

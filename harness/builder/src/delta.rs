@@ -9,6 +9,9 @@ use samebuild_dockerfile::variants;
 use samebuild_image::tree::{Ino, ResolveError};
 use samebuild_image::{At, Content, Entry, Kind, Layer, Meta, Mtime, Tree};
 
+use crate::request::Trust;
+use crate::snapshot::probe::{Honest, Probe};
+
 /// A tree being changed by one step.
 pub struct Delta {
     below: Tree,
@@ -277,11 +280,24 @@ pub fn entries_of(tree: &Tree, places: &BTreeSet<At>) -> Layer {
     Layer { entries: writer.entries, ..Layer::default() }
 }
 
-/// The layer between two trees, as a walk over both finds it.
+/// The layer between two trees, as a walk over both finds it that sees all there is to see.
 pub fn double_walk(below: &Tree, tree: &Tree) -> Vec<Entry> {
+    let (before, after) = (Box::new(Honest(below)), Box::new(Honest(tree)));
+    double_walk_through(below, tree, &mut Eyes { before, after, trust: Trust::Dialect })
+}
+
+/// Through what a walk sees times, and what it makes of them.
+pub struct Eyes<'t> {
+    pub before: Box<dyn Probe + 't>,
+    pub after: Box<dyn Probe + 't>,
+    pub trust: Trust,
+}
+
+/// The layer between two trees, as a walk over both finds it with these eyes.
+pub fn double_walk_through(below: &Tree, tree: &Tree, eyes: &mut Eyes<'_>) -> Vec<Entry> {
     let changed: BTreeSet<&At> = tree
         .iter()
-        .filter(|(at, _, _)| !at.is_root() && is_changed(below, tree, at))
+        .filter(|(at, _, _)| !at.is_root() && is_changed(below, tree, at, eyes))
         .map(|(at, _, _)| at)
         .collect();
     let gone: BTreeSet<&At> = below
@@ -307,23 +323,27 @@ pub fn double_walk(below: &Tree, tree: &Tree) -> Vec<Entry> {
 }
 
 /// Whether a walk takes the entry for changed. Of a directory the time alone does not count.
-fn is_changed(below: &Tree, tree: &Tree, at: &At) -> bool {
+fn is_changed(below: &Tree, tree: &Tree, at: &At, eyes: &mut Eyes<'_>) -> bool {
     let (Some(new), Some(old)) = (tree.get(at), below.get(at)) else { return true };
     let owner_and_mode = |meta: &Meta| (meta.mode, meta.uid, meta.gid, meta.xattrs.clone());
     if owner_and_mode(&new.meta) != owner_and_mode(&old.meta) {
         return true;
     }
+    // What cannot be looked at has changed, or it would be as it was.
+    let mut times = || Some((eyes.before.lstat(at).ok()?.mtime, eyes.after.lstat(at).ok()?.mtime));
     match (&new.kind, &old.kind) {
         (Kind::Dir, Kind::Dir) => false,
-        (Kind::File(a), Kind::File(b)) => {
-            a.size() != b.size()
-                || new.meta.mtime != old.meta.mtime
-                || is_whole(new.meta.mtime) && below.ino(at) != tree.ino(at) && !is_same(a, b)
+        (Kind::File(a), Kind::File(b)) if a.size() == b.size() => {
+            let Some((before, after)) = times() else { return true };
+            let reads = eyes.trust == Trust::Content || is_whole(after);
+            before != after || reads && below.ino(at) != tree.ino(at) && !is_same(a, b)
         }
-        (Kind::Symlink(a), Kind::Symlink(b)) => a != b || new.meta.mtime != old.meta.mtime,
+        (Kind::Symlink(a), Kind::Symlink(b)) if a == b => {
+            times().is_none_or(|(before, after)| before != after)
+        }
         (Kind::Char { major: a, minor: b }, Kind::Char { major: c, minor: d })
         | (Kind::Block { major: a, minor: b }, Kind::Block { major: c, minor: d }) => (a, b) != (c, d),
-        (Kind::Fifo, Kind::Fifo) => new.meta.mtime != old.meta.mtime,
+        (Kind::Fifo, Kind::Fifo) => times().is_none_or(|(before, after)| before != after),
         _ => true,
     }
 }

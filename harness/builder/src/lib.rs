@@ -28,6 +28,7 @@ pub mod stamp;
 mod steps;
 pub mod unpacked;
 mod users;
+mod witness;
 
 pub use build::build;
 pub use dialect::{DIALECTS, Dialect};
@@ -35,6 +36,7 @@ pub use fetch::{Fetch, FetchError, Fetched};
 pub use pace::{Pace, Ticks};
 pub use platform::{own_platform, platform_of};
 pub use request::{
-    BuildError, Built, Event, Failure, Images, Network, NotFound, OwnIgnore, Request, Step, Wanted,
+    BuildError, Built, Event, Failure, Images, Network, NotFound, OwnIgnore, Request, Step, Trust, Wanted,
 };
 pub use stamp::Stamp;
+pub use witness::Unrecorded;

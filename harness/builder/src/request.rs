@@ -13,6 +13,7 @@ use crate::fetch::Fetch;
 use crate::pace::Pace;
 use crate::snapshot::{Lens, Snapshotter};
 use crate::stamp::Stamp;
+use crate::witness::Unrecorded;
 
 /// One build of one Dockerfile.
 pub struct Request<'a> {
@@ -55,11 +56,25 @@ pub struct Request<'a> {
     /// mostly `/proc/self/exe`, whose `main` calls [`crate::sandbox::become_child_if_asked`] first.
     pub child: PathBuf,
     /// How a RUN's changes are found: `None` reads the overlay's upper directory, which misses nothing.
-    pub snapshotter: Option<&'a Snapshotter>,
+    pub snapshotter: Option<&'static Snapshotter>,
+    /// What it takes to believe that a RUN left a file as it was.
+    pub trust: Trust,
+    /// Whether to hold the image against the root it was taken from, content by content: [`Built::unrecorded`].
+    pub witness: bool,
     /// Through what a snapshotter sees the file system: [`crate::snapshot::Clear`] unless a fault is installed.
     pub lens: &'a dyn Lens,
     /// Told of each step as it begins and ends and of what RUN prints.
     pub progress: &'a (dyn Fn(Event<'_>) + Sync),
+}
+
+/// What it takes to believe that a RUN left a file as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Trust {
+    /// What the dialect's builder looks at; for some that is a time and a size.
+    #[default]
+    Dialect,
+    /// The content: no stat settles it.
+    Content,
 }
 
 /// Where `<Dockerfile>.dockerignore` is.
@@ -141,6 +156,8 @@ pub struct Built {
     pub steps: Vec<Step>,
     /// Keeps files on disk alive that the image's contents lie in.
     pub files: Vec<std::sync::Arc<tempfile::TempDir>>,
+    /// What is not in the image as it was in the root at the end; empty unless a witness was asked for.
+    pub unrecorded: Vec<Unrecorded>,
     /// The moments this build knew; `base` and `context` are the caller's to fill in.
     pub epochs: Epochs,
 }

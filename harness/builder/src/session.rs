@@ -83,6 +83,11 @@ impl Session<'_> {
         Mtime::At { secs, nanos }
     }
 
+    /// Number of the step under way, from 1 over all stages.
+    pub fn step_number(&self) -> usize {
+        self.step.load(std::sync::atomic::Ordering::Relaxed).max(1)
+    }
+
     /// `--build-arg`.
     pub fn build_arg(&self, name: &str) -> Option<String> {
         self.request.build_args.get(name).cloned()

@@ -15,6 +15,8 @@ pub struct Stat {
     /// Size of a regular file in bytes, or of the text of a symbolic link.
     pub size: u64,
     pub mtime: Mtime,
+    /// Major and minor number of a device.
+    pub device: Option<(u32, u32)>,
     /// What the file may do besides what its owner may.
     pub capability: Option<Vec<u8>>,
 }
@@ -93,6 +95,10 @@ fn stat(inode: &Inode) -> Stat {
         gid: meta.gid,
         size,
         mtime: meta.mtime,
+        device: match inode.kind {
+            Kind::Char { major, minor } | Kind::Block { major, minor } => Some((major, minor)),
+            _ => None,
+        },
         capability: meta.xattrs.get(b"security.capability".as_slice()).cloned(),
     }
 }

@@ -9,6 +9,7 @@ use std::io;
 use samebuild_image::{At, Digest, Layer, Mtime, Tree};
 
 use super::probe::{Probe, Stat};
+use crate::request::Trust;
 
 /// One way of deciding that a file is unchanged.
 pub struct Snapshotter {
@@ -35,10 +36,19 @@ impl Key {
 }
 
 /// All of them, the one that misses nothing first.
-pub const SNAPSHOTTERS: [Snapshotter; 4] = [
+pub const SNAPSHOTTERS: [Snapshotter; 5] = [
     Snapshotter {
         name: "full",
         means_unchanged: "mode, owner, mtime and content are equal, or the text of a symbolic link",
+        key: |probe, at, stat| {
+            let text = probe.link(at)?.map(|text| Digest::of(&text));
+            let content = probe.digest(at)?.or(text);
+            Ok(Key::Content(Stat { size: 0, device: None, ..stat.clone() }, content))
+        },
+    },
+    Snapshotter {
+        name: REHASH,
+        means_unchanged: "the same, and the number of a device: nothing that a time or a size says settles it",
         key: |probe, at, stat| {
             let text = probe.link(at)?.map(|text| Digest::of(&text));
             let content = probe.digest(at)?.or(text);
@@ -49,14 +59,14 @@ pub const SNAPSHOTTERS: [Snapshotter; 4] = [
         name: "full-but-links",
         means_unchanged: "mode, owner, mtime and content are equal; where a symbolic link leads is not looked at",
         key: |probe, at, stat| {
-            let stat = Stat { size: 0, capability: None, ..stat.clone() };
+            let stat = Stat { size: 0, capability: None, device: None, ..stat.clone() };
             Ok(Key::Content(stat, probe.digest(at)?))
         },
     },
     Snapshotter {
         name: "redo",
         means_unchanged: "mode, owner, mtime and size are equal; content is never read",
-        key: |_, _, stat| Ok(Key::Stat(Stat { capability: None, ..stat.clone() })),
+        key: |_, _, stat| Ok(Key::Stat(Stat { capability: None, device: None, ..stat.clone() })),
     },
     Snapshotter {
         name: "time",
@@ -94,7 +104,18 @@ pub struct Found {
     pub removed: Vec<At>,
 }
 
+/// What `--rehash` looks with.
+const REHASH: &str = "rehash";
+
 impl Snapshotter {
+    /// This one, or where no stat is to be trusted the one that trusts none.
+    pub fn trusting(&'static self, trust: Trust) -> &'static Self {
+        match trust {
+            Trust::Dialect => self,
+            Trust::Content => find(REHASH).unwrap_or(self),
+        }
+    }
+
     /// Looks at one path.
     pub fn key_of(&self, probe: &mut dyn Probe, at: &At) -> io::Result<Key> {
         let stat = probe.lstat(at)?;

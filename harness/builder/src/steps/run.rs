@@ -292,19 +292,28 @@ fn execute(
         (None, LayerForm::UpperDirectory) => Ok(layer),
         // One root has its own RUN.
         (None, LayerForm::DoubleWalk | LayerForm::UnpackedRoot) => {
-            Ok(Layer { entries: delta::double_walk(&below, &stage.tree), ..Layer::default() })
+            let step = session.step_number();
+            let lens = session.request.lens;
+            let mut eyes = delta::Eyes {
+                before: lens.through(Honest(&below), step - 1),
+                after: lens.through(Honest(&stage.tree), step),
+                trust: session.request.trust,
+            };
+            let entries = delta::double_walk_through(&below, &stage.tree, &mut eyes);
+            Ok(Layer { entries, ..Layer::default() })
         }
     }
 }
 
 /// The layer as a snapshotter finds it, looking before and after. What it misses stays on disk and out of the image.
 fn walked(
-    snapshotter: &Snapshotter,
+    snapshotter: &'static Snapshotter,
     session: &Session<'_>,
     below: &Tree,
     stage: &Stage,
 ) -> Result<Layer, StepError> {
-    let step = stage.history.len() + 1;
+    let step = session.step_number();
+    let snapshotter = snapshotter.trusting(session.request.trust);
     let look = |tree, step| {
         let mut probe = session.request.lens.through(Honest(tree), step);
         snapshotter.see(probe.as_mut()).map_err(StepError::broken("look at the file system"))

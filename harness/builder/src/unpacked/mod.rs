@@ -67,6 +67,11 @@ impl Root {
         Self { base, ..Self::default() }
     }
 
+    /// Whether what is at this place is none of the image's: mount points, what lies in a volume, the container's mark.
+    pub fn is_hidden(&self, at: &At) -> bool {
+        self.ignored.hides(at) || *at == At::from(CONTAINER_MARK)
+    }
+
     /// A COPY or ADD wrote these files.
     pub fn wrote(&mut self, files: Vec<At>, rules: &UnpackedRules) {
         self.did = match rules.empty_copy {

@@ -41,13 +41,13 @@ pub(super) fn listed(
     removed: bool,
 ) -> Result<Option<Layer>, StepError> {
     let rules = &session.dialect.unpacked;
-    let Stage { tree, unpacked, history, .. } = stage;
+    let Stage { tree, unpacked, .. } = stage;
     unpacked.map.begin();
     let from_volumes = unpacked.ignored.volumes.iter().filter(|at| tree.get(at).is_some());
     files.extend(from_volumes.cloned());
     let paths =
         if files.is_empty() { Vec::new() } else { resolve::paths(tree, &files, &unpacked.ignored, rules) };
-    let mut eye = Eye::new(session, tree, history.len() + 1);
+    let mut eye = Eye::new(session, tree);
     let mut taken = Taken::default();
     for at in paths.into_iter().filter(|at| tree.get(at).is_some()) {
         let key = eye.key(&at)?;
@@ -65,9 +65,9 @@ pub(super) fn listed(
 
 fn walked(stage: &mut Stage, session: &Session<'_>) -> Result<Taken, StepError> {
     let rules = &session.dialect.unpacked;
-    let Stage { tree, unpacked, history, .. } = stage;
+    let Stage { tree, unpacked, .. } = stage;
     unpacked.map.begin();
-    let mut eye = Eye::new(session, tree, history.len() + 1);
+    let mut eye = Eye::new(session, tree);
     let mut changed = Vec::new();
     let mut found = BTreeSet::new();
     for at in tree.iter().map(|(at, _, _)| at).filter(|at| !unpacked.ignored.skips(at)) {
@@ -121,11 +121,11 @@ struct Eye<'t> {
 }
 
 impl<'t> Eye<'t> {
-    fn new(session: &'t Session<'_>, tree: &'t Tree, step: usize) -> Self {
+    fn new(session: &'t Session<'_>, tree: &'t Tree) -> Self {
         let own = of_mode(session.dialect.unpacked.mode);
         Self {
-            probe: session.request.lens.through(Honest(tree), step),
-            snapshotter: session.request.snapshotter.unwrap_or(own),
+            probe: session.request.lens.through(Honest(tree), session.step_number()),
+            snapshotter: session.request.snapshotter.unwrap_or(own).trusting(session.request.trust),
             seen: BTreeMap::new(),
         }
     }

@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use samebuild_builder::snapshot::probe::{Clear, Lens};
 use samebuild_builder::snapshot::walk::Snapshotter;
-use samebuild_builder::{Dialect, dialect, stamp};
+use samebuild_builder::{Dialect, Trust, Unrecorded, dialect, stamp};
 use samebuild_dockerfile::Syntax;
 use samebuild_image::golden::{self, Observation};
 use samebuild_image::{Epochs, Image};
@@ -40,6 +40,10 @@ pub struct Order<'a> {
     pub base: &'a Ground,
     /// How the reference builder finds what a RUN changed, where not by what its dialect does.
     pub snapshotter: Option<&'static Snapshotter>,
+    /// For the reference builder: what it takes to believe that a RUN left a file as it was.
+    pub trust: Trust,
+    /// For the reference builder: whether the image is held against the root it was taken from.
+    pub witness: bool,
     /// A fault, for those who look through it.
     pub lens: &'a dyn Lens,
     /// For the reference builder: the dialect with decisions changed.
@@ -60,6 +64,8 @@ impl<'a> Order<'a> {
             dialect,
             base,
             snapshotter: None,
+            trust: Trust::Dialect,
+            witness: false,
             lens: &Clear,
             spoken: None,
             wants_id: false,
@@ -101,6 +107,8 @@ pub struct Ended {
     pub log: Vec<String>,
     /// What the builder calls the image, where it names images by their content: `sha256:…`.
     pub image_id: Option<String>,
+    /// What is not in the image as it was in the root, where a witness was asked for.
+    pub unrecorded: Vec<Unrecorded>,
     /// Images in whose place the base was taken.
     pub stand_ins: BTreeSet<String>,
 }
@@ -114,6 +122,7 @@ impl Ended {
             times: Vec::new(),
             log: Vec::new(),
             image_id: None,
+            unrecorded: Vec::new(),
             stand_ins: BTreeSet::new(),
         }
     }

@@ -120,6 +120,8 @@ pub fn build(
         stamp,
         child: PathBuf::from("/proc/self/exe"),
         snapshotter: order.snapshotter,
+        trust: order.trust,
+        witness: order.witness,
         lens: order.lens,
         progress: room.progress,
     })
@@ -189,7 +191,8 @@ fn observed(order: &Order<'_>, built: &Built) -> std::io::Result<Ended> {
     let steps = built.steps.iter().map(|step| Step { line: step.line, layer: layer(step) }).collect();
     let observation = observation(order, Outcome::Built(record));
     let image_id = if order.wants_id { image_id(built, order)? } else { None };
-    Ok(Ended { steps, log: built.log.clone(), image_id, ..Ended::of(observation) })
+    let unrecorded = built.unrecorded.clone();
+    Ok(Ended { steps, log: built.log.clone(), image_id, unrecorded, ..Ended::of(observation) })
 }
 
 /// The digest of the manifest, for which the layers are written, but kept nowhere.

@@ -228,8 +228,17 @@ pub struct Known {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Under {
     pub fault: String,
+    /// Globs of the dialects in which it is tried; empty for all.
+    pub dialects: Vec<String>,
     pub with: toml::Table,
     pub expect: Expect,
+}
+
+impl Under {
+    /// Whether it is tried in this dialect.
+    pub fn is_of(&self, dialect: &str) -> bool {
+        self.dialects.is_empty() || self.dialects.iter().any(|glob| matches(glob, dialect))
+    }
 }
 
 /// What a fault may do to the image.

@@ -145,7 +145,9 @@ pub(super) fn under(written: Vec<UnderToml>, vocabulary: &Vocabulary) -> Result<
         .into_iter()
         .map(|under| {
             let fault = one_of("fault", &under.fault, vocabulary.faults)?;
-            Ok(Under { fault, with: under.with, expect: under.expect })
+            let dialects =
+                under.dialects.iter().map(|glob| of_some(glob, vocabulary)).collect::<Result<_, _>>()?;
+            Ok(Under { fault, dialects, with: under.with, expect: under.expect })
         })
         .collect()
 }

@@ -143,6 +143,8 @@ pub(crate) struct UnderToml {
     pub(crate) fault: Spanned<String>,
     #[serde(default)]
     pub(crate) with: toml::Table,
+    #[serde(default)]
+    pub(crate) dialects: Vec<Spanned<String>>,
     pub(crate) expect: super::case::Expect,
 }
 

@@ -60,6 +60,8 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
     std::fs::create_dir_all(&unpacked).with_context(|| format!("create {}", unpacked.display()))?;
     let name = file.file_name().map_or_else(|| "Dockerfile".into(), |name| name.to_string_lossy());
     let (costs, times) = (args.benchmark.costs(), Mutex::new(Vec::new()));
+    let trust = args.trusting.trust(dialect, work.path())?;
+    let (lag, texts) = (args.trusting.lag()?, Mutex::new(BTreeMap::new()));
     let request = Request {
         dockerfile: &dockerfile,
         dockerfile_name: &name,
@@ -86,9 +88,17 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
         stamp,
         child: PathBuf::from("/proc/self/exe"),
         snapshotter: None,
-        lens: &Clear,
+        trust,
+        witness: lag.is_some(),
+        lens: match &lag {
+            Some(lag) => lag,
+            None => &Clear,
+        },
         progress: &|event| {
             tell(event);
+            if let (Event::Step { number, text, .. }, Some(_)) = (event, &lag) {
+                texts.lock().unwrap_or_else(PoisonError::into_inner).insert(number, text.to_owned());
+            }
             times.lock().unwrap_or_else(PoisonError::into_inner).extend(step_time(event));
         },
     };
@@ -121,7 +131,11 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
         let written = output.write(&built.image, &how)?;
         say(&format!("{written}, {layers}, as {} builds it", dialect.id));
     }
-    Ok(Exit::Same)
+    let texts = texts.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(match &lag {
+        Some(lag) if !args.trusting.tell(lag, &texts, &built.unrecorded)? => Exit::Different,
+        _ => Exit::Same,
+    })
 }
 
 /// `<Dockerfile>.dockerignore`, if it is there.

@@ -55,6 +55,9 @@ struct MtimeLag {
     /// Only files whose path below DIR matches, as 'overlay2/**'; without a slash, whose name does.
     #[arg(long, value_name = "GLOB")]
     scope: Option<String>,
+    /// Lie about the so-manieth change that is seen only, counted from 1 over all files.
+    #[arg(long, value_name = "N")]
+    nth: Option<usize>,
     /// Toss a coin for each path: only about half of the files lag, the same ones each time.
     #[arg(long)]
     seed: Option<u64>,
@@ -75,6 +78,7 @@ pub(crate) fn run(args: &Fault) -> Result<ExitCode> {
     let shape: Shape = args.shape.parse().map_err(|error| Usage(format!("take --shape: {error}")))?;
     let lag = Lag::new(shape, args.scope.clone(), args.seed);
     let lag = lag.map_err(|error| Usage(format!("take --scope: {error}")))?;
+    let lag = Lag { nth: args.nth, ..lag };
     if clean_up(&args.dir).with_context(|| format!("unmount what was left at {}", args.dir.display()))? {
         say(&format!("unmounted {}, left by a process that was killed", args.dir.display()));
     }

@@ -28,6 +28,7 @@ mod report;
 mod snapshots;
 mod terminal;
 mod times;
+mod trusting;
 mod verbs;
 mod why;
 

@@ -3,16 +3,17 @@
 
 use anyhow::Result;
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use samebuild_builder::Dialect;
 use samebuild_builder::delta::LayerForm;
-use samebuild_builder::snapshot::walk::SNAPSHOTTERS;
+use samebuild_builder::unpacked::rules::SnapshotMode;
 
 use super::terminal::Usage;
 
 #[derive(Debug, Default, Args)]
 pub(crate) struct Snapshots {
     /// When a walk takes a file for changed. Only for kaniko's dialects, as the next two.
-    #[arg(long, value_name = "MODE", value_parser = SNAPSHOTTERS.map(|row| row.name))]
+    #[arg(long, value_name = "MODE", value_parser = modes())]
     snapshot_mode: Option<String>,
     /// One snapshot, after the last step.
     #[arg(long)]
@@ -20,6 +21,12 @@ pub(crate) struct Snapshots {
     /// What RUN changed is found by looking at every file before it and after it.
     #[arg(long)]
     use_new_run: bool,
+}
+
+/// Those that a dialect can have; another is what `--rehash` looks with.
+fn modes() -> PossibleValuesParser {
+    let names = SnapshotMode::VARIANTS.iter().map(|variant| variant.name);
+    PossibleValuesParser::new(names)
 }
 
 impl Snapshots {

@@ -20,7 +20,7 @@ pub(crate) enum Verb {
     /// List the cases of a directory.
     List(List),
     /// Build a Dockerfile as one dialect's builder would, without that builder.
-    Build(Build),
+    Build(Box<Build>),
     /// Build it again and again with nothing changed, then with one thing changed at a time (times, order, owners, umask,
     /// zone, path, …): what makes another image, by instruction? Prints its seed first, the command that does it again last.
     ///
@@ -101,6 +101,8 @@ pub(crate) struct Build {
     pub(crate) sets: Vec<String>,
     #[command(flatten)]
     pub(crate) snapshots: super::snapshots::Snapshots,
+    #[command(flatten)]
+    pub(crate) trusting: super::trusting::Trusting,
     /// A build argument; NAME alone takes its value from the environment.
     #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
     pub(crate) build_args: Vec<String>,

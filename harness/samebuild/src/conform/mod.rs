@@ -12,6 +12,7 @@ pub mod show_why;
 mod suite;
 pub mod tally;
 pub mod twice;
+mod under;
 mod verdict;
 mod workshop;
 

@@ -5,17 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use samebuild_builder::snapshot::walk;
-
-use super::check::{Check, Party, check, differences, hangs, unmade};
+use super::check::{Check, Party, check, hangs, unmade};
 use super::crew::on_all_cores;
 use super::divergence::against_one_another;
 use super::goldens::{Goldens, Origin};
 use super::verdict::Verdict;
 use crate::builders::{Answer, Builder, Ended, Ground, Order, platform};
-use crate::cases::{Case, Expect, Need, Under};
+use crate::cases::{Case, Need};
 use crate::dialects::attribute::Why;
-use crate::faults::mtime_lag::MtimeLag;
 
 /// What is built, by whom, and what it is held against.
 pub struct Suite<'a> {
@@ -92,7 +89,8 @@ impl Suite<'_> {
             let again = format!("{name}, its golden");
             checks.push(check(case, dialect, again, ground, [&golden, &live], false));
         }
-        checks.extend(case.under.iter().map(|under| self.under(case, dialect, ground, under, &predicted)));
+        let unders = case.under.iter().filter(|under| under.is_of(dialect));
+        checks.extend(unders.map(|under| super::under::check(self.reference, under, &order, &predicted)));
         checks
     }
 
@@ -111,51 +109,6 @@ impl Suite<'_> {
             Ok(None) if matches!(predicted, Answer::Unmet(_)) => predicted.clone(),
             Ok(None) => Answer::Broken(missing(case, dialect)),
             Err(error) => Answer::Broken(format!("{error:#}")),
-        }
-    }
-
-    /// The same case with a fault installed, against itself without.
-    fn under(&self, case: &Case, dialect: &str, ground: &Ground, under: &Under, without: &Answer) -> Check {
-        let against = format!("itself under {}", under.fault);
-        let unmade = |verdict, why| unmade(case, dialect, against.clone(), verdict, why);
-        let named = under.with.get("snapshotter").and_then(toml::Value::as_str);
-        let snapshotter = match named.map(|name| (name, walk::find(name))) {
-            Some((name, None)) => {
-                return unmade(Verdict::Broken, format!("there is no snapshotter `{name}`"));
-            }
-            Some((_, found)) => found,
-            None => None,
-        };
-        let lens = match MtimeLag::from_table(&under.with) {
-            Ok(lens) => lens,
-            Err(why) => return unmade(Verdict::Broken, why),
-        };
-        let honest = Order { snapshotter, ..Order::new(case, dialect, ground) };
-        let without = match snapshotter {
-            Some(_) => &guarded(self.reference, &honest),
-            None => without,
-        };
-        let with = guarded(self.reference, &Order { lens: &lens, ..honest });
-        let (Answer::Ended(without), Answer::Ended(with)) = (without, &with) else {
-            let sides = [
-                Party { name: "without the fault", answer: without },
-                Party { name: "with it", answer: &with },
-            ];
-            return check(case, dialect, against.clone(), ground, [&sides[0], &sides[1]], false);
-        };
-        match differences(&without.observation, &with.observation, ground) {
-            Err(error) => unmade(Verdict::Broken, error.to_string()),
-            Ok(found) => {
-                let expected = under.expect == Expect::Different;
-                let why = match (found.is_empty(), expected) {
-                    (true, false) | (false, true) => return unmade(Verdict::Same, String::new()),
-                    (true, true) => "case.toml says the fault shows, and it does not",
-                    (false, false) => "case.toml says the fault does not show, and it does",
-                };
-                let mut check = unmade(Verdict::Different, why.to_owned());
-                check.differences = found.into_iter().map(super::check::Found::from).collect();
-                check
-            }
         }
     }
 }

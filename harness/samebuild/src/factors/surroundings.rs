@@ -92,8 +92,8 @@ fn lag(setting: &mut Setting<'_>, shape: Shape) -> Result<String, String> {
             return Ok(format!("of {name}'s files"));
         }
     }
-    let unpacks = |dialect: &Dialect| dialect.image.layer_form == LayerForm::UnpackedRoot;
-    let looks = setting.site.snapshotter.is_some() || dialect::find(setting.site.dialect).is_ok_and(unpacks);
+    let walks = |dialect: &Dialect| dialect.image.layer_form != LayerForm::UpperDirectory;
+    let looks = setting.site.snapshotter.is_some() || dialect::find(setting.site.dialect).is_ok_and(walks);
     if !looks {
         return Err(format!(
             "{} asks no file system for times to find what a RUN changed; with --snapshot-mode it does",

@@ -45,6 +45,8 @@ pub struct Lag {
     pub shape: Shape,
     /// A glob over paths below the directory; all files if none.
     pub scope: Option<String>,
+    /// Only the so-manieth change that is seen lags, counted from 1 over all files in scope; every one without it.
+    pub nth: Option<usize>,
     /// With a seed, a coin is thrown for each path in scope; it lags on heads. All lag without one.
     pub seed: Option<u64>,
 }
@@ -56,7 +58,17 @@ impl Lag {
         if let Some(scope) = &scope {
             glob::matches(scope, "").map_err(|error| format!("`{scope}` is no glob: {error}"))?;
         }
-        Ok(Self { shape, scope, seed })
+        Ok(Self { shape, scope, nth: None, seed })
+    }
+
+    /// Every file, every change.
+    pub fn everywhere(shape: Shape) -> Self {
+        Self { shape, scope: None, nth: None, seed: None }
+    }
+
+    /// Whether the change of this number is one to lie about; a file that was not seen to change has none.
+    pub fn lies_about(&self, change: usize) -> bool {
+        self.nth.is_none_or(|nth| nth == change)
     }
 
     /// Whether the times of a file at this path lag.
@@ -146,6 +158,9 @@ struct Held {
     mtime: Option<Stamp>,
     ctime: Option<Stamp>,
     logged: [Option<(Stamp, Stamp)>; 2],
+    /// The true times when it was last asked about, and the number of the change that led to them.
+    last: Option<Times>,
+    change: usize,
 }
 
 /// Tells times, and remembers what it told.
@@ -158,6 +173,8 @@ struct Told {
     held: BTreeMap<FileId, Held>,
     liars: BTreeSet<FileId>,
     lies: usize,
+    /// Changes that were seen.
+    changes: usize,
     log: Option<Box<dyn Write + Send>>,
 }
 
@@ -170,7 +187,7 @@ impl fmt::Debug for Teller {
 impl Teller {
     /// Tells the truth if there is no lag. Each lie is a line in the log.
     pub fn new(lag: Option<Lag>, log: Option<Box<dyn Write + Send>>) -> Self {
-        let told = Told { held: BTreeMap::new(), liars: BTreeSet::new(), lies: 0, log };
+        let told = Told { held: BTreeMap::new(), liars: BTreeSet::new(), lies: 0, changes: 0, log };
         Self { lag, told: Mutex::new(told) }
     }
 
@@ -182,7 +199,17 @@ impl Teller {
             return truth;
         }
         let mut told = self.told();
-        let held = told.held.entry(file).or_default();
+        let Told { held, changes, .. } = &mut *told;
+        let held = held.entry(file).or_default();
+        if held.last.is_some_and(|last| last != truth) {
+            *changes += 1;
+            held.change = *changes;
+        }
+        held.last = Some(truth);
+        if !lag.lies_about(held.change) {
+            (held.mtime, held.ctime) = (Some(truth.mtime), Some(truth.ctime));
+            return truth;
+        }
         let shown = Times {
             mtime: lag.shape.tells(&mut held.mtime, truth.mtime),
             ctime: lag.shape.tells(&mut held.ctime, truth.ctime),
@@ -290,6 +317,21 @@ mod tests {
         assert_ne!(chosen(1), chosen(2));
         assert!(chosen(1).contains(&true) && chosen(1).contains(&false));
         assert!(Lag::new("truncate=1s".parse().unwrap(), Some("a/[".to_owned()), None).is_err());
+    }
+
+    #[test]
+    fn only_the_change_of_that_number_is_lied_about() {
+        let lag = Lag { nth: Some(2), ..Lag::everywhere(Shape::Freeze { window_s: 60 }) };
+        let teller = Teller::new(Some(lag), None);
+        let other = FileId { inode: 9, ..FILE };
+        let tell = |file, secs| teller.tell(file, Vec::new, at(secs, 0)).mtime.parts().0;
+        assert_eq!([tell(FILE, 1), tell(other, 1), tell(FILE, 2)], [1, 1, 2], "the first change");
+        assert_eq!(
+            [tell(other, 3), tell(other, 3)],
+            [1, 1],
+            "the second, of whatever file, as often as one asks"
+        );
+        assert_eq!([tell(FILE, 4), tell(other, 5)], [4, 5], "and no other");
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub struct Fault {
 pub const FAULTS: &[Fault] = &[Fault {
     id: "mtime-lag",
     about: "a changed file keeps its old modification time for a while",
-    with: &["shape", "window"],
+    with: mtime_lag::KEYS,
 }];
 
 /// The names `[[under]]` accepts.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::lag::Lag;
 use samebuild_builder::snapshot::probe::{Clear, Honest, Lens, Probe, Stat};
 use samebuild_builder::snapshot::walk::{SNAPSHOTTERS, compare};
 use samebuild_image::{At, Content, Digest, Kind, Meta, Mtime, Tree};
@@ -21,16 +22,23 @@ pub enum Shape {
     Freeze { window_s: i64 },
 }
 
+/// What a case's `with` may say of it.
+pub const KEYS: &[&str] = &["shape", "window", "scope", "nth", "seed", "snapshotter", "rehash"];
+
 /// The fault. It remembers what it has shown, over several looks; it ends when it drops.
 #[derive(Clone, Debug)]
 pub struct MtimeLag {
-    shape: Shape,
+    lag: Lag,
     told: Arc<Mutex<Told>>,
 }
 
 #[derive(Debug, Default)]
 struct Told {
     held: BTreeMap<At, Mtime>,
+    /// The true time last seen of each place, and the number of the change that led to it.
+    last: BTreeMap<At, (Mtime, usize)>,
+    /// Changes that were seen.
+    changes: usize,
     lies: Vec<Lie>,
 }
 
@@ -47,7 +55,12 @@ pub struct Lie {
 impl MtimeLag {
     /// Nothing shown yet.
     pub fn new(shape: Shape) -> Self {
-        Self { shape, told: Arc::default() }
+        Self::of(Lag::everywhere(shape))
+    }
+
+    /// Nothing shown yet.
+    pub fn of(lag: Lag) -> Self {
+        Self { lag, told: Arc::default() }
     }
 
     /// What a case's `[[under]]` asks for: `with = { shape = "freeze", window = "2s" }`.
@@ -56,19 +69,28 @@ impl MtimeLag {
     /// In words: a key or value that is not understood, with the accepted ones.
     pub fn from_table(with: &toml::Table) -> Result<Self, String> {
         let text = |key: &str| with.get(key).and_then(toml::Value::as_str);
-        if let Some(key) = with.keys().find(|key| !["shape", "window", "snapshotter"].contains(&key.as_str()))
-        {
-            return Err(format!("mtime-lag has no `{key}`; accepted: shape, window, snapshotter"));
+        if let Some(key) = with.keys().find(|key| !KEYS.contains(&key.as_str())) {
+            return Err(format!("mtime-lag has no `{key}`; accepted: {}", KEYS.join(", ")));
         }
         let window = text("window").ok_or("mtime-lag needs a window, such as \"2s\"")?;
         let seconds = window.strip_suffix('s').and_then(|number| number.parse().ok()).filter(|s| *s > 0);
         let seconds =
             seconds.ok_or_else(|| format!("`{window}` is no window; accepted: seconds, such as \"2s\""))?;
-        match text("shape") {
-            Some("freeze") => Ok(Self::new(Shape::Freeze { window_s: seconds })),
-            Some("truncate") => Ok(Self::new(Shape::Truncate { granularity_s: seconds })),
-            _ => Err("mtime-lag needs a shape: freeze or truncate".to_owned()),
-        }
+        let shape = match text("shape") {
+            Some("freeze") => Shape::Freeze { window_s: seconds },
+            Some("truncate") => Shape::Truncate { granularity_s: seconds },
+            _ => return Err("mtime-lag needs a shape: freeze or truncate".to_owned()),
+        };
+        let number = |key: &str| match with.get(key) {
+            None => Ok(None),
+            Some(value) => match value.as_integer().and_then(|number| u64::try_from(number).ok()) {
+                Some(number) => Ok(Some(number)),
+                None => Err(format!("`{key}` is {value}; accepted: a number, not below 0")),
+            },
+        };
+        let nth = number("nth")?.map(|nth| usize::try_from(nth).unwrap_or(usize::MAX));
+        let lag = Lag::new(shape, text("scope").map(str::to_owned), number("seed")?)?;
+        Ok(Self::of(Lag { nth, ..lag }))
     }
 
     /// Every lie so far, in the order they were told.
@@ -81,8 +103,25 @@ impl MtimeLag {
     }
 
     fn shown(&self, step: usize, at: &At, truth: Mtime) -> Mtime {
+        if !self.lag.covers(at.as_bytes()) {
+            return truth;
+        }
         let mut told = self.told();
-        let shown = self.shape.lagged(&mut told.held, at, truth);
+        let Told { held, last, changes, .. } = &mut *told;
+        let change = match last.get(at) {
+            None => 0,
+            Some((before, change)) if *before == truth => *change,
+            Some(_) => {
+                *changes += 1;
+                *changes
+            }
+        };
+        last.insert(at.clone(), (truth, change));
+        if !self.lag.lies_about(change) {
+            held.insert(at.clone(), truth);
+            return truth;
+        }
+        let shown = self.lag.shape.lagged(held, at, truth);
         if shown != truth {
             told.lies.push(Lie { step, at: at.clone(), truth, shown });
         }
@@ -203,6 +242,28 @@ mod tests {
     }
 
     #[test]
+    fn a_scope_a_number_and_a_seed_say_what_is_lied_about_and_the_same_ones_the_same() {
+        let lies = |lag: Lag| {
+            let fault = MtimeLag::of(lag);
+            for secs in 1..5 {
+                for n in 0..16 {
+                    fault.shown(1, &At::from(format!("d/{n}").as_str()), Mtime::secs(secs));
+                }
+            }
+            fault.lies()
+        };
+        let every = Lag::everywhere(Shape::Freeze { window_s: 60 });
+        assert_eq!(lies(every.clone()).len(), 3 * 16);
+        let second = lies(Lag { nth: Some(2), ..every.clone() });
+        assert_eq!(second.iter().map(|lie| lie.at.to_string()).collect::<Vec<_>>(), ["/d/1"]);
+        assert_eq!((second[0].truth, second[0].shown), (Mtime::secs(2), Mtime::secs(1)));
+        assert_eq!(lies(Lag { scope: Some("d/1".to_owned()), ..every.clone() }).len(), 3);
+        let seeded = |seed| lies(Lag { seed: Some(seed), ..every.clone() });
+        assert_eq!(seeded(7), seeded(7));
+        assert_ne!(seeded(7), seeded(8));
+    }
+
+    #[test]
     fn every_lie_is_logged_and_a_truth_is_not() {
         let fault = MtimeLag::new(Shape::Freeze { window_s: 2 });
         for (secs, lies) in [(10, 0), (11, 1), (12, 1)] {
@@ -224,14 +285,15 @@ mod tests {
     #[test]
     fn what_a_case_asks_for_is_understood_or_refused_with_what_is_accepted() {
         let lag =
-            |text: &str| MtimeLag::from_table(&text.parse::<toml::Table>().unwrap()).map(|lag| lag.shape);
+            |text: &str| MtimeLag::from_table(&text.parse::<toml::Table>().unwrap()).map(|lag| lag.lag.shape);
         assert_eq!(lag("shape = \"freeze\"\nwindow = \"2s\""), Ok(Shape::Freeze { window_s: 2 }));
         assert_eq!(lag("shape = \"truncate\"\nwindow = \"1s\""), Ok(Shape::Truncate { granularity_s: 1 }));
         for (bad, says) in [
             ("shape = \"freeze\"", "needs a window"),
             ("shape = \"melt\"\nwindow = \"2s\"", "freeze or truncate"),
             ("shape = \"freeze\"\nwindow = \"2m\"", "accepted: seconds"),
-            ("shape = \"freeze\"\nwindow = \"2s\"\nspeed = 1", "accepted: shape, window, snapshotter"),
+            ("shape = \"freeze\"\nwindow = \"2s\"\nspeed = 1", "accepted: shape, window, scope"),
+            ("shape = \"freeze\"\nwindow = \"2s\"\nnth = -1", "accepted: a number"),
         ] {
             let error = lag(bad).unwrap_err();
             assert!(error.contains(says), "{error}");

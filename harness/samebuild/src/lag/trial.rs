@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use samebuild_builder::snapshot::probe::Clear;
 use samebuild_builder::{
-    BuildError, Built, Dialect, Images, Network, NotFound, OwnIgnore, Pace, Request, Stamp, Ticks, Wanted,
-    build, dialect, own_platform,
+    BuildError, Built, Dialect, Images, Network, NotFound, OwnIgnore, Pace, Request, Stamp, Ticks, Trust,
+    Wanted, build, dialect, own_platform,
 };
 use samebuild_image::{At, Content, Image, Kind, Meta, Mtime, Tree};
 
@@ -105,6 +105,8 @@ impl Yard {
             stamp: Stamp::Clock,
             child: Path::new("/proc/self/exe").to_owned(),
             snapshotter: None,
+            trust: Trust::Dialect,
+            witness: false,
             lens: &Clear,
             progress: &|_| {},
         })
