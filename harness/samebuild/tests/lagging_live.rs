@@ -2,6 +2,8 @@
 //! is told by the kernel, and does not. The engine knows nothing of it: all of its files lie in a directory under
 //! `samebuild fault mtime-lag`.
 //!
+//! Beside it `samebuild check` asks buildah, which keeps images in `vfs` here too, and names the line of what got lost.
+//!
 //! Needs root, /dev/fuse, the network on a cold cache, and `SAMEBUILD_LIVE=docker-20.10` (or several of
 //! `ci/engines.toml`, separated by commas). Without them the trials are listed as ignored, and the reason is printed; they
 //! do not pass.
@@ -32,17 +34,28 @@ RUN [\"/bin/busybox\", \"sh\", \"-c\", \"echo aaaa > /f\"]
 RUN [\"/bin/busybox\", \"sh\", \"-c\", \"echo bbbb > /f\"]
 ";
 
-/// In a process with this variable an engine is started, and built on; its value is engine, store and builder.
+/// The second RUN writes in the very second in which the layer below says that the first one did. It is ten seconds ahead,
+/// because an engine has to come to the second RUN in time; if it does not, the file is new and the trial fails.
+const SAME_SECOND: &str = "FROM scratch
+COPY busybox /bin/busybox
+RUN [\"/bin/busybox\", \"sh\", \"-c\", \"b=/bin/busybox; echo aaaa > /f; $b touch -d @$(( $($b date +%s) + 10 )) /f\"]
+RUN [\"/bin/busybox\", \"sh\", \"-c\", \"b=/bin/busybox; while $b test $($b date +%s) -lt $($b stat -c %Y /f); do $b usleep 10000; done; echo bbbb > /f\"]
+";
+
+/// In a process with this variable an engine is started, and built on; its value is engine, store, builder, and when the file is rewritten.
 const INSIDE: &str = "SAMEBUILD_LAG_LIVE";
 
-/// Name, store, builder, shape of the lag, and whether the last step's content survives.
-const TRIALS: [(&str, &str, Builder, Option<&str>, bool); 6] = [
+/// Name, store, builder, shape of the lag, and whether the last step's content survives. A name with `in_one_second` is of the
+/// other Dockerfile.
+const TRIALS: [(&str, &str, Builder, Option<&str>, bool); 8] = [
     ("vfs_keeps_it_without_lag", "vfs", Builder::Classic, None, true),
     ("vfs_loses_it_when_times_freeze", "vfs", Builder::Classic, Some("freeze=3600s"), false),
     ("vfs_loses_it_when_times_are_cut", "vfs", Builder::Classic, Some("truncate=86400s"), false),
     ("vfs_under_buildkit_loses_it_when_times_freeze", "vfs", Builder::BuildKit, Some("freeze=3600s"), false),
     ("overlay2_keeps_it_when_times_freeze", "overlay2", Builder::Classic, Some("freeze=3600s"), true),
     ("overlay2_keeps_it_when_times_are_cut", "overlay2", Builder::Classic, Some("truncate=86400s"), true),
+    ("vfs_loses_it_in_one_second_without_lag", "vfs", Builder::Classic, None, false),
+    ("overlay2_keeps_it_in_one_second", "overlay2", Builder::Classic, None, true),
 ];
 
 fn main() {
@@ -68,12 +81,41 @@ fn main() {
             let title = format!("lagging_live::{engine}::{name}");
             let run = move || match unmet {
                 Some(reason) => Err(format!("not exercised: {reason}").into()),
-                None => outside(&format!("{engine} {store} {}", builder.name()), shape, survives),
+                None => {
+                    let when = if name.contains("in_one_second") { "same-second" } else { "later" };
+                    outside(&format!("{engine} {store} {} {when}", builder.name()), shape, survives)
+                }
             };
             trials.push(Trial::test(title, run).with_ignored_flag(ignored));
         }
     }
+    let ignored = unmet.is_some();
+    let check = move || unmet.map_or_else(check_buildah, |why| Err(format!("not exercised: {why}").into()));
+    let title = "lagging_live::buildah::check_names_the_line_whose_change_vfs_loses";
+    trials.push(Trial::test(title, check).with_ignored_flag(ignored));
     libtest_mimic::run(&args, trials).exit();
+}
+
+/// With frozen times the last RUN's content is lost, and its line is named; with another zone nothing is.
+fn check_buildah() -> Result<(), Failed> {
+    let dir = tempfile::tempdir()?;
+    let dockerfile = "FROM samebuild.test/base:1\nRUN echo aaaa > /f\nRUN echo bbbb > /f\n";
+    fs::write(dir.path().join("Dockerfile"), dockerfile)?;
+    let output = Command::new(env!("CARGO_BIN_EXE_samebuild"))
+        .args(["check", "--builder", "buildah", "--runs", "2", "--seed", "1", "--format", "json"])
+        .args(["--factor", "mtime-lag", "--factor", "builder-zone"])
+        .arg(dir.path())
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let told: serde_json::Value =
+        serde_json::from_slice(&output.stdout).map_err(|error| format!("{error}: {said}"))?;
+    let rows = &told["cases"][0]["factors"];
+    let verdicts: Vec<_> = (0..3).map(|row| rows[row]["verdict"].as_str()).collect();
+    let lost = rows[2]["differences"].as_array().and_then(|all| all.iter().find(|one| one["line"] == 3));
+    if verdicts != [Some("same"), Some("same"), Some("unstable")] || lost.is_none() {
+        return Err(format!("{told:#}").into());
+    }
+    Ok(())
 }
 
 /// Runs [`inside`] on a directory that lags, and judges what it saw.
@@ -116,8 +158,8 @@ fn outside(what: &str, shape: Option<&str>, survives: bool) -> Result<(), Failed
 
 /// Builds on an engine that lives in `TMPDIR`, and looks at the file.
 fn inside(what: &str) -> Result<String, Failed> {
-    let [name, store, builder] = what.split(' ').collect::<Vec<_>>()[..] else {
-        return Err("it takes an engine, a store and a builder".into());
+    let [name, store, builder, when] = what.split(' ').collect::<Vec<_>>()[..] else {
+        return Err("it takes an engine, a store, a builder, and a time".into());
     };
     let policy = Policy::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ci/engines.toml"))?;
     let mut spec = policy.engine(name)?.clone();
@@ -127,7 +169,7 @@ fn inside(what: &str) -> Result<String, Failed> {
     let progress = |line: &str| eprintln!("{line}");
     let engine = Engine::start(&spec, &engines::fetch(&spec, &engines::cache_dir()?, &progress)?, &progress)?;
     let request = BuildRequest {
-        context: Context::Bytes(context()?),
+        context: Context::Bytes(context(if when == "later" { DOCKERFILE } else { SAME_SECOND })?),
         dockerfile: "Dockerfile".into(),
         build_args: BTreeMap::new(),
         target: None,
@@ -165,11 +207,11 @@ fn inside(what: &str) -> Result<String, Failed> {
 }
 
 /// The Dockerfile, and Debian's static busybox.
-fn context() -> Result<Vec<u8>, Failed> {
+fn context(dockerfile: &str) -> Result<Vec<u8>, Failed> {
     let debian = Debian::new(&engines::cache_dir()?, "bookworm", &|line| eprintln!("{line}"))?;
     let busybox = fs::read(debian.package("busybox-static", None)?.root.join("bin/busybox"))?;
     let mut tar = tar::Builder::new(Vec::new());
-    for (name, bytes) in [("Dockerfile", DOCKERFILE.as_bytes()), ("busybox", &busybox)] {
+    for (name, bytes) in [("Dockerfile", dockerfile.as_bytes()), ("busybox", &busybox)] {
         let mut header = tar::Header::new_ustar();
         header.set_mode(0o100_755);
         header.set_mtime(1_577_836_800);

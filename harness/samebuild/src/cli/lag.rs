@@ -1,5 +1,5 @@
 //! `samebuild lag`: (a) layers of identical COPYs by seed, held against the model; (b) what snapshots lose that look at times
-//! and sizes; (d) which file systems lag. 0 if all that could be tried came out as predicted, 1 if something did not.
+//! and sizes; (c) what real builders lose; (d) which file systems lag. 0 if all that could be tried came out as predicted, 1 if something did not.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use serde_json::json;
 
+use super::lag_live;
 use super::lag_places::{self, Looked};
 use super::race_records::{today, write};
 use super::terminal::{out, say};
@@ -60,17 +61,20 @@ pub(crate) fn run(args: &Lag) -> Result<Exit> {
     let law = Law::of(setting.copies, setting.granularity, setting.step);
     let likely = is_likely(&counts.of[LAGGING], &law);
     let base = bases::provide(BASE, &cache, &say)?;
-    yard.base = Some((base.reference.clone(), base.image));
+    yard.base = Some((base.reference.clone(), base.image.clone()));
     let sights = sights(&yard)?;
+    let live = lag_live::look(&base, work.path())?;
     let looked = lag_places::look(&args.probe, work.path())?;
     let as_predicted = counts.wrong.is_empty()
         && likely
         && sights.iter().all(|sight| sight.is_fine())
+        && live.is_fine()
         && looked.iter().all(Looked::is_fine);
     let record = record(setting, args.seeds, &counts, &law);
     match args.format {
         Format::Text => {
             tell(&record, &counts, likely, &law, &sights);
+            live.tell();
             looked.iter().for_each(Looked::tell);
         }
         Format::Json => out!(
@@ -78,6 +82,7 @@ pub(crate) fn run(args: &Lag) -> Result<Exit> {
             json!({ "seeds": args.seeds, "copies": setting.copies, "layers": counts.of, "law": law.0,
                 "unlike_the_model": counts.wrong, "likely": likely,
                 "rewrites": sights.iter().map(Seen::json).collect::<Vec<_>>(),
+                "live": live.json(),
                 "file_systems": looked.iter().map(Looked::json).collect::<Vec<_>>(), "as_predicted": as_predicted })
         ),
     }
@@ -85,6 +90,9 @@ pub(crate) fn run(args: &Lag) -> Result<Exit> {
         write(&record, "lag-layers")?;
         if let Some(rewrites) = rewrites(&sights) {
             write(&rewrites, "lag-rewrites")?;
+        }
+        if let Some(live) = live.record() {
+            write(&live, "lag-live")?;
         }
         write(&lag_places::record(&looked), "lag-file-systems")?;
         let path = Checkout::find()?.records().join("lag-layers.svg");

@@ -12,6 +12,7 @@ mod diff;
 mod fault;
 mod gate;
 mod lag;
+mod lag_live;
 mod lag_places;
 mod list;
 mod observe;

@@ -4,6 +4,8 @@
 pub mod blind;
 pub mod file_system;
 mod law;
+pub mod live;
+pub mod loop_disk;
 pub mod mapped;
 pub mod places;
 mod plot;

@@ -9,6 +9,7 @@ use std::thread;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use super::file_system::{Measured, measure};
+use super::loop_disk::LoopDisk;
 use crate::faults::lag::Lag;
 use crate::faults::passthrough::{self, Namespace, enter_private_namespace};
 
@@ -28,16 +29,20 @@ pub enum How {
     Dir(PathBuf),
     /// An overlay over a directory that is.
     Overlay(PathBuf),
+    /// Ext4 with inodes of so many bytes on a loop device, whose file is in a directory that is.
+    Ext4(PathBuf, u32),
     /// Our pass-through over a directory that is, with a shape of lag as `--shape` takes it.
     Lagging(PathBuf, &'static str),
 }
 
-/// The directories of `dirs`; then an overlay, and both shapes of lag, over `work`.
+/// The directories of `dirs`; then an overlay, both sizes of ext4's inodes, and both shapes of lag, over `work`.
 pub fn places(dirs: &[PathBuf], work: &Path) -> Vec<Place> {
     let own = |name: &str, how, lags| Place { name: name.to_owned(), how, lags };
     let named = dirs.iter().map(|dir| own(&dir.display().to_string(), How::Dir(dir.clone()), None));
     let mounted = [
         own("an overlay", How::Overlay(work.to_owned()), None),
+        own("inodes of 128 bytes", How::Ext4(work.to_owned(), 128), Some(true)),
+        own("inodes of 256 bytes", How::Ext4(work.to_owned(), 256), None),
         own("cut to 1 s", How::Lagging(work.to_owned(), "truncate=1s"), Some(true)),
         own("frozen for 60 s", How::Lagging(work.to_owned(), "freeze=60s"), Some(true)),
     ];
@@ -77,6 +82,10 @@ impl Place {
                     }
                 }
             }),
+            How::Ext4(below, bytes) => aside(|| match LoopDisk::new(*bytes, below)? {
+                Ok(disk) => measure(disk.path(), pairs).map(Ok),
+                Err(why) => Ok(Err(why)),
+            }),
             How::Lagging(below, shape) => aside(|| {
                 let dir = tempfile::tempdir_in(below)?;
                 let lag = Lag::new(shape.parse().map_err(io::Error::other)?, None, None);
@@ -92,19 +101,19 @@ impl Place {
     }
 }
 
-type Answer = io::Result<Result<Measured, String>>;
-
 /// On a thread with mounts of its own.
-fn aside(measured: impl FnOnce() -> Answer + Send) -> Answer {
+pub(super) fn aside<T: Send>(
+    work: impl FnOnce() -> io::Result<Result<T, String>> + Send,
+) -> io::Result<Result<T, String>> {
     if !nix::unistd::geteuid().is_root() {
         return Ok(Err("mounting takes root".to_owned()));
     }
     let enter = || match enter_private_namespace()? {
-        Namespace::Private => measured(),
+        Namespace::Private => work(),
         Namespace::Shared => Ok(Err("there are no mount namespaces here".to_owned())),
     };
     let ended = thread::scope(|scope| scope.spawn(enter).join());
-    ended.unwrap_or_else(|_| Err(io::Error::other("the thread that measured panicked")))
+    ended.unwrap_or_else(|_| Err(io::Error::other("a thread with mounts of its own panicked")))
 }
 
 #[cfg(test)]
