@@ -1,16 +1,21 @@
 //! What a step computed on the Tree has changed, and the layer that makes of it. Pure: no disk.
 //!
 //! A `Delta` keeps book as an overlay's upper directory would: what was written, what was removed, which directories are
-//! new where something else was. What RUN changes is read from a real upper directory instead, in `snapshot`.
+//! new where something else was. What RUN changes is read from a real upper directory instead, in `snapshot`; what a walk over
+//! two trees finds is `walk`, how entries are written `entries`.
+
+mod entries;
+mod walk;
 
 use std::collections::BTreeSet;
 
 use samebuild_dockerfile::variants;
 use samebuild_image::tree::{Ino, ResolveError};
-use samebuild_image::{At, Content, Entry, Kind, Layer, Meta, Mtime, Tree};
+use samebuild_image::{At, Entry, Kind, Layer, Meta, Mtime, Tree};
 
-use crate::request::Trust;
-use crate::snapshot::probe::{Honest, Probe};
+use entries::Entries;
+pub use entries::{entries_of, opaque, whiteout};
+pub use walk::{Eyes, double_walk, double_walk_through};
 
 /// A tree being changed by one step.
 pub struct Delta {
@@ -240,125 +245,10 @@ fn forget(places: &mut BTreeSet<At>, at: &At) {
     }
 }
 
-/// The marker of an opaque directory: the directory's mode and owner, no time.
-pub fn opaque(dir: &At, meta: &Meta) -> Entry {
-    let meta =
-        Meta { mode: meta.mode & 0o777, mtime: Mtime::secs(0), xattrs: Default::default(), ..meta.clone() };
-    Entry::new(Entry::opaque_of(dir), Kind::File(Content::inline(*b"")), meta)
-}
-
-/// The whiteout of a removed place.
-pub fn whiteout(at: &At, mode: u32, mtime: Mtime) -> Entry {
-    Entry::new(Entry::whiteout_of(at), Kind::File(Content::inline(*b"")), Meta::new(mode, mtime))
-}
-
-/// Writes entries of a tree, later names of an inode as hard links to the first.
-#[derive(Default)]
-struct Entries {
-    entries: Vec<Entry>,
-    first_name: std::collections::BTreeMap<Ino, At>,
-}
-
-impl Entries {
-    fn push(&mut self, tree: &Tree, at: &At) {
-        let (Some(inode), Some(ino)) = (tree.get(at), tree.ino(at)) else { return };
-        let kind = match self.first_name.get(&ino) {
-            Some(first) if !inode.kind.is_dir() => Kind::Hardlink(first.clone()),
-            _ => {
-                self.first_name.insert(ino, at.clone());
-                inode.kind.clone()
-            }
-        };
-        self.entries.push(Entry::new(at.clone(), kind, inode.meta.clone()));
-    }
-}
-
-/// The entries at `places`, in order, as they are in `tree`.
-pub fn entries_of(tree: &Tree, places: &BTreeSet<At>) -> Layer {
-    let mut writer = Entries::default();
-    places.iter().for_each(|at| writer.push(tree, at));
-    Layer { entries: writer.entries, ..Layer::default() }
-}
-
-/// The layer between two trees, as a walk over both finds it that sees all there is to see.
-pub fn double_walk(below: &Tree, tree: &Tree) -> Vec<Entry> {
-    let (before, after) = (Box::new(Honest(below)), Box::new(Honest(tree)));
-    double_walk_through(below, tree, &mut Eyes { before, after, trust: Trust::Dialect })
-}
-
-/// Through what a walk sees times, and what it makes of them.
-pub struct Eyes<'t> {
-    pub before: Box<dyn Probe + 't>,
-    pub after: Box<dyn Probe + 't>,
-    pub trust: Trust,
-}
-
-/// The layer between two trees, as a walk over both finds it with these eyes.
-pub fn double_walk_through(below: &Tree, tree: &Tree, eyes: &mut Eyes<'_>) -> Vec<Entry> {
-    let changed: BTreeSet<&At> = tree
-        .iter()
-        .filter(|(at, _, _)| !at.is_root() && is_changed(below, tree, at, eyes))
-        .map(|(at, _, _)| at)
-        .collect();
-    let gone: BTreeSet<&At> = below
-        .iter()
-        .map(|(at, _, _)| at)
-        .filter(|at| {
-            tree.get(at).is_none()
-                && at.parent().is_some_and(|dir| tree.get(&dir).is_some_and(|i| i.kind.is_dir()))
-        })
-        .collect();
-    let mut places: BTreeSet<At> = changed.iter().chain(gone.iter()).flat_map(|at| at.parents()).collect();
-    places.extend(changed.into_iter().cloned());
-    places.extend(gone.iter().map(|at| (*at).clone()));
-    let mut writer = Entries::default();
-    for at in &places {
-        if gone.contains(at) {
-            writer.entries.push(whiteout(at, 0, Mtime::secs(0)));
-        } else {
-            writer.push(tree, at);
-        }
-    }
-    writer.entries
-}
-
-/// Whether a walk takes the entry for changed. Of a directory the time alone does not count.
-fn is_changed(below: &Tree, tree: &Tree, at: &At, eyes: &mut Eyes<'_>) -> bool {
-    let (Some(new), Some(old)) = (tree.get(at), below.get(at)) else { return true };
-    let owner_and_mode = |meta: &Meta| (meta.mode, meta.uid, meta.gid, meta.xattrs.clone());
-    if owner_and_mode(&new.meta) != owner_and_mode(&old.meta) {
-        return true;
-    }
-    // What cannot be looked at has changed, or it would be as it was.
-    let mut times = || Some((eyes.before.lstat(at).ok()?.mtime, eyes.after.lstat(at).ok()?.mtime));
-    match (&new.kind, &old.kind) {
-        (Kind::Dir, Kind::Dir) => false,
-        (Kind::File(a), Kind::File(b)) if a.size() == b.size() => {
-            let Some((before, after)) = times() else { return true };
-            let reads = eyes.trust == Trust::Content || is_whole(after);
-            before != after || reads && below.ino(at) != tree.ino(at) && !is_same(a, b)
-        }
-        (Kind::Symlink(a), Kind::Symlink(b)) if a == b => {
-            times().is_none_or(|(before, after)| before != after)
-        }
-        (Kind::Char { major: a, minor: b }, Kind::Char { major: c, minor: d })
-        | (Kind::Block { major: a, minor: b }, Kind::Block { major: c, minor: d }) => (a, b) != (c, d),
-        (Kind::Fifo, Kind::Fifo) => times().is_none_or(|(before, after)| before != after),
-        _ => true,
-    }
-}
-
-/// Whether a time may have lost its fraction: then the content is looked at.
-fn is_whole(time: Mtime) -> bool {
-    matches!(time, Mtime::At { nanos: 0, .. })
-}
-
-fn is_same(a: &Content, b: &Content) -> bool {
-    matches!((a.digest(), b.digest()), (Ok(a), Ok(b)) if a == b)
-}
-
 #[cfg(test)]
 mod tests {
+    use samebuild_image::Content;
+
     use super::*;
 
     fn base() -> Tree {
