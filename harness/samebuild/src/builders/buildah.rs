@@ -11,7 +11,7 @@ use samebuild_image::{Digest, Image};
 use serde_json::Value;
 
 use super::laid::{Laid, named_images};
-use super::{Answer, Builder, Ended, Means, Order, Step, class_of, now, platform, read_as};
+use super::{Answer, Builder, Ended, Means, NO_LIE, Order, Step, class_of, now, platform, read_as};
 use crate::cases::{Case, DIALECTS, Network};
 use crate::programs::buildah::{Buildah, Driver, Storage};
 use crate::programs::{Printed, Silent};
@@ -75,7 +75,7 @@ impl Live<'_> {
         let printed = storage.build(arguments(case, &laid, &underway.args), order.around)?;
         let built_between = (started - 1, now().0 + 1);
         if order.around.lag.is_some() && printed.lies == 0 {
-            return Err(Silent::Unmet("no time was asked for that could be shown as older".to_owned()));
+            return Err(Silent::Unmet(NO_LIE.to_owned()));
         }
         if !printed.is_good {
             let outcome = Outcome::Failed(failure(order, &printed));

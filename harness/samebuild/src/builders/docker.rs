@@ -12,9 +12,10 @@ use samebuild_image::{At, Image};
 
 use super::laid::{Laid, named_images};
 use super::locate::{locate, timed};
-use super::{Answer, Builder, Ended, Means, Order, class_of, now, platform, read_as};
+use super::{Answer, Builder, Ended, Means, NO_LIE, Order, class_of, now, platform, read_as};
 use crate::cases::{self, Case, as_sent, context_tar, shuffled_context_tar};
 use crate::engines::{self, BuildOutcome, BuildRequest, ClientBuild, Context, Engine, EngineError};
+use crate::programs::Around;
 
 /// No build of a case takes this long, unless it hangs.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -61,6 +62,9 @@ pub(super) fn open<'a>(
 
 impl Builder for Docker<'_> {
     fn build(&self, order: &Order<'_>) -> Answer {
+        if order.around != Around::default() {
+            return self.elsewhere(order);
+        }
         if needs_client(order.case) && !self.engine.has_client() {
             return Answer::Unmet(format!(
                 "{} has no docker client, and only a client reads .dockerignore, holds secrets and takes flags",
@@ -82,6 +86,22 @@ impl Builder for Docker<'_> {
 }
 
 impl Docker<'_> {
+    /// A daemon has its zone and its files from its start on: another one, for this build.
+    fn elsewhere(&self, order: &Order<'_>) -> Answer {
+        let engine = match self.engine.another(order.around, &|_| {}) {
+            Ok(engine) => engine,
+            Err(error) => return Answer::Broken(error.to_string()),
+        };
+        let (words, work, builder) = (self.words.clone(), self.work, self.builder);
+        let (loaded, alone) = (Mutex::default(), Mutex::default());
+        let there = Docker { engine: &engine, builder, words, work, loaded, alone };
+        let answer = there.build(&Order { around: Around::default(), ..*order });
+        if matches!(answer, Answer::Ended(_)) && order.around.lag.is_some() && engine.lies() == 0 {
+            return Answer::Unmet(NO_LIE.to_owned());
+        }
+        answer
+    }
+
     fn try_build(&self, order: &Order<'_>) -> Result<Ended, String> {
         let say = |error: EngineError| error.to_string();
         self.load(order)?;

@@ -12,7 +12,7 @@ use samebuild_image::Digest;
 use samebuild_image::golden::{Failure, Observation, Outcome, mask_message};
 
 use super::laid::Laid;
-use super::{Answer, Builder, Ended, Means, Order, class_of, now, platform};
+use super::{Answer, Builder, Ended, Means, NO_LIE, Order, class_of, now, platform};
 use crate::bases::Base;
 use crate::cases::Case;
 use crate::programs::{self, Call, Printed, Silent};
@@ -116,7 +116,7 @@ impl Live<'_> {
         let call = Call { program: Path::new("/bin/sh"), args, env, files: &root, deadline: DEADLINE };
         let printed = call.run(order.around)?;
         if order.around.lag.is_some() && printed.lies == 0 {
-            return Err(Silent::Unmet("no time was asked for that could be shown as older".to_owned()));
+            return Err(Silent::Unmet(NO_LIE.to_owned()));
         }
         if !printed.is_good {
             return failed(order, printed);

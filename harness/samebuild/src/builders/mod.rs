@@ -31,6 +31,9 @@ use crate::programs::Around;
 pub use classes::class_of;
 pub(crate) use docker::needs_client;
 
+/// Why a build on files that lag is no build on files that lag.
+const NO_LIE: &str = "no time was asked for that could be shown as older";
+
 /// What is to be built.
 #[derive(Clone, Copy)]
 pub struct Order<'a> {
@@ -52,7 +55,7 @@ pub struct Order<'a> {
     pub wants_id: bool,
     /// For an engine that gets the context as an archive: the seed of the order of its members, where not by name.
     pub shuffle: Option<u64>,
-    /// For builders that are programs: what is around them.
+    /// For builders that are not ours: what is around them.
     pub around: Around<'a>,
 }
 

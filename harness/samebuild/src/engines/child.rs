@@ -24,6 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{EngineError, IoContext};
 use super::run_dir;
+use crate::faults::lag::Lag;
+use crate::faults::passthrough::{self, Mounted};
 
 const SUPERVISOR: &str = "__engine";
 const INIT: &str = "__engine-init";
@@ -55,6 +57,10 @@ pub(super) struct Plan {
     pub(super) library_path: String,
     /// Whether the data root has to be somewhere overlays can be.
     pub(super) overlays: bool,
+    /// Its `TZ`.
+    pub(super) zone: Option<String>,
+    /// How times lag in the data root, as `--shape` takes it.
+    pub(super) lag: Option<String>,
 }
 
 /// Files in the run directory. `EXITED` says how the engine ended by itself; `INIT_PID` is its init, seen from outside.
@@ -63,6 +69,8 @@ pub(super) const LOG: &str = "dockerd.log";
 pub(super) const EXITED: &str = "exited";
 pub(super) const INIT_PID: &str = "init.pid";
 pub(super) const DATA: &str = "data";
+/// A line for each wrong time that files told, where they lag.
+pub(super) const LIES: &str = "lies";
 /// While it is there, a daemon that ends is followed by another; its end removes it.
 pub(super) const AGAIN: &str = "again";
 
@@ -111,6 +119,7 @@ fn init(dir: &Path, supervisor: &str) -> Result<(), EngineError> {
     if plan.overlays {
         provide_data_root(&data)?;
     }
+    let _lagging = plan.lag.as_deref().map(|shape| lag(&data, shape, dir)).transpose()?;
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
 
     let mut command = Command::new(&plan.dockerd);
@@ -119,14 +128,29 @@ fn init(dir: &Path, supervisor: &str) -> Result<(), EngineError> {
     if !plan.library_path.is_empty() {
         command.env("LD_LIBRARY_PATH", &plan.library_path);
     }
+    command.envs(plan.zone.iter().map(|zone| ("TZ", zone)));
     let status = loop {
         let dockerd = command.spawn().io(|| format!("start {}", plan.dockerd.display()))?;
+        if plan.lag.is_some() {
+            // After the daemon is started, whose limit stays what it was.
+            passthrough::raise_descriptor_limit();
+        }
         let status = reap_until(dockerd.id());
         if fs::remove_file(dir.join(AGAIN)).is_err() {
             break status;
         }
     };
     fs::write(dir.join(EXITED), format!("dockerd ended with {status}")).io(|| "write how it ended".into())
+}
+
+/// Mounts the data root over itself, with times that lag.
+fn lag(data: &Path, shape: &str, dir: &Path) -> Result<Mounted, EngineError> {
+    let other = |error: &dyn std::fmt::Display| std::io::Error::other(error.to_string());
+    let what = || format!("make the files in {} lag", data.display());
+    let shape = shape.parse().map_err(|error: String| other(&error)).io(what)?;
+    let lag = Lag::new(shape, None, None).map_err(|error| other(&error)).io(what)?;
+    let log = fs::File::create(dir.join(LIES)).io(what)?;
+    passthrough::mount(data, data, Some(lag), Some(Box::new(log))).map_err(|error| other(&error)).io(what)
 }
 
 /// Before `/proc` is replaced it is that of the namespace outside, and so are the ids in it.

@@ -16,6 +16,7 @@ use super::killer::Killer;
 use super::one_of_us::OneOfUs;
 use super::policy::{EngineSpec, Store};
 use super::private::Private;
+use crate::programs::Around;
 
 /// A Docker daemon. Calls block; they may come from several threads. A private engine ends when this is dropped.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub struct Engine {
     pub(super) buildx: Option<PathBuf>,
     /// `None` if it is neither of those we know.
     pub(super) store: Option<Store>,
+    /// What a private one was started from.
+    origin: Option<(EngineSpec, Fetched)>,
 }
 
 /// What `docker info` and `docker version` say.
@@ -57,9 +60,30 @@ impl Engine {
     /// [`EngineError::Start`]: not root, the daemon did not answer in 60 s or ended (the end of its log is in the
     /// text), or it does not store images as the policy says.
     pub fn start(spec: &EngineSpec, fetched: &Fetched, progress: Progress) -> Result<Self, EngineError> {
+        Self::start_in(spec, fetched, Around::default(), progress)
+    }
+
+    /// Another one like this one, private too, empty, with something else around it.
+    ///
+    /// # Errors
+    /// As [`Engine::start`]; the host's engine is not ours to have another one of.
+    pub fn another(&self, around: Around<'_>, progress: Progress) -> Result<Self, EngineError> {
+        let Some((spec, fetched)) = &self.origin else {
+            let why = "only a private engine can be had twice".to_owned();
+            return Err(EngineError::Start { name: self.name.clone(), why });
+        };
+        Self::start_in(spec, fetched, around, progress)
+    }
+
+    fn start_in(
+        spec: &EngineSpec,
+        fetched: &Fetched,
+        around: Around<'_>,
+        progress: Progress,
+    ) -> Result<Self, EngineError> {
         let cannot = |why: String| EngineError::Start { name: spec.name.clone(), why };
         progress(&format!("starting {}", spec.name));
-        let private = Private::start(spec, fetched, progress)?;
+        let private = Private::start(spec, fetched, around, progress)?;
         let runtime = runtime()?;
         let docker = match wait_until_ready(&runtime, &private) {
             Ok(docker) => docker,
@@ -73,6 +97,7 @@ impl Engine {
             client: fetched.program("docker").map(Path::to_owned),
             buildx: fetched.program("docker-buildx").map(Path::to_owned),
             store: Some(spec.store),
+            origin: Some((spec.clone(), fetched.clone())),
         };
         let driver = engine.info()?.driver;
         if driver != spec.store.driver() {
@@ -114,6 +139,7 @@ impl Engine {
             client: None,
             buildx: None,
             store: None,
+            origin: None,
         };
         engine.store = match engine.info()?.driver.as_str() {
             "overlay2" => Some(Store::Overlay2),
@@ -128,6 +154,12 @@ impl Engine {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// How many wrong times the files of a private engine have told, where they lag.
+    #[must_use]
+    pub fn lies(&self) -> usize {
+        self.private.as_ref().map_or(0, Private::lies)
     }
 
     /// Whether it is ours alone.

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::Progress;
-use super::child::{self, DATA, EXITED, INIT_PID, LOG, PLAN, Plan};
+use super::child::{self, DATA, EXITED, INIT_PID, LIES, LOG, PLAN, Plan};
 use super::error::{EngineError, IoContext};
 use super::fetch::Fetched;
 use super::killer::Killer;
 use super::policy::{EngineSpec, Store};
 use super::run_dir::{self, RunDir};
 use super::signals;
+use crate::programs::Around;
 
 /// How long the supervisor may take to kill everything and delete the data.
 const STOP_DEADLINE: Duration = Duration::from_secs(60);
@@ -38,6 +39,7 @@ impl Private {
     pub(super) fn start(
         spec: &EngineSpec,
         fetched: &Fetched,
+        around: Around<'_>,
         progress: Progress,
     ) -> Result<Self, EngineError> {
         let cannot = |why: String| EngineError::Start { name: spec.name.clone(), why };
@@ -54,6 +56,8 @@ impl Private {
             search_path: fetched.search_path(),
             library_path: fetched.library_path(),
             overlays: spec.store != Store::Vfs,
+            zone: around.zone.map(str::to_owned),
+            lag: around.lag.map(|shape| shape.to_string()),
         };
         let key_path = fetched.packages.iter().any(|p| p.name == "docker.io" && p.version.contains("20.10."));
         write_json(&config, &daemon_config(dir.path(), spec.store, key_path))?;
@@ -102,6 +106,12 @@ impl Private {
             Some(Err(error)) => Some(format!("its supervisor cannot be waited for: {error}")),
             None => Some("it was stopped".to_owned()),
         }
+    }
+
+    /// How many lines the log of wrong times has.
+    pub(super) fn lies(&self) -> usize {
+        let log = fs::read(self.supervised.dir.path().join(LIES)).unwrap_or_default();
+        log.iter().filter(|byte| **byte == b'\n').count()
     }
 
     /// The last lines of the daemon's log, for error messages.

@@ -66,9 +66,9 @@ pub struct Setting<'a> {
     pub shuffle: Option<u64>,
     /// As the reference's snapshotter sees it.
     pub lag: Option<MtimeLag>,
-    /// On the files of a program.
+    /// On the files of a builder that is not ours.
     pub lag_on_files: Option<Shape>,
-    /// `TZ` of a program.
+    /// `TZ` of a builder that is not ours.
     pub zone: Option<String>,
     /// The directory the context was put in, which has to live until it is built.
     pub(super) elsewhere: Option<Arc<tempfile::TempDir>>,

@@ -43,10 +43,8 @@ pub(super) fn time_zone(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<St
 pub(super) fn builder_zone(setting: &mut Setting<'_>, dice: &mut Dice) -> Result<String, String> {
     match setting.site.who {
         Who::Reference => Err("the reference asks for no zone: all its times are UTC".to_owned()),
-        Who::Engine(engine) => {
-            Err(format!("{engine} has the zone it was started in, and is started once for all builds"))
-        }
-        Who::Program(name) => {
+        Who::Engine("host") => Err("the host's engine has the zone it was started in".to_owned()),
+        Who::Engine(name) | Who::Program(name) => {
             let zone = ZONES[dice.between(0, 3) as usize];
             setting.zone = Some(zone.to_owned());
             Ok(format!("{name} is started with TZ={zone}"))
@@ -78,13 +76,10 @@ pub(super) fn mtime_truncation(setting: &mut Setting<'_>, _: &mut Dice) -> Resul
 fn lag(setting: &mut Setting<'_>, shape: Shape) -> Result<String, String> {
     match setting.site.who {
         Who::Reference => {}
-        Who::Engine(engine) => {
-            return Err(format!(
-                "{engine} keeps its files where it was started; to start one on files that lag, \
-                 `samebuild fault mtime-lag --dir DIR -- …`"
-            ));
+        Who::Engine("host") => {
+            return Err("the host's engine keeps its files where it was started".to_owned());
         }
-        Who::Program(name) => {
+        Who::Engine(name) | Who::Program(name) => {
             if let Some(unmet) = passthrough::unmet() {
                 return Err(unmet);
             }

@@ -18,6 +18,7 @@ use crate::conform::Verdict;
 use crate::conform::check::{Check, Found, differences, line_of, unmade};
 use crate::conform::repeat::{By, Repeat};
 use crate::conform::tally::Tally;
+use crate::faults::mtime_lag::Shape;
 
 /// What is built, by whom, and what of it is changed.
 pub struct Trial<'a> {
@@ -223,7 +224,12 @@ impl Trial<'_> {
         }
         let found = differences(&plain.ended.observation, &ended.observation, base)
             .map_err(|error| (Verdict::Broken, error.to_string()))?;
-        Ok(found.into_iter().filter(|difference| !plain.noise.contains(&place(difference))).collect())
+        // That the times of files are cut is the fault, and not what comes of it.
+        let cuts = matches!(setting.lag_on_files, Some(Shape::Truncate { .. }));
+        let is_noise = |difference: &Difference| {
+            plain.noise.contains(&place(difference)) || (cuts && difference.rule == "mtime")
+        };
+        Ok(found.into_iter().filter(|difference| !is_noise(difference)).collect())
     }
 }
 

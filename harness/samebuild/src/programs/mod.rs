@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use crate::faults::mtime_lag::Shape;
 use crate::faults::passthrough;
 
-/// What is around a program, and not its to choose.
-#[derive(Clone, Copy, Debug, Default)]
+/// What is around a program, or an engine, and not its to choose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Around<'a> {
     /// `TZ`.
     pub zone: Option<&'a str>,
