@@ -61,7 +61,7 @@ pub(crate) const CHORES: &[Chore] = &[
     },
     Chore {
         name: "repro-lag",
-        args: "[--seeds N] [--copies N] [--replay SEED] [--probe DIR] [--record]",
+        args: "[--seeds N] [--copies N] [--replay SEED] [--probe DIR] [--scripts N] [--record]",
         about: "layers that depend on the clock, changes that are lost, file systems that lag: each against what is predicted",
         run: |checkout, args| checkout.become_samebuild("lag", args),
     },

@@ -28,7 +28,7 @@ pub mod stamp;
 mod steps;
 pub mod unpacked;
 mod users;
-mod witness;
+pub mod witness;
 
 pub use build::build;
 pub use dialect::{DIALECTS, Dialect};

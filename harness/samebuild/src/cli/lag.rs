@@ -1,5 +1,6 @@
 //! `samebuild lag`: (a) layers of identical COPYs by seed, held against the model; (b) what snapshots lose that look at times
-//! and sizes; (c) what real builders lose; (d) which file systems lag. 0 if all that could be tried came out as predicted, 1 if something did not.
+//! and sizes; (c) what real builders lose; (d) which file systems lag; (e) what random edits lose. 0 if all that could be tried
+//! came out as predicted, 1 if something did not.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use serde_json::json;
 
 use super::lag_live;
 use super::lag_places::{self, Looked};
+use super::lag_scripts::{self, Row};
 use super::race_records::{today, write};
 use super::terminal::{out, say};
 use super::verbs::Format;
@@ -35,6 +37,9 @@ pub(crate) struct Lag {
     /// Look at the times of this directory's file system too. May be repeated.
     #[arg(long, value_name = "DIR")]
     probe: Vec<PathBuf>,
+    /// How many scripts of random edits, from seed 1.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    scripts: u64,
     /// Write what was counted to records/, as a table and a picture (in a checkout).
     #[arg(long, conflicts_with = "replay")]
     record: bool,
@@ -65,17 +70,20 @@ pub(crate) fn run(args: &Lag) -> Result<Exit> {
     let sights = sights(&yard)?;
     let live = lag_live::look(&base, work.path())?;
     let looked = lag_places::look(&args.probe, work.path())?;
+    let edits = lag_scripts::count(work.path(), args.scripts)?;
     let as_predicted = counts.wrong.is_empty()
         && likely
         && sights.iter().all(|sight| sight.is_fine())
         && live.is_fine()
-        && looked.iter().all(Looked::is_fine);
+        && looked.iter().all(Looked::is_fine)
+        && edits.iter().all(Row::is_fine);
     let record = record(setting, args.seeds, &counts, &law);
     match args.format {
         Format::Text => {
             tell(&record, &counts, likely, &law, &sights);
             live.tell();
             looked.iter().for_each(Looked::tell);
+            edits.iter().for_each(Row::tell);
         }
         Format::Json => out!(
             "{}",
@@ -83,7 +91,8 @@ pub(crate) fn run(args: &Lag) -> Result<Exit> {
                 "unlike_the_model": counts.wrong, "likely": likely,
                 "rewrites": sights.iter().map(Seen::json).collect::<Vec<_>>(),
                 "live": live.json(),
-                "file_systems": looked.iter().map(Looked::json).collect::<Vec<_>>(), "as_predicted": as_predicted })
+                "file_systems": looked.iter().map(Looked::json).collect::<Vec<_>>(),
+                "scripts": args.scripts, "edits": edits.iter().map(Row::json).collect::<Vec<_>>(), "as_predicted": as_predicted })
         ),
     }
     if args.record {
@@ -95,6 +104,7 @@ pub(crate) fn run(args: &Lag) -> Result<Exit> {
             write(&live, "lag-live")?;
         }
         write(&lag_places::record(&looked), "lag-file-systems")?;
+        write(&lag_scripts::record(&edits, args.scripts), "lag-edits")?;
         let path = Checkout::find()?.records().join("lag-layers.svg");
         files::write(&path, plot(&record).as_bytes())?;
     }

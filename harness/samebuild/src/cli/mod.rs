@@ -14,6 +14,7 @@ mod gate;
 mod lag;
 mod lag_live;
 mod lag_places;
+mod lag_scripts;
 mod list;
 mod observe;
 mod probe_fs;

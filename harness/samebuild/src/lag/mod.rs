@@ -9,7 +9,9 @@ pub mod loop_disk;
 pub mod mapped;
 pub mod places;
 mod plot;
+pub mod script;
 mod trial;
+pub mod ways;
 
 pub use law::{Law, is_likely};
 pub use plot::plot;
