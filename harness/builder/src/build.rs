@@ -1,4 +1,5 @@
-//! A whole build: the Dockerfile read, the stages that are needed built in order, the image put together.
+//! A whole build: the Dockerfile read, the stages that are needed built in order, the image put together. And where it
+//! fails: which of several failures the dialect tells of.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -12,7 +13,7 @@ use samebuild_dockerfile::{
 use samebuild_image::{Epochs, Image};
 
 use crate::context;
-use crate::dialect::rules::{BareFrom, GlobalArgLine, Maintainer};
+use crate::dialect::rules::{BareFrom, FailureOrder, GlobalArgLine, Maintainer};
 use crate::failure::StepFailure;
 use crate::finish;
 use crate::from::{from, visible_globals};
@@ -30,15 +31,45 @@ pub fn build(request: &Request<'_>) -> Result<Built, BuildError> {
     let mut dockerfile = Dockerfile::parse(request.dockerfile, &dialect.syntax)
         .map_err(|error| syntax_failure(&error, None))?;
     replace_stages(&mut dockerfile, request.images);
+    match stages(request, &dockerfile, false) {
+        Ok((builder, session)) => {
+            let target = builder.target;
+            builder.built(session, target)
+        }
+        Err(BuildError::Failed(reached)) if dialect.image.failure_order == FailureOrder::ConvertedFirst => {
+            Err(BuildError::Failed(told_first(request, &dockerfile).unwrap_or(reached)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What a builder tells of that converts the whole Dockerfile before it runs anything of it, and then looks for everything
+/// that is copied from the context. Asked only when a build has failed: one that does not has no such failure.
+fn told_first(request: &Request<'_>, dockerfile: &Dockerfile) -> Option<Box<Failure>> {
+    match stages(request, dockerfile, true) {
+        Ok((builder, _)) => builder.missing,
+        Err(BuildError::Failed(failure)) => Some(failure),
+        Err(_) => None,
+    }
+}
+
+/// Every stage that is needed, in order; or only what can be said of it before anything is run.
+fn stages<'a>(
+    request: &'a Request<'a>,
+    dockerfile: &'a Dockerfile,
+    converts: bool,
+) -> Result<(Builder, Session<'a>), BuildError> {
+    let dialect = request.dialect;
     let context =
         context::without_ignored(request).map_err(|failure| fail(failure, None, None, Vec::new()))?;
     let stamp = stamp(request).map_err(|failure| fail(failure, None, None, Vec::new()))?;
     let mut session = Session {
         request,
         dialect,
+        converts,
         stamp,
         expander: Expander::new(&dialect.syntax, dockerfile.escape),
-        dockerfile: &dockerfile,
+        dockerfile,
         context,
         global_args: Vec::new(),
         done: BTreeMap::new(),
@@ -47,18 +78,18 @@ pub fn build(request: &Request<'_>) -> Result<Built, BuildError> {
         step: Default::default(),
         caches: Mutex::default(),
     };
-    let mut builder = Builder { steps: Vec::new(), log: Vec::new(), number: 0, target: 0 };
-    builder.global_args(&dockerfile, &mut session)?;
-    let (target, needed) = plan(&dockerfile, &session)?;
+    let mut builder = Builder { steps: Vec::new(), log: Vec::new(), number: 0, target: 0, missing: None };
+    builder.global_args(dockerfile, &mut session)?;
+    let (target, needed) = plan(dockerfile, &session)?;
     builder.target = target;
     session.names = dockerfile.stages.iter().map(|stage| stage.name().map(str::to_owned)).collect();
     for index in needed {
         let Some(stage) = dockerfile.stages.get(index) else { continue };
-        builder.number = first_step(&dockerfile, index) - 1;
+        builder.number = first_step(dockerfile, index) - 1;
         let built = builder.stage(stage, &session)?;
         session.done.insert(index, built);
     }
-    builder.built(session, target)
+    Ok((builder, session))
 }
 
 /// The times the image carries: as asked for, or as the build argument says where the dialect follows it.
@@ -121,6 +152,8 @@ struct Builder {
     number: usize,
     /// The stage that becomes the image.
     target: usize,
+    /// While converting: the last path that is not in the context.
+    missing: Option<Box<Failure>>,
 }
 
 impl Builder {
@@ -128,7 +161,7 @@ impl Builder {
         for node in &dockerfile.meta_args {
             self.number += 1;
             let told = Told { stage: 0, number: self.number, line: node.line, text: &node.original };
-            told.around(session.request.progress, || self.global_arg(node, session)).0?;
+            told.around(session.progress(), || self.global_arg(node, session)).0?;
         }
         Ok(())
     }
@@ -184,14 +217,16 @@ impl Builder {
         for (n, trigger) in triggers.iter().enumerate() {
             let is_last = last.is_none() && n + 1 == triggers.len();
             let place = unpacked::Place { is_last, is_final };
-            self.trigger(trigger, header.line, place, &mut built, session)?;
+            let ended = self.trigger(trigger, header.line, place, &mut built, session);
+            self.unless_missing(ended, session)?;
         }
         for (n, instruction) in stage.instructions.iter().enumerate() {
             let layers_before = built.layers.len();
             let place = unpacked::Place { is_last: last == Some(n), is_final };
-            self.step(instruction, stage.index, session, |session| {
+            let ended = self.step(instruction, stage.index, session, |session| {
                 self::instruction(&mut built, session, instruction, place)
-            })?;
+            });
+            self.unless_missing(ended, session)?;
             if built.layers.len() > layers_before
                 && let Some(step) = self.steps.last_mut()
             {
@@ -224,6 +259,21 @@ impl Builder {
             .map_err(unplaced)
     }
 
+    /// While converting, what is not there is not told of before everything else has been looked at.
+    fn unless_missing(
+        &mut self,
+        ended: Result<(), BuildError>,
+        session: &Session<'_>,
+    ) -> Result<(), BuildError> {
+        match ended {
+            Err(BuildError::Failed(failure)) if session.converts && failure.class == "copy-not-found" => {
+                self.missing = Some(failure);
+                Ok(())
+            }
+            ended => ended,
+        }
+    }
+
     /// Runs one step, timed, told of, and its failure placed.
     fn step<K, T>(
         &mut self,
@@ -237,7 +287,7 @@ impl Builder {
         session.step.store(number, std::sync::atomic::Ordering::Relaxed);
         self.log.push(format!("step {number}: {}", node.original));
         let told = Told { stage, number, line: node.line, text: &node.original };
-        let (outcome, elapsed) = told.around(session.request.progress, || match &node.refused {
+        let (outcome, elapsed) = told.around(session.progress(), || match &node.refused {
             Some(error) => {
                 Err(BuildError::Failed(Box::new(Failure { step: Some(number), ..syntax(error, None) })))
             }

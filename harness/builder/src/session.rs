@@ -17,7 +17,7 @@ use crate::dialect::Dialect;
 use crate::dialect::rules::{ForeignBase, PlatformArgs};
 use crate::failure::{StepFailure, UNSUPPORTED};
 use crate::platform;
-use crate::request::{Request, Wanted};
+use crate::request::{Event, Request, Wanted};
 use crate::stage::Stage;
 use crate::stamp::Stamp;
 use crate::unpacked::rules::StageFiles;
@@ -26,6 +26,8 @@ use crate::unpacked::rules::StageFiles;
 pub struct Session<'a> {
     pub request: &'a Request<'a>,
     pub dialect: &'a Dialect,
+    /// Words are expanded, flags and values checked, configurations followed; nothing is copied, made or run.
+    pub(crate) converts: bool,
     /// Which times the image carries.
     pub(crate) stamp: Stamp,
     pub expander: Expander,
@@ -72,6 +74,16 @@ impl StepError {
     pub fn broken<E: std::error::Error + Send + Sync + 'static>(what: &str) -> impl Fn(E) -> Self {
         let what = what.to_owned();
         move |source| Self::Broken { what: what.clone(), source: Box::new(source) }
+    }
+}
+
+/// Hears nothing.
+fn nobody(_: Event<'_>) {}
+
+impl<'a> Session<'a> {
+    /// Whom to tell of steps: nobody while converting.
+    pub(crate) fn progress(&self) -> &'a (dyn Fn(Event<'_>) + Sync) {
+        if self.converts { &nobody } else { self.request.progress }
     }
 }
 

@@ -3,9 +3,9 @@
 use samebuild_dockerfile::Syntax;
 
 use super::rules::{
-    ArgAfterEnv, ArgsEscaped, BareFrom, ChownGroup, EmptyCommand, EmptyStep, ForeignBase, GlobalArgLine,
-    HealthcheckNone, IgnoreFileName, IgnoredParents, ImageRules, OwnerNumber, PlatformArgs, ScratchWorkdir,
-    StageArgs, UnknownOwner, WorkdirEmpty, WorkdirOwner,
+    ArgAfterEnv, ArgsEscaped, BareFrom, ChownGroup, EmptyCommand, EmptyStep, FailureOrder, ForeignBase,
+    GlobalArgLine, HealthcheckNone, IgnoreFileName, IgnoredParents, ImageRules, OwnerNumber, PlatformArgs,
+    ScratchWorkdir, StageArgs, UnknownOwner, WorkdirEmpty, WorkdirOwner,
 };
 use super::{CLASSIC_20_10, Dialect};
 use crate::config::Schema;
@@ -27,6 +27,7 @@ pub const BUILDKIT_20_10: Dialect = Dialect {
         empty_step: EmptyStep::EmptyLayer,
         stage_args: StageArgs::Inherited,
         workdir_owner: WorkdirOwner::CurrentUser,
+        failure_order: FailureOrder::ConvertedFirst,
         workdir_empty: WorkdirEmpty::Nothing,
         empty_command: EmptyCommand::EmptyText,
         global_arg_line: GlobalArgLine::Earlier,

@@ -5,10 +5,10 @@ use samebuild_dockerfile::Syntax;
 
 use super::Dialect;
 use super::rules::{
-    ArgAfterEnv, ArgLine, ArgsEscaped, BareFrom, ChownGroup, EmptyCommand, EmptyStep, Expose, ForeignBase,
-    FromPlatform, GlobalArgLine, HealthcheckNone, IgnoreFileName, IgnoredParents, ImageRules, Link,
-    Maintainer, OwnerNumber, PlatformArgs, ScratchWorkdir, StageArgs, TarHeader, UnknownOwner, VolumeText,
-    WorkdirEmpty, WorkdirOwner, WorkdirText,
+    ArgAfterEnv, ArgLine, ArgsEscaped, BareFrom, ChownGroup, EmptyCommand, EmptyStep, Expose, FailureOrder,
+    ForeignBase, FromPlatform, GlobalArgLine, HealthcheckNone, IgnoreFileName, IgnoredParents, ImageRules,
+    Link, Maintainer, OwnerNumber, PlatformArgs, ScratchWorkdir, StageArgs, TarHeader, UnknownOwner,
+    VolumeText, WorkdirEmpty, WorkdirOwner, WorkdirText,
 };
 use crate::config::Schema;
 use crate::delta::LayerForm;
@@ -42,6 +42,7 @@ pub const CLASSIC_20_10: Dialect = Dialect {
         stage_args: StageArgs::Fresh,
         workdir_owner: WorkdirOwner::Root,
         workdir_text: WorkdirText::AsWritten,
+        failure_order: FailureOrder::AsReached,
         workdir_empty: WorkdirEmpty::Fails,
         empty_command: EmptyCommand::ShellAlone,
         global_arg_line: GlobalArgLine::Nothing,

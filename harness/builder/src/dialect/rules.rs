@@ -11,6 +11,8 @@ decisions! {
     ImageRules {
         /// Which configuration fields are written.
         schema: Schema,
+        /// Which failure is told of where several wait.
+        failure_order: FailureOrder,
         /// How a layer is found and written down.
         layer_form: LayerForm,
         /// What the mode field and the owners' names of a layer's tar hold.
@@ -177,6 +179,14 @@ variants! {
         /// What came last.
         LastWins = "last-wins",
     }
+    /// Which failure is told of where several wait.
+    FailureOrder {
+        /// The one that is reached first, step by step.
+        AsReached = "as-reached",
+        /// One of a word, flag or value anywhere that is built before anything is run; then a path that the context does
+        /// not have, the last of them (they race, and which is told of differs from build to build); then as reached.
+        ConvertedFirst = "converted-first",
+    }
     /// A number in `--chown`.
     OwnerNumber {
         /// It is never looked up; chown(2) sees 32 bits of it, and -1 leaves root's.
@@ -190,7 +200,7 @@ variants! {
     UnknownOwner {
         /// The build fails.
         Fails = "fails",
-        /// Root's, without a word.
+        /// Root's, without a word; with an unknown group the user's own stays.
         IsRoot = "is-root",
         /// Root's, without a word; but the build fails if there is no file to look it up in.
         IsRootIfListed = "is-root-if-listed",

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, unshare};
 
@@ -124,10 +125,24 @@ fn second(path: &Path) -> i32 {
     }
     let mut command = Command::new(&program);
     command.arg0(&spec.argv[0]).args(&spec.argv[1..]).env_clear().envs(spec.env.iter().cloned());
-    let error = command.exec();
+    let error = start(&mut command);
     let class =
         if error.kind() == std::io::ErrorKind::PermissionDenied { "exec-denied" } else { "exec-failed" };
     fail(&Report::NotStarted { class: class.into(), message: format!("start `{program}`: {error}") })
+}
+
+/// Becomes the command; returns only why not. A program that was put on disk by a thread of ours may for a moment be open for
+/// writing in a process that another thread has forked and that has not become its own program yet.
+fn start(command: &mut Command) -> std::io::Error {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let begun = Instant::now();
+    loop {
+        let error = command.exec();
+        if error.kind() != std::io::ErrorKind::ExecutableFileBusy || begun.elapsed() > PATIENCE {
+            return error;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// The program `argv[0]` names, as `execvp` in the container would find it.

@@ -45,7 +45,7 @@ pub struct Stub {
     pub is_dir: bool,
     /// Whether it stays afterwards even if it is empty.
     pub keep: bool,
-    /// Whether directories made above it go with it.
+    /// Whether directories made above it go with it, and those around them get the time back that they had before that.
     pub parents_too: bool,
 }
 

@@ -3,13 +3,20 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::spec::{Spec, Stub};
 
+/// What was made and is to go again.
+pub(super) struct Made {
+    path: PathBuf,
+    /// The directory around it gets its time back.
+    traceless: bool,
+}
+
 /// Makes those that are missing; which of them are to go again.
-pub(super) fn make(spec: &Spec) -> Result<Vec<PathBuf>, (String, String)> {
+pub(super) fn make(spec: &Spec) -> Result<Vec<Made>, (String, String)> {
     let root = spec.merged();
     let mut made = Vec::new();
     for stub in &spec.stubs {
@@ -18,12 +25,13 @@ pub(super) fn make(spec: &Spec) -> Result<Vec<PathBuf>, (String, String)> {
             continue;
         }
         if stub.parents_too && !stub.keep {
-            made.extend(missing_above(&root, &path));
+            let above = missing_above(&root, &path);
+            made.extend(above.into_iter().map(|path| Made { path, traceless: true }));
         }
         create(stub, &path)
             .map_err(|error| (format!("make the mount point {}", stub.at), error.to_string()))?;
         if !stub.keep {
-            made.push(path);
+            made.push(Made { path, traceless: stub.parents_too });
         }
     }
     Ok(made)
@@ -49,12 +57,25 @@ fn create(stub: &Stub, path: &Path) -> io::Result<()> {
 }
 
 /// Removes those that are still empty. What cannot be removed was put to use by the command.
-pub(super) fn tidy(made: &[PathBuf]) {
-    for path in made.iter().rev() {
+pub(super) fn tidy(made: &[Made]) {
+    for Made { path, traceless } in made.iter().rev() {
+        let around = path.parent().filter(|_| *traceless);
+        let before = around.and_then(|dir| fs::symlink_metadata(dir).ok().map(|meta| (dir, meta)));
         match fs::symlink_metadata(path) {
             Ok(meta) if meta.is_dir() => drop(fs::remove_dir(path)),
             Ok(meta) if meta.len() == 0 => drop(fs::remove_file(path)),
             _ => {}
         }
+        if let Some((dir, meta)) = before {
+            give_back_time(dir, &meta);
+        }
     }
+}
+
+/// A time that cannot be set is one that the image will tell of; the command has run all the same.
+fn give_back_time(dir: &Path, before: &fs::Metadata) {
+    let time = rustix::fs::Timespec { tv_sec: before.mtime(), tv_nsec: before.mtime_nsec() };
+    let last_access = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
+    let times = rustix::fs::Timestamps { last_access, last_modification: time };
+    let _ = rustix::fs::utimensat(rustix::fs::CWD, dir, &times, rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
 }

@@ -141,13 +141,17 @@ variants! {
     MountTargets {
         /// Directories stay, empty; files are removed.
         Left = "left",
-        /// Those still empty are removed, and so are the directories made above them.
+        /// Those still empty are removed, and so are the directories made above them; what is around them, and around the
+        /// mount points of the container itself, keeps the time it had before that (moby/buildkit#3148).
         Removed = "removed",
     }
 }
 
 /// RUN.
 pub fn run(stage: &mut Stage, session: &Session<'_>, run: &RunInstruction) -> Result<(), StepError> {
+    if session.converts {
+        return Ok(());
+    }
     refuse_unsupported(run)?;
     if let Some(foreign) = stage.built_for().filter(|platform| !crate::platform::runs(platform)) {
         let own = crate::platform::own_platform();

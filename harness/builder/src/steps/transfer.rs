@@ -118,18 +118,20 @@ fn transfer(
         From::Tree { tree, parents } => (tree.as_ref(), *parents),
         From::Anywhere(_) => (None, false),
     };
-    let chown = transfer.chown.as_ref().map(word).transpose()?;
+    // An empty one is none.
+    let chown = transfer.chown.as_ref().map(word).transpose()?.filter(|text| !text.is_empty());
     let chmod = transfer.chmod.as_ref().map(|chmod| match session.dialect.copy.chmod_word {
         ChmodWord::Expanded => word(chmod),
         ChmodWord::AsWritten => Ok(chmod.text.clone()),
     });
-    let chmod = chmod.transpose()?;
+    let chmod = chmod.transpose()?.filter(|text: &String| !text.is_empty());
     let placed = |flag: &Option<Word>| {
         let span = flag.as_ref().map(|word| word.span);
         move |failure: StepFailure| StepFailure { at: failure.at.or(span), ..failure }
     };
-    let owner = chown.as_ref().map(|chown| owner(stage, session, chown)).transpose();
-    let owner = owner.map_err(placed(&transfer.chown))?;
+    // Names are looked up in the file system, when there is one.
+    let owner = chown.as_ref().filter(|_| !session.converts).map(|chown| owner(stage, session, chown));
+    let owner = owner.transpose().map_err(placed(&transfer.chown))?;
     let mode = chmod.as_ref().map(|text| mode(text, session)).transpose();
     let mode = mode.map_err(placed(&transfer.chmod))?.flatten();
     let exclude: Vec<&str> = transfer.exclude.iter().map(|word| word.text.as_str()).collect();
@@ -164,10 +166,17 @@ fn transfer(
             spool: &spool,
             rules: &session.dialect.copy,
         };
+        if session.converts {
+            copy::sources::known_missing(&request).map_or(Ok(()), Err)?;
+            continue;
+        }
         copy::copy(&request, &mut delta)?;
         if session.dialect.history.text == HistoryText::NopComment {
             content = content_kind(&request, part.is_fetched, sources.parts.len() > 1)?;
         }
+    }
+    if session.converts {
+        return Ok(());
     }
     if unpacked::is_spoken(session) {
         stage.unpacked.wrote(delta.named().to_vec(), &session.dialect.unpacked);
@@ -296,6 +305,7 @@ fn fetched(
     };
     match remote::kind(source, &session.dialect.syntax) {
         remote::Remote::No => Ok(None),
+        _ if session.converts => Ok(Some(Remote::unseen(source))),
         remote::Remote::Git => Err(StepFailure::unsupported(
             "ADD of a git repository (a path of the context or an http(s) URL would do; clone it into the context)",
         )),
@@ -358,7 +368,8 @@ fn owner(stage: &Stage, session: &Session<'_>, text: &str) -> Result<Owner, Step
     match (uid, gid, rule) {
         (Some(uid), Some(gid), _) => Ok(Owner { uid, gid }),
         (uid, gid, UnknownOwner::IsRoot | UnknownOwner::IsRootIfListed) => {
-            Ok(Owner { uid: uid.unwrap_or(0), gid: gid.unwrap_or(0) })
+            let of_the_user = || by_name.map(|user| user.gid.into()).or(uid);
+            Ok(Owner { uid: uid.unwrap_or(0), gid: gid.or_else(of_the_user).unwrap_or(0) })
         }
         (None, _, UnknownOwner::Fails) => Err(unknown("user", user)),
         (_, None, UnknownOwner::Fails) => Err(unknown("group", group.unwrap_or(user))),

@@ -31,6 +31,9 @@ pub fn workdir(stage: &mut Stage, session: &Session<'_>, path: &str) -> Result<(
         }
     };
     stage.config.working_dir.clone_from(&path);
+    if session.converts {
+        return Ok(());
+    }
     let line = Line::Workdir(path.clone());
     if unpacked::is_spoken(session) {
         return in_root(stage, session, &path);
@@ -47,8 +50,13 @@ pub fn workdir(stage: &mut Stage, session: &Session<'_>, path: &str) -> Result<(
         WorkdirOwner::Root => Owner::default(),
         WorkdirOwner::CurrentUser | WorkdirOwner::LastToUser => current_user(stage),
     };
-    let meta = Meta { uid: owner.uid, gid: owner.gid, ..Meta::new(0o755, delta.now()) };
+    let last_to_user = session.dialect.image.workdir_owner == WorkdirOwner::LastToUser;
+    let above = if last_to_user { Owner::default() } else { owner };
+    let meta = Meta { uid: above.uid, gid: above.gid, ..Meta::new(0o755, delta.now()) };
     let made = delta.make_dirs(&at, &meta).map_err(|in_the_way| not_a_directory(&path, &in_the_way))?;
+    if last_to_user && !made.is_empty() {
+        delta.change(&at, |meta| (meta.uid, meta.gid) = (owner.uid, owner.uid));
+    }
     if made.is_empty() && session.dialect.image.empty_step == EmptyStep::NoLayer {
         stage.record(session.dialect, &line, true);
         return Ok(());

@@ -142,7 +142,7 @@ fn take(
             return Ok(Noticed::By { case: case.id.to_string(), rule });
         }
     }
-    Ok(reason(&turn.decision, turn.dialect).map_or(Noticed::Nobody, Noticed::Excused))
+    Ok(reason(&turn.decision, turn.dialect, turn.to).map_or(Noticed::Nobody, Noticed::Excused))
 }
 
 fn ended(

@@ -7,6 +7,8 @@ struct Reason {
     decision: &'static str,
     /// The beginning of the dialects' ids; empty for all.
     dialects: &'static str,
+    /// The variant it is turned to; empty for each.
+    to: &'static str,
     why: &'static str,
 }
 
@@ -19,69 +21,132 @@ const ANEW: &str = "files are written anew, which leaves it nothing to decide";
 const NO_STUBS: &str = "the builder's own container has its mount points since before the build";
 const NO_SUCH_FLAG: &str = "this language has no such flag, or refuses it";
 
+const NO_DEVICES: &str = "no device gets as far as COPY: contexts have none, and what is kept of a stage for later ones misses them";
+const FLAGS_PASSED_OVER: &str = "mounts are passed over, and what their fields say with them";
+const LOOKED_EARLIER: &str = "it has looked when the stage began and leaves links alone, so that a walk and a look before and after find the same";
+
 const NO_HEREDOCS: &str = "this language has no heredocs";
 const NO_PATTERNS: &str =
     "this language has no patterns in substitutions: with a colon or without, it fails alike";
 
 /// All reasons; the first that fits counts.
 const REASONS: &[Reason] = &[
-    Reason { decision: "syntax.wording", dialects: "", why: WORDS },
-    Reason { decision: "syntax.lexical_prefix", dialects: "", why: WORDS },
+    Reason { decision: "syntax.wording", dialects: "", to: "", why: WORDS },
+    Reason { decision: "syntax.lexical_prefix", dialects: "", to: "", why: WORDS },
     Reason {
         decision: "image.tar_header",
         dialects: "",
+        to: "",
         why: "goldens hold entries, not tar headers; tests of layer_write hold those against real layers byte for byte",
     },
     Reason {
         decision: "syntax.syntax_any_format",
         dialects: "",
+        to: "",
         why: "no frontend is fetched, so where one is named changes nothing",
     },
-    Reason { decision: "history.copy_flags", dialects: "classic@", why: TOLD_AS_COMMAND },
-    Reason { decision: "history.values", dialects: "classic@", why: TOLD_AS_COMMAND },
-    Reason { decision: "history.run_args", dialects: "classic@", why: TOLD_AS_COMMAND },
-    Reason { decision: "history.arg", dialects: "classic@", why: TOLD_AS_COMMAND },
-    Reason { decision: "history.chown", dialects: "buildkit@", why: TOLD_AS_WRITTEN },
-    Reason { decision: "unpacked.*", dialects: "classic@", why: NOT_UNPACKED },
-    Reason { decision: "unpacked.*", dialects: "buildkit@", why: NOT_UNPACKED },
-    Reason { decision: "history.*", dialects: "kaniko@", why: NO_LINES },
-    Reason { decision: "image.empty_step", dialects: "kaniko@", why: NO_LINES },
-    Reason { decision: "copy.directory_time", dialects: "kaniko@", why: ANEW },
-    Reason { decision: "copy.directory_parents", dialects: "kaniko@", why: ANEW },
-    Reason { decision: "copy.directory_over_other", dialects: "kaniko@", why: ANEW },
-    Reason { decision: "copy.setuid", dialects: "kaniko@", why: ANEW },
-    Reason { decision: "copy.chmod_of_made", dialects: "kaniko@", why: ANEW },
-    Reason { decision: "copy.hard_links", dialects: "kaniko@", why: ANEW },
-    Reason { decision: "image.ignored_parents", dialects: "kaniko@", why: ANEW },
+    Reason { decision: "history.copy_flags", dialects: "classic@", to: "", why: TOLD_AS_COMMAND },
+    Reason { decision: "history.values", dialects: "classic@", to: "", why: TOLD_AS_COMMAND },
+    Reason { decision: "history.run_args", dialects: "classic@", to: "", why: TOLD_AS_COMMAND },
+    Reason { decision: "history.arg", dialects: "classic@", to: "", why: TOLD_AS_COMMAND },
+    Reason { decision: "history.chown", dialects: "buildkit@", to: "", why: TOLD_AS_WRITTEN },
+    Reason { decision: "unpacked.*", dialects: "classic@", to: "", why: NOT_UNPACKED },
+    Reason { decision: "unpacked.*", dialects: "buildkit@", to: "", why: NOT_UNPACKED },
+    Reason { decision: "history.*", dialects: "kaniko@", to: "", why: NO_LINES },
+    Reason { decision: "image.empty_step", dialects: "kaniko@", to: "", why: NO_LINES },
+    Reason { decision: "copy.directory_time", dialects: "kaniko@", to: "", why: ANEW },
+    Reason { decision: "copy.directory_parents", dialects: "kaniko@", to: "", why: ANEW },
+    Reason { decision: "copy.directory_over_other", dialects: "kaniko@", to: "", why: ANEW },
+    Reason { decision: "copy.setuid", dialects: "kaniko@", to: "", why: ANEW },
+    Reason { decision: "copy.chmod_of_made", dialects: "kaniko@", to: "", why: ANEW },
+    Reason { decision: "copy.hard_links", dialects: "kaniko@", to: "", why: ANEW },
+    Reason { decision: "image.ignored_parents", dialects: "kaniko@", to: "", why: ANEW },
     Reason {
         decision: "image.link",
         dialects: "kaniko@",
+        to: "",
         why: "the flag is passed over: no layer is its own",
     },
-    Reason { decision: "run.mount_points", dialects: "kaniko@", why: NO_STUBS },
-    Reason { decision: "run.mount_targets", dialects: "kaniko@", why: "--mount is passed over" },
-    Reason { decision: "image.link", dialects: "classic@20.10", why: NO_SUCH_FLAG },
-    Reason { decision: "image.link", dialects: "buildkit@20.10", why: NO_SUCH_FLAG },
-    Reason { decision: "run.mount_targets", dialects: "classic@", why: NO_SUCH_FLAG },
-    Reason { decision: "syntax.chmod", dialects: "classic@", why: NO_SUCH_FLAG },
-    Reason { decision: "copy.chmod_of_made", dialects: "classic@", why: NO_SUCH_FLAG },
-    Reason { decision: "copy.checksum_of_local", dialects: "classic@20.10", why: NO_SUCH_FLAG },
-    Reason { decision: "copy.checksum_of_local", dialects: "buildkit@20.10", why: NO_SUCH_FLAG },
-    Reason { decision: "copy.url_checksum", dialects: "classic@20.10", why: NO_SUCH_FLAG },
-    Reason { decision: "copy.url_checksum", dialects: "buildkit@20.10", why: NO_SUCH_FLAG },
-    Reason { decision: "syntax.colon_pattern", dialects: "classic@20.10", why: NO_PATTERNS },
-    Reason { decision: "syntax.colon_pattern", dialects: "buildkit@20.10", why: NO_PATTERNS },
-    Reason { decision: "run.heredocs", dialects: "classic@20.10", why: NO_HEREDOCS },
-    Reason { decision: "run.heredocs", dialects: "buildkit@20.10", why: NO_HEREDOCS },
-    Reason { decision: "copy.heredoc_sources", dialects: "classic@20.10", why: NO_HEREDOCS },
-    Reason { decision: "copy.heredoc_sources", dialects: "buildkit@20.10", why: NO_HEREDOCS },
+    Reason { decision: "run.mount_points", dialects: "kaniko@", to: "", why: NO_STUBS },
+    Reason { decision: "run.mount_targets", dialects: "kaniko@", to: "", why: "--mount is passed over" },
+    Reason { decision: "image.link", dialects: "classic@20.10", to: "", why: NO_SUCH_FLAG },
+    Reason { decision: "image.link", dialects: "buildkit@20.10", to: "", why: NO_SUCH_FLAG },
+    Reason { decision: "run.mount_targets", dialects: "classic@", to: "", why: NO_SUCH_FLAG },
+    Reason { decision: "syntax.chmod", dialects: "classic@", to: "", why: NO_SUCH_FLAG },
+    Reason { decision: "copy.chmod_of_made", dialects: "classic@", to: "", why: NO_SUCH_FLAG },
+    Reason { decision: "copy.checksum_of_local", dialects: "classic@20.10", to: "", why: NO_SUCH_FLAG },
+    Reason { decision: "copy.checksum_of_local", dialects: "buildkit@20.10", to: "", why: NO_SUCH_FLAG },
+    Reason { decision: "copy.url_checksum", dialects: "classic@20.10", to: "", why: NO_SUCH_FLAG },
+    Reason { decision: "copy.url_checksum", dialects: "buildkit@20.10", to: "", why: NO_SUCH_FLAG },
+    Reason { decision: "syntax.colon_pattern", dialects: "classic@20.10", to: "", why: NO_PATTERNS },
+    Reason { decision: "syntax.colon_pattern", dialects: "buildkit@20.10", to: "", why: NO_PATTERNS },
+    Reason { decision: "run.heredocs", dialects: "classic@20.10", to: "", why: NO_HEREDOCS },
+    Reason { decision: "run.heredocs", dialects: "buildkit@20.10", to: "", why: NO_HEREDOCS },
+    Reason { decision: "copy.heredoc_sources", dialects: "classic@20.10", to: "", why: NO_HEREDOCS },
+    Reason { decision: "copy.heredoc_sources", dialects: "buildkit@20.10", to: "", why: NO_HEREDOCS },
+    Reason {
+        decision: "history.empty",
+        dialects: "classic@",
+        to: "",
+        why: "an image always has a history: that of its base alone is no image of its own",
+    },
+    Reason { decision: "copy.chmod_special", dialects: "classic@", to: "", why: NO_SUCH_FLAG },
+    Reason { decision: "copy.chmod_word", dialects: "classic@", to: "", why: NO_SUCH_FLAG },
+    Reason { decision: "run.mount_flags", dialects: "classic@", to: "", why: NO_SUCH_FLAG },
+    Reason {
+        decision: "run.volumes",
+        dialects: "buildkit@",
+        to: "left-out",
+        why: "what a RUN changed is all that lies in its upper directory",
+    },
+    Reason { decision: "copy.devices", dialects: "kaniko@", to: "", why: NO_DEVICES },
+    Reason {
+        decision: "copy.archive_owner",
+        dialects: "kaniko@",
+        to: "destination",
+        why: "the destination of an archive is made before --chown is looked at",
+    },
+    Reason { decision: "syntax.mount_size", dialects: "kaniko@", to: "", why: FLAGS_PASSED_OVER },
+    Reason { decision: "syntax.mount_secret_env", dialects: "kaniko@", to: "", why: FLAGS_PASSED_OVER },
+    Reason { decision: "syntax.mount_fields", dialects: "kaniko@pre-289", to: "", why: NO_SUCH_FLAG },
+    Reason { decision: "run.mount_flags", dialects: "kaniko@pre-289", to: "", why: NO_SUCH_FLAG },
+    Reason { decision: "syntax.chmod", dialects: "kaniko@pre-289", to: "", why: NO_SUCH_FLAG },
+    Reason { decision: "copy.chmod_special", dialects: "kaniko@pre-289", to: "", why: NO_SUCH_FLAG },
+    Reason { decision: "copy.chmod_word", dialects: "kaniko@pre-289", to: "", why: NO_SUCH_FLAG },
+    Reason { decision: "copy.checksum_of_local", dialects: "kaniko@pre-289", to: "", why: NO_SUCH_FLAG },
+    Reason { decision: "copy.url_checksum", dialects: "kaniko@pre-289", to: "", why: NO_SUCH_FLAG },
+    Reason { decision: "syntax.colon_pattern", dialects: "kaniko@pre-289", to: "", why: NO_PATTERNS },
+    Reason { decision: "copy.heredoc_sources", dialects: "kaniko@pre-289", to: "", why: NO_HEREDOCS },
+    Reason { decision: "run.heredocs", dialects: "kaniko@pre-289", to: "", why: NO_HEREDOCS },
+    Reason {
+        decision: "unpacked.run_changes",
+        dialects: "kaniko@pre-289",
+        to: "before-and-after",
+        why: LOOKED_EARLIER,
+    },
+    Reason {
+        decision: "unpacked.empty_copy",
+        dialects: "kaniko@pre-289",
+        to: "whole-root",
+        why: "a COPY lists its destination even when nothing is copied",
+    },
+    Reason {
+        decision: "unpacked.link_loop",
+        dialects: "kaniko@pre-289",
+        to: "",
+        why: "no link is followed (unpacked.link_targets)",
+    },
 ];
 
 /// The reason for a turn without effect.
-pub(super) fn reason(decision: &str, dialect: &str) -> Option<&'static str> {
+pub(super) fn reason(decision: &str, dialect: &str, to: &str) -> Option<&'static str> {
     REASONS
         .iter()
-        .find(|reason| speaks_of(reason.decision, decision) && dialect.starts_with(reason.dialects))
+        .find(|reason| {
+            speaks_of(reason.decision, decision)
+                && dialect.starts_with(reason.dialects)
+                && (reason.to.is_empty() || reason.to == to)
+        })
         .map(|reason| reason.why)
 }
 

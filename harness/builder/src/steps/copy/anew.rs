@@ -4,6 +4,7 @@
 
 use samebuild_image::{At, Content, Inode, Kind, Layer, Meta};
 
+use super::place::never_ends;
 use super::sources::Source;
 use super::{ArchiveOwner, ChmodSpecial, Copy, Devices, Fifos, FileOverDirectory, Owner};
 use crate::delta::Delta;
@@ -187,10 +188,7 @@ fn write(
             return Ok(());
         }
         Kind::Fifo if copy.rules.fifos == Fifos::Hangs => {
-            return Err(StepFailure::new(
-                "hangs",
-                format!("copy to {target}: reading a FIFO never ends; leave it out of the context"),
-            ));
+            return Err(never_ends(target));
         }
         Kind::Fifo if copy.rules.fifos == Fifos::LeftOut => return Ok(()),
         Kind::File(_) | Kind::Fifo => inode.kind.clone(),

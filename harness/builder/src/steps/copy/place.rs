@@ -18,7 +18,7 @@ use crate::failure::StepFailure;
 /// Copies one file (or a device, a FIFO) to the destination, or into it if it is a directory.
 pub(super) fn file(copy: &Copy<'_>, source: &Source, delta: &mut Delta) -> Result<(), StepFailure> {
     let dest = resolve(delta, &copy.absolute_dest())?;
-    let into_directory = copy.names_directory() || delta.is_dir(&dest);
+    let into_directory = !copy.nameless && (copy.names_directory() || delta.is_dir(&dest));
     let target = if into_directory { dest.join(&source.name) } else { dest };
     if let Some(parent) = target.parent() {
         make_dirs(delta, &parent, copy.new_owner().unwrap_or_default(), mode_of_made(copy))?;
@@ -154,12 +154,21 @@ fn subdirectory(copy: &Copy<'_>, inode: &Inode, target: &At, delta: &mut Delta) 
     Ok(())
 }
 
+/// Nobody writes into it.
+pub(super) fn never_ends(target: &At) -> StepFailure {
+    let message = format!("copy to {target}: reading a FIFO never ends; leave it out of the context");
+    StepFailure::new("hangs", message)
+}
+
 fn put(copy: &Copy<'_>, delta: &mut Delta, target: &At, inode: &Inode) -> Result<(), StepFailure> {
     if delta.is_dir(target) && copy.rules.file_over_directory == FileOverDirectory::Fails {
         let message = format!(
             "copy a file to {target}: there is a directory; name a file in it, or end the destination with /"
         );
         return Err(StepFailure::new("copy-file-over-directory", message));
+    }
+    if matches!(inode.kind, Kind::Fifo) && copy.rules.fifos == Fifos::Hangs {
+        return Err(never_ends(target));
     }
     if matches!(inode.kind, Kind::Fifo) && copy.rules.fifos == Fifos::LeftOut {
         // What is in the way goes all the same.

@@ -24,6 +24,13 @@ pub(in crate::steps) struct Remote {
     pub digest: Digest,
 }
 
+impl Remote {
+    /// What nobody has asked for yet.
+    pub fn unseen(url: &str) -> Self {
+        Self { tree: Tree::new(), name: url.to_owned(), nameless: false, digest: Digest::of(b"") }
+    }
+}
+
 /// Fetches `url` for a copy to `dest`: 0600, root's, from when the server says it was modified, else from 1970.
 pub(in crate::steps) fn fetch(session: &Session<'_>, url: &str, dest: &str) -> Result<Remote, StepFailure> {
     let failed =

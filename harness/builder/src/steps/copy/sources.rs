@@ -25,6 +25,19 @@ pub fn find(copy: &Copy<'_>) -> Result<Vec<Source>, StepFailure> {
     Ok(found)
 }
 
+/// A path that is seen not to be in the context before anything is built; wildcards are looked at when they are copied.
+pub fn known_missing(copy: &Copy<'_>) -> Option<StepFailure> {
+    let known = copy
+        .patterns
+        .iter()
+        .filter(|pattern| copy.from_context && !copy.literal && !is_wildcard(&pattern.text));
+    known
+        .filter_map(|pattern| {
+            find_one(copy, &pattern.text, &mut Vec::new()).err().map(|failure| failure.at(pattern.span))
+        })
+        .next_back()
+}
+
 fn find_one(copy: &Copy<'_>, pattern: &str, found: &mut Vec<Source>) -> Result<(), StepFailure> {
     let climbs = !copy.literal && climbs_out(pattern);
     if climbs && copy.rules.outside_context == OutsideContext::Fails && copy.from_context {
