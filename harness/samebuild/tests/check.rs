@@ -74,12 +74,18 @@ fn a_check_tells_the_same_as_data_and_refuses_what_it_does_not_know() {
         (&["--factor", "moon"][..], "there are context-mtimes"),
         (&["--builder", "podman@1"], "podman@1"),
         (&["--snapshot-mode", "guess"], "there are full"),
+        (&["--builder", "buildah", "--engine", "docker-26.1"], "no part of an engine"),
+        (&["--builder", "buildah", "--snapshot-mode", "redo"], "the reference's"),
         (&["--build-arg", "A"], "NAME=VALUE"),
         (&["-f", "nowhere"], "no Dockerfile"),
     ] {
         let (code, said) = refused(&place, args);
         assert_eq!(code, 2, "{said}");
         assert!(said.contains(says), "{said}");
+    }
+    if std::env::var_os("SAMEBUILD_KANIKO").is_none() {
+        let Some((code, _)) = checked(&place, &["--builder", "kaniko"]) else { return };
+        assert_eq!(code, 4, "a builder that is not there is not exercised");
     }
     std::fs::write(place.path().join("ctx/Dockerfile"), "FROM no.such.test/image\n").unwrap();
     let Some((code, told)) = checked(&place, &["--runs", "2"]) else { return };

@@ -53,6 +53,7 @@ pub(crate) struct Check {
 pub(crate) fn run(args: &Check) -> Result<Exit> {
     let factors = chosen(&args.factors).map_err(Usage)?;
     let snapshotter = args.snapshotter()?;
+    let program = args.program()?;
     let seed = args.seed.unwrap_or_else(chance);
     let cases = args.cases()?;
     if args.format == Format::Text {
@@ -65,7 +66,7 @@ pub(crate) fn run(args: &Check) -> Result<Exit> {
     let means = workshop.means(None);
     let reference = builders::open("reference", &means).map_err(anyhow::Error::msg)?;
     let live = workshop.live(&means)?;
-    let program = match args.program()?.map(|name| builders::open(name, &means)).transpose() {
+    let program = match program.map(|name| builders::open(name, &means)).transpose() {
         Ok(program) => program,
         Err(unmet) => {
             say(&format!("not exercised: {unmet}"));

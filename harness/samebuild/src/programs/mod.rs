@@ -63,7 +63,16 @@ pub fn unmet() -> Option<String> {
         return Some("mounts and namespaces of a builder that is a program need root".to_owned());
     }
     let missing = [TIED[0], ALONE[0]].into_iter().find(|name| on_path(name).is_none());
-    missing.map(|name| format!("there is no {name} on PATH; it is util-linux'"))
+    if let Some(name) = missing {
+        return Some(format!("there is no {name} on PATH; it is util-linux'"));
+    }
+    let tried = Command::new(TIED[0]).args(&TIED[1..]).args(ALONE).arg("true").output();
+    let said = match tried {
+        Ok(output) if output.status.success() => return None,
+        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Some(format!("a builder that is a program needs namespaces of its own, and they cannot be had: {said}"))
 }
 
 /// A program on PATH.
