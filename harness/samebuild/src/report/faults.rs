@@ -28,15 +28,15 @@ pub(super) fn section(known: &Known) -> Result<String> {
     }
     Ok(format!(
         "## What lags\n\nA file is written, and a second later written again with as many bytes: does the second content get \
-         into the image? The default of the Docker dialects reads the overlay's upper directory, trusts no time, and is not \
-         in the table.\n\n{}\n### Cases under a fault\n\nEach is built with the fault and without, and held against itself.\n\n{}",
+         into the image? The Docker dialects on overlay2 read the upper directory, trust no time, and are not in the table; \
+         those on containerd's store walk, and compare sizes and times (docs/mtime.md).\n\n{}\n### Cases under a fault\n\nEach is built with the fault and without, and held against itself.\n\n{}",
         table(&rows),
         table(&cases(known)),
     ))
 }
 
 fn cases(known: &Known) -> Vec<Vec<String>> {
-    let mut rows = vec![["case", "fault", "with", "the image is"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["case", "fault", "with", "dialects", "the image is"].map(str::to_owned).to_vec()];
     for row in &known.cases {
         for under in &row.case.under {
             let with: Vec<String> =
@@ -49,6 +49,7 @@ fn cases(known: &Known) -> Vec<Vec<String>> {
                 row.case.id.to_string(),
                 under.fault.clone(),
                 with.join(", "),
+                if under.dialects.is_empty() { "all".to_owned() } else { under.dialects.join(", ") },
                 expected.to_owned(),
             ]);
         }
