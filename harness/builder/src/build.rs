@@ -21,6 +21,7 @@ use crate::request::{BuildError, Built, Event, Failure, Images, Request, Step};
 use crate::session::{Session, StepError};
 use crate::stage::Stage;
 use crate::stamp::{self, SourceDateEpoch, Stamp};
+use crate::steps::copy::sources::NOT_FOUND;
 use crate::steps::{metadata, run, transfer, workdir};
 use crate::unpacked;
 use crate::witness;
@@ -266,7 +267,7 @@ impl Builder {
         session: &Session<'_>,
     ) -> Result<(), BuildError> {
         match ended {
-            Err(BuildError::Failed(failure)) if session.converts && failure.class == "copy-not-found" => {
+            Err(BuildError::Failed(failure)) if session.converts && failure.class == NOT_FOUND => {
                 self.missing = Some(failure);
                 Ok(())
             }

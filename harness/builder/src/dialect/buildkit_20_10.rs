@@ -52,7 +52,7 @@ pub const BUILDKIT_20_10: Dialect = Dialect {
         ..CLASSIC_20_10.history
     },
     copy: CopyRules {
-        glob_without_match: GlobWithoutMatch::CopiesNothing,
+        glob_without_match: GlobWithoutMatch::NeedsDirectory,
         several_to_a_file: SeveralToAFile::EachInTurn,
         outside_context: OutsideContext::StopsAtRoot,
         file_over_directory: FileOverDirectory::Fails,

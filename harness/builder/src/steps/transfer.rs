@@ -149,7 +149,7 @@ fn transfer(
     for part in &sources.parts {
         let request = Copy {
             patterns: &part.patterns,
-            several: sources.shown.len() > 1,
+            several: sources.parts.len() > 1,
             from: part.tree.as_ref().or(from).unwrap_or(&session.context),
             whole: (from.is_none() && part.tree.is_none()).then_some(session.request.context),
             from_context: from.is_none(),
@@ -348,6 +348,8 @@ fn owner(stage: &Stage, session: &Session<'_>, text: &str) -> Result<Owner, Step
         by_name.map(|group| group.gid.into()).or_else(|| number(name))
     };
     let gid: Option<u64> = match group {
+        // Nothing after the colon is nobody's group where names need not be known.
+        Some("") if session.dialect.image.unknown_owner != UnknownOwner::Fails => Some(0),
         Some(group) => of_group(group),
         None => match session.dialect.image.chown_group {
             ChownGroup::OfTheUser => by_name.map(|user| user.gid.into()).or(uid),

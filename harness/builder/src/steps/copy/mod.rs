@@ -25,7 +25,7 @@ use sources::Source;
 pub struct Copy<'a> {
     /// As written, after expansion.
     pub patterns: &'a [Pattern],
-    /// Whether the instruction has more sources than these patterns.
+    /// Whether the instruction has sources besides these patterns.
     pub several: bool,
     /// Where from: the context or another stage's or image's tree.
     pub from: &'a Tree,
@@ -200,8 +200,10 @@ variants! {
     }
     /// A wildcard that matches nothing.
     GlobWithoutMatch {
-        /// The build fails.
+        /// The build fails if no source of the instruction matches anything.
         Fails = "fails",
+        /// Nothing is copied; but the directory before the first wildcard must be there.
+        NeedsDirectory = "needs-directory",
         /// Nothing is copied.
         CopiesNothing = "copies-nothing",
     }

@@ -3,8 +3,13 @@
 use samebuild_dockerfile::glob;
 use samebuild_image::{At, Kind, Tree};
 
-use super::{BadPattern, Copy, GlobSlash, GlobWithoutMatch, IgnoredSource, LinkSource, OutsideContext};
+use super::{
+    BadPattern, Copy, GlobSlash, GlobWithoutMatch, IgnoredSource, LinkSource, OutsideContext, Pattern,
+};
 use crate::failure::StepFailure;
+
+/// The class of a source that is not there.
+pub const NOT_FOUND: &str = "copy-not-found";
 
 /// One thing to copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,20 +27,26 @@ pub fn find(copy: &Copy<'_>) -> Result<Vec<Source>, StepFailure> {
     for pattern in copy.patterns {
         find_one(copy, &pattern.text, &mut found).map_err(|failure| failure.at(pattern.span))?;
     }
+    let only_patterns = || copy.patterns.iter().find(|pattern| !copy.literal && is_wildcard(&pattern.text));
+    if found.is_empty()
+        && copy.rules.glob_without_match == GlobWithoutMatch::Fails
+        && let Some(pattern) = only_patterns()
+    {
+        let message = format!("copy {}: no source files match it", pattern.text);
+        return Err(StepFailure::new("copy-no-match", message).at(pattern.span));
+    }
     Ok(found)
 }
 
-/// A path that is seen not to be in the context before anything is built; wildcards are looked at when they are copied.
+/// The last path that is seen not to be in the context before anything is built; wildcards are looked at when they are
+/// copied.
 pub fn known_missing(copy: &Copy<'_>) -> Option<StepFailure> {
-    let known = copy
-        .patterns
-        .iter()
-        .filter(|pattern| copy.from_context && !copy.literal && !is_wildcard(&pattern.text));
-    known
-        .filter_map(|pattern| {
-            find_one(copy, &pattern.text, &mut Vec::new()).err().map(|failure| failure.at(pattern.span))
-        })
-        .next_back()
+    let missing = |pattern: &Pattern| {
+        let failure = find_one(copy, &pattern.text, &mut Vec::new()).err()?.at(pattern.span);
+        (failure.class == NOT_FOUND).then_some(failure)
+    };
+    let paths = copy.patterns.iter().filter(|pattern| !is_wildcard(&pattern.text));
+    paths.rev().find_map(missing).filter(|_| copy.from_context && !copy.literal)
 }
 
 fn find_one(copy: &Copy<'_>, pattern: &str, found: &mut Vec<Source>) -> Result<(), StepFailure> {
@@ -63,7 +74,11 @@ fn find_one(copy: &Copy<'_>, pattern: &str, found: &mut Vec<Source>) -> Result<(
 pub(super) fn wildcard(copy: &Copy<'_>, pattern: &str, found: &mut Vec<Source>) -> Result<(), StepFailure> {
     let clean = At::clean(pattern);
     let depth = clean.components().count();
-    let before = found.len();
+    let is_plain = |part: &&[u8]| !is_wildcard(&String::from_utf8_lossy(part));
+    let above: Vec<&[u8]> = clean.components().take_while(is_plain).collect();
+    if copy.rules.glob_without_match == GlobWithoutMatch::NeedsDirectory && !above.is_empty() {
+        one(copy, &At::clean(above.join(&b'/')), pattern)?;
+    }
     let slash = pattern.ends_with('/') && copy.rules.glob_slash == GlobSlash::MatchesNothing;
     for (at, _, _) in copy.from.iter().filter(|(at, _, _)| !at.is_root() && at.components().count() == depth)
     {
@@ -83,10 +98,6 @@ pub(super) fn wildcard(copy: &Copy<'_>, pattern: &str, found: &mut Vec<Source>) 
         if matches {
             found.push(one(copy, at, pattern)?);
         }
-    }
-    if found.len() == before && copy.rules.glob_without_match == GlobWithoutMatch::Fails {
-        let message = format!("copy {pattern}: no source files match it");
-        return Err(StepFailure::new("copy-no-match", message));
     }
     Ok(())
 }
@@ -120,7 +131,7 @@ pub(super) fn not_found(copy: &Copy<'_>, pattern: &str) -> StepFailure {
     } else {
         "the stage or image it is copied from"
     };
-    StepFailure::new("copy-not-found", format!("copy {pattern}: it is not in {place}"))
+    StepFailure::new(NOT_FOUND, format!("copy {pattern}: it is not in {place}"))
 }
 
 /// Whether Go's `filepath.Match` would do anything but compare.
