@@ -54,8 +54,9 @@ pub fn config(stage: &Stage, dialect: &Dialect, now: (i64, u32)) -> Map<String, 
 fn container_config(last: &LastStep, schema: Schema) -> Map<String, Value> {
     let mut config = Config { cmd: Some(last.command.clone()), ..last.config.clone() };
     if last.created_container {
-        // The daemon fills these in when it creates a container from a configuration.
-        config.labels_present = true;
+        // The daemon fills these in when it creates a container from a configuration, labels where there is an image to
+        // take some from.
+        config.labels_present |= last.had_parent;
         if !config.working_dir.is_empty() {
             config.working_dir = samebuild_image::At::clean(&config.working_dir).to_string();
         }

@@ -12,8 +12,8 @@ use crate::config::Schema;
 use crate::history::{CopyFlags, HistoryRules, HistoryText, OnbuildHistory};
 use crate::steps::copy::{
     ArchiveOwner, BadPattern, ChmodSpecial, CopyRules, Devices, DirectoryOverOther, DirectoryParents,
-    DirectoryTime, Fifos, FileOverDirectory, GlobSlash, GlobWithoutMatch, HardLinks, OutsideContext, Setuid,
-    SeveralToAFile, UrlName,
+    DirectoryTime, Fifos, FileOverDirectory, GlobSlash, GlobWithoutMatch, HardLinks, OutsideContext,
+    OwnerLookedUp, Setuid, SeveralToAFile, UrlName,
 };
 use crate::steps::run::{Groups, Hostname, LoneUid, MountPoints, NotFound, RunRules, Volumes};
 
@@ -52,6 +52,7 @@ pub const BUILDKIT_20_10: Dialect = Dialect {
         ..CLASSIC_20_10.history
     },
     copy: CopyRules {
+        owner_looked_up: OwnerLookedUp::BeforeSources,
         glob_without_match: GlobWithoutMatch::NeedsDirectory,
         several_to_a_file: SeveralToAFile::EachInTurn,
         outside_context: OutsideContext::StopsAtRoot,

@@ -20,7 +20,7 @@ use crate::steps::copy::{
     ArchiveOwner, Archives, BadPattern, ChecksumOfLocal, ChmodOfMade, ChmodSpecial, ChmodWord, CopyRules,
     Devices, DirectoryOverOther, DirectoryParents, DirectoryTime, DotDestination, Fifos, FileOverDirectory,
     GlobSlash, GlobWithoutMatch, HardLinks, HeredocSources, IgnoredSource, LinkSource, OutsideContext,
-    Setuid, SeveralToAFile, UrlChecksum, UrlName, UrlTime, Writing,
+    OwnerLookedUp, Setuid, SeveralToAFile, UrlChecksum, UrlName, UrlTime, Writing,
 };
 use crate::steps::run::{
     ExplicitGroup, Groups, Heredocs, Hostname, LoneUid, MountFlags, MountPoints, MountTargets, NotFound,
@@ -78,6 +78,7 @@ pub const CLASSIC_20_10: Dialect = Dialect {
         onbuild: OnbuildHistory::Recorded,
     },
     copy: CopyRules {
+        owner_looked_up: OwnerLookedUp::AfterSources,
         glob_without_match: GlobWithoutMatch::Fails,
         several_to_a_file: SeveralToAFile::Fails,
         outside_context: OutsideContext::Fails,

@@ -16,7 +16,7 @@ use crate::history::{EmptyHistory, HistoryRules, HistoryText};
 use crate::steps::copy::{
     Archives, BadPattern, ChmodSpecial, ChmodWord, CopyRules, Devices, DotDestination, Fifos,
     FileOverDirectory, GlobSlash, GlobWithoutMatch, HeredocSources, IgnoredSource, LinkSource,
-    OutsideContext, UrlName, UrlTime, Writing,
+    OutsideContext, OwnerLookedUp, UrlName, UrlTime, Writing,
 };
 use crate::steps::run::{
     ExplicitGroup, Groups, Heredocs, Hostname, MountFlags, MountPoints, NotFound, NumberGroup, NumericUser,
@@ -62,6 +62,7 @@ pub const KANIKO_1_24: Dialect = Dialect {
         ..CLASSIC_26_1.history
     },
     copy: CopyRules {
+        owner_looked_up: OwnerLookedUp::BeforeSources,
         glob_without_match: GlobWithoutMatch::CopiesNothing,
         outside_context: OutsideContext::LooksOutside,
         file_over_directory: FileOverDirectory::Fails,

@@ -9,7 +9,9 @@ use samebuild_dockerfile::{AddInstruction, CopyInstruction, Source, Transfer, Wo
 use samebuild_image::{At, Content, Digest, Kind, Meta, Tree};
 
 use super::copy::remote::Remote;
-use super::copy::{self, ChecksumOfLocal, ChmodWord, Copy, HeredocSources, Owner, Pattern, UrlChecksum};
+use super::copy::{
+    self, ChecksumOfLocal, ChmodWord, Copy, HeredocSources, Owner, OwnerLookedUp, Pattern, UrlChecksum,
+};
 use crate::delta::Delta;
 use crate::dialect::rules::{ChownGroup, Link, OwnerNumber, UnknownOwner};
 use crate::failure::StepFailure;
@@ -131,7 +133,12 @@ fn transfer(
     };
     // Names are looked up in the file system, when there is one.
     let owner = chown.as_ref().filter(|_| !session.converts).map(|chown| owner(stage, session, chown));
-    let owner = owner.transpose().map_err(placed(&transfer.chown))?;
+    let owner = owner.transpose().map_err(placed(&transfer.chown));
+    let sources_first = session.dialect.copy.owner_looked_up == OwnerLookedUp::AfterSources;
+    let (owner, nobody) = match owner {
+        Err(failure) if sources_first => (None, Some(failure)),
+        owner => (owner?, None),
+    };
     let mode = chmod.as_ref().map(|text| mode(text, session)).transpose();
     let mode = mode.map_err(placed(&transfer.chmod))?.flatten();
     let exclude: Vec<&str> = transfer.exclude.iter().map(|word| word.text.as_str()).collect();
@@ -170,10 +177,17 @@ fn transfer(
             copy::sources::known_missing(&request).map_or(Ok(()), Err)?;
             continue;
         }
+        if nobody.is_some() {
+            copy::sources_of(&request)?;
+            continue;
+        }
         copy::copy(&request, &mut delta)?;
         if session.dialect.history.text == HistoryText::NopComment {
             content = content_kind(&request, part.is_fetched, sources.parts.len() > 1)?;
         }
+    }
+    if let Some(failure) = nobody {
+        return Err(failure);
     }
     if session.converts {
         return Ok(());

@@ -99,6 +99,12 @@ const REASONS: &[Reason] = &[
         to: "left-out",
         why: "what a RUN changed is all that lies in its upper directory",
     },
+    Reason {
+        decision: "copy.owner_looked_up",
+        dialects: "buildkit@",
+        to: "",
+        why: "what is missing is told of before anything is looked up (image.failure_order)",
+    },
     Reason { decision: "copy.devices", dialects: "kaniko@", to: "", why: NO_DEVICES },
     Reason {
         decision: "copy.archive_owner",

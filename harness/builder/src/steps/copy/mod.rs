@@ -77,6 +77,8 @@ decisions! {
     CopyRules {
         /// A wildcard that matches nothing.
         glob_without_match: GlobWithoutMatch,
+        /// Whether an unknown owner or a missing source is told of.
+        owner_looked_up: OwnerLookedUp,
         /// Several sources and a destination that does not end in `/`.
         several_to_a_file: SeveralToAFile,
         /// A source with `..` that leads out of the context, or an absolute destination that leads above the root.
@@ -206,6 +208,13 @@ variants! {
         NeedsDirectory = "needs-directory",
         /// Nothing is copied.
         CopiesNothing = "copies-nothing",
+    }
+    /// Whether an unknown owner or a missing source is told of.
+    OwnerLookedUp {
+        /// The owner is looked up before the sources.
+        BeforeSources = "before-sources",
+        /// The sources are looked up before the owner.
+        AfterSources = "after-sources",
     }
     /// Several sources and a destination that does not end in `/`.
     SeveralToAFile {
@@ -344,26 +353,33 @@ variants! {
     }
 }
 
-/// Carries the copy out on `delta`.
-pub fn copy(copy: &Copy<'_>, delta: &mut Delta) -> Result<(), StepFailure> {
+/// What is to be copied, and whether it can be to this destination.
+pub fn sources_of(copy: &Copy<'_>) -> Result<Vec<Source>, StepFailure> {
     let climbs = copy.dest.starts_with('/') && sources::climbs_out(copy.dest);
     if climbs && copy.rules.outside_context == OutsideContext::Fails {
         let message = format!("copy to {}: it lies above the root; leave out the `..`", copy.dest);
         return Err(StepFailure::new("copy-outside-context", message));
     }
     if copy.parents {
-        return parents::copy(copy, delta);
+        return Ok(Vec::new());
     }
     let sources = sources::find(copy)?;
     let several = copy.several || sources.len() > 1;
     if several && !copy.dest.ends_with('/') && copy.rules.several_to_a_file == SeveralToAFile::Fails {
-        return Err(StepFailure::new(
-            "copy-several-to-file",
-            format!(
-                "copy several sources to {}: the destination must be a directory and end with a /",
-                copy.dest
-            ),
-        ));
+        let message = format!(
+            "copy several sources to {}: the destination must be a directory and end with a /",
+            copy.dest
+        );
+        return Err(StepFailure::new("copy-several-to-file", message));
+    }
+    Ok(sources)
+}
+
+/// Carries the copy out on `delta`.
+pub fn copy(copy: &Copy<'_>, delta: &mut Delta) -> Result<(), StepFailure> {
+    let sources = sources_of(copy)?;
+    if copy.parents {
+        return parents::copy(copy, delta);
     }
     for source in &sources {
         put(copy, source, delta)?;
