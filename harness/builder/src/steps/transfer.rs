@@ -384,7 +384,8 @@ fn owner(stage: &Stage, session: &Session<'_>, text: &str) -> Result<Owner, Step
     match (uid, gid, rule) {
         (Some(uid), Some(gid), _) => Ok(Owner { uid, gid }),
         (uid, gid, UnknownOwner::IsRoot | UnknownOwner::IsRootIfListed) => {
-            let of_the_user = || by_name.map(|user| user.gid.into()).or(uid);
+            // A group that is named and not there leaves the user's.
+            let of_the_user = || by_name.map(|user| user.gid.into()).or(uid).filter(|_| group.is_some());
             Ok(Owner { uid: uid.unwrap_or(0), gid: gid.or_else(of_the_user).unwrap_or(0) })
         }
         (None, _, UnknownOwner::Fails) => Err(unknown("user", user)),

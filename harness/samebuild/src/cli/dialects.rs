@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 use samebuild_builder::DIALECTS;
 use samebuild_builder::dialect::find;
 
-use super::terminal::{Bar, out, say};
+use super::terminal::{Bar, Usage, out, say};
 use super::verbs::{Dialects, PageFormat};
 use crate::builders;
 use crate::cases::Case;
@@ -62,7 +62,15 @@ fn mutate(args: &Dialects) -> Result<Exit> {
     let shop = Workshop::open(&cases, Scratch::Memory, None, &|line| say(line))?;
     let means = shop.means(None);
     let reference = builders::open("reference", &means).map_err(anyhow::Error::msg)?;
-    let turns = mutate::turns(&dialects);
+    let mut turns = mutate::turns(&dialects);
+    if !args.decisions.is_empty() {
+        let known = |name: &String| turns.iter().any(|turn| turn.decision == *name);
+        if let Some(unknown) = args.decisions.iter().find(|name| !known(name)) {
+            let why = format!("turn `{unknown}`: there is no such decision; `samebuild dialects` lists them");
+            return Err(Usage(why).into());
+        }
+        turns.retain(|turn| args.decisions.contains(&turn.decision));
+    }
     let bar = Bar::new(turns.len(), "decisions turned");
     let results = mutate::run(&turns, &cases, &shop.grounds, reference.as_ref(), &|done| bar.at(done));
     drop(bar);

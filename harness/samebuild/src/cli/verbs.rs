@@ -151,6 +151,9 @@ pub(crate) struct Dialects {
     /// Turn every decision in every dialect (in a checkout): some case must notice. Takes minutes.
     #[arg(long, conflicts_with = "diff")]
     pub(crate) mutate: bool,
+    /// With --mutate, only this decision, as `copy.setuid`. May be repeated; all if left out.
+    #[arg(long = "decision", value_name = "DECISION", requires = "mutate")]
+    pub(crate) decisions: Vec<String>,
     /// Find which decisions make dialects part, case by case (in a checkout): writes golden/divergence.txt. Takes minutes.
     #[arg(long, conflicts_with_all = ["diff", "mutate"])]
     pub(crate) why: bool,
