@@ -13,7 +13,7 @@ use samebuild_dockerfile::{
 use samebuild_image::{Epochs, Image};
 
 use crate::context;
-use crate::dialect::rules::{BareFrom, FailureOrder, GlobalArgLine, Maintainer};
+use crate::dialect::rules::{BareFrom, FailureOrder, GlobalArgDefault, GlobalArgLine, Maintainer};
 use crate::failure::StepFailure;
 use crate::finish;
 use crate::from::{from, visible_globals};
@@ -176,7 +176,13 @@ impl Builder {
             };
             let expand = |text: &str| session.expander.word(text, &seen);
             let expanded = expand(&definition.name.text).and_then(|name| {
-                Ok((name, definition.value.as_ref().map(|value| expand(&value.text)).transpose()?))
+                let default = definition.value.as_ref().map(|value| match expand(&value.text) {
+                    Err(_) if session.dialect.image.global_arg_default == GlobalArgDefault::IsEmpty => {
+                        Ok(String::new())
+                    }
+                    expanded => expanded,
+                });
+                Ok((name, default.transpose()?))
             });
             let (name, default) = expanded.map_err(|error| {
                 let failure = StepFailure::new(error.class.slug(), error.message).says(error.builder_message);

@@ -4,8 +4,8 @@ use samebuild_dockerfile::Syntax;
 
 use super::rules::{
     ArgAfterEnv, ArgsEscaped, BareFrom, ChownGroup, EmptyCommand, EmptyStep, FailureOrder, ForeignBase,
-    GlobalArgLine, HealthcheckNone, IgnoreFileName, IgnoredParents, ImageRules, OwnerNumber, PlatformArgs,
-    ScratchWorkdir, StageArgs, UnknownOwner, WorkdirEmpty, WorkdirOwner,
+    GlobalArgDefault, GlobalArgLine, HealthcheckNone, IgnoreFileName, IgnoredParents, ImageRules,
+    OwnerNumber, PlatformArgs, ScratchWorkdir, StageArgs, UnknownOwner, WorkdirEmpty, WorkdirOwner,
 };
 use super::{CLASSIC_20_10, Dialect};
 use crate::config::Schema;
@@ -23,6 +23,7 @@ pub const BUILDKIT_20_10: Dialect = Dialect {
     about: "Docker Engine 20.10, its BuildKit (v0.8), overlay2",
     syntax: Syntax::BUILDKIT_20_10,
     image: ImageRules {
+        global_arg_default: GlobalArgDefault::IsEmpty,
         schema: Schema::OnlyPresentAndOnBuild,
         empty_step: EmptyStep::EmptyLayer,
         stage_args: StageArgs::Inherited,

@@ -2,7 +2,7 @@
 
 use samebuild_dockerfile::Syntax;
 
-use super::rules::ImageRules;
+use super::rules::{GlobalArgDefault, ImageRules};
 use super::{BUILDKIT_26_1_CONTAINERD, Dialect};
 use crate::history::{ArgText, GoValues, HistoryRules, RunArgs};
 use crate::stamp::SourceDateEpoch;
@@ -14,6 +14,7 @@ pub const BUILDKIT_HEAD: Dialect = Dialect {
     about: "BuildKit of August 2026 by itself, runc worker, overlayfs snapshotter",
     syntax: Syntax::BUILDKIT_HEAD,
     image: ImageRules {
+        global_arg_default: GlobalArgDefault::Fails, // from its source
         source_date_epoch: SourceDateEpoch::DatesImageAndWorkdir,
         ..BUILDKIT_26_1_CONTAINERD.image
     },

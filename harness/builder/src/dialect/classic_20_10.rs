@@ -6,9 +6,9 @@ use samebuild_dockerfile::Syntax;
 use super::Dialect;
 use super::rules::{
     ArgAfterEnv, ArgLine, ArgsEscaped, BareFrom, ChownGroup, EmptyCommand, EmptyStep, Expose, FailureOrder,
-    ForeignBase, FromPlatform, GlobalArgLine, HealthcheckNone, IgnoreFileName, IgnoredParents, ImageRules,
-    Link, Maintainer, OwnerNumber, PlatformArgs, ScratchWorkdir, StageArgs, TarHeader, UnknownOwner,
-    VolumeText, WorkdirEmpty, WorkdirOwner, WorkdirText,
+    ForeignBase, FromPlatform, GlobalArgDefault, GlobalArgLine, HealthcheckNone, IgnoreFileName,
+    IgnoredParents, ImageRules, Link, Maintainer, OwnerNumber, PlatformArgs, ScratchWorkdir, StageArgs,
+    TarHeader, UnknownOwner, VolumeText, WorkdirEmpty, WorkdirOwner, WorkdirText,
 };
 use crate::config::Schema;
 use crate::delta::LayerForm;
@@ -35,6 +35,7 @@ pub const CLASSIC_20_10: Dialect = Dialect {
     engine_version: "20.10.24+dfsg1",
     syntax: Syntax::CLASSIC_20_10,
     image: ImageRules {
+        global_arg_default: GlobalArgDefault::Fails,
         schema: Schema::EveryField,
         layer_form: LayerForm::UpperDirectory,
         tar_header: TarHeader::TypeAndPermissions,

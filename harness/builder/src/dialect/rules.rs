@@ -31,6 +31,8 @@ decisions! {
         empty_command: EmptyCommand,
         /// What the words of one ARG line before FROM see of each other.
         global_arg_line: GlobalArgLine,
+        /// A default of an ARG before the first FROM that cannot be expanded.
+        global_arg_default: GlobalArgDefault,
         /// What the words of one ARG line in a stage see of each other.
         arg_line: ArgLine,
         /// A target that is FROM and nothing else.
@@ -141,6 +143,13 @@ variants! {
         ShellAlone = "shell-alone",
         /// The shell gets an empty text; `RUN []` is an error.
         EmptyText = "empty-text",
+    }
+    /// A default of an ARG before the first FROM that cannot be expanded.
+    GlobalArgDefault {
+        /// The build fails.
+        Fails = "fails",
+        /// It is empty.
+        IsEmpty = "is-empty",
     }
     /// What the words of one ARG line before FROM see of each other.
     GlobalArgLine {

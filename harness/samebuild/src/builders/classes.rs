@@ -120,6 +120,8 @@ const BOTH: &[Row] = &[
     Row { class: "bad-substitution", all: &["failed to process", "in modifier"] },
     Row { class: "bad-substitution", all: &["failed to process", "syntax error: "] },
     Row { class: "bad-substitution", all: &["failed to process", "unexpected end of statement"] },
+    // The words after the `?` are the author's.
+    Row { class: "required-variable", all: &["failed to process \"", "?", "}\": "] },
     Row { class: "bad-port", all: &["nvalid containerPort:"] },
     Row { class: "bad-port", all: &["nvalid hostPort:"] },
     Row { class: "bad-port", all: &["nvalid proto:"] },
