@@ -86,7 +86,8 @@ pub fn arg(stage: &mut Stage, session: &Session<'_>, arg: &ArgInstruction) -> Re
 pub fn cmd(stage: &mut Stage, session: &Session<'_>, command: &CommandLine) {
     let words = command_words(stage, session, command);
     let text = format!("CMD {}", go_quoted(&words));
-    stage.config.cmd = (!words.is_empty()).then_some(words);
+    // An empty list is written as one by who writes every field, until an ENTRYPOINT takes it away.
+    stage.config.cmd = Some(words);
     stage.config.args_escaped |= session.dialect.image.args_escaped == ArgsEscaped::SetWithCmd;
     // What says nothing does not count as said where it is not even an empty text.
     let says_nothing = is_empty(command) || matches!(command, CommandLine::Exec(words) if words.is_empty());
