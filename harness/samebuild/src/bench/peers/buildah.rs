@@ -36,7 +36,7 @@ impl Peer for Buildah<'_> {
         let (root, run) = (storage.path().join("root"), storage.path().join("run"));
         let mut command = Command::new(&self.program);
         command.arg("--root").arg(&root).arg("--runroot").arg(&run).args(["--storage-driver", "overlay"]);
-        command.args(["build", "--no-cache", "--isolation", "chroot", "--network", "none", "--from"]);
+        command.args(["build", "--no-cache", "--isolation", "oci", "--network", "none", "--from"]);
         command.arg(format!("docker-archive:{}", self.means.base.archive.display()));
         command.args(["--tag", "samebuild.test/bench:1"]).arg(context);
         let (cost, ending) = measured(&command)?;
