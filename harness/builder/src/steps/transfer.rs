@@ -149,12 +149,10 @@ fn transfer(
             .scratch()
             .map_err(|error| StepFailure::new("no-scratch", format!("make a scratch directory: {error:?}")))
     };
-    let own_layer = transfer.link && session.dialect.image.link == Link::OwnLayer;
-    let nothing = Tree::new();
-    let mut delta = Delta::new(if own_layer { &nothing } else { &stage.tree }, session.now());
-    let mut content = Default::default();
-    for part in &sources.parts {
-        let request = Copy {
+    let copies: Vec<Copy<'_>> = sources
+        .parts
+        .iter()
+        .map(|part| Copy {
             patterns: &part.patterns,
             several: sources.parts.len() > 1,
             from: part.tree.as_ref().or(from).unwrap_or(&session.context),
@@ -172,25 +170,24 @@ fn transfer(
             syntax: &session.dialect.syntax,
             spool: &spool,
             rules: &session.dialect.copy,
-        };
-        if session.converts {
-            copy::sources::known_missing(&request).map_or(Ok(()), Err)?;
-            continue;
-        }
-        if nobody.is_some() {
-            copy::sources_of(&request)?;
-            continue;
-        }
-        copy::copy(&request, &mut delta)?;
-        if session.dialect.history.text == HistoryText::NopComment {
-            content = content_kind(&request, part.is_fetched, sources.parts.len() > 1)?;
-        }
+        })
+        .collect();
+    if session.converts {
+        return copies.iter().find_map(copy::sources::known_missing).map_or(Ok(()), Err);
     }
     if let Some(failure) = nobody {
+        copies.iter().try_for_each(|copy| copy::sources_of(copy).map(drop))?;
         return Err(failure);
     }
-    if session.converts {
-        return Ok(());
+    let own_layer = transfer.link && session.dialect.image.link == Link::OwnLayer;
+    let nothing = Tree::new();
+    let mut delta = Delta::new(if own_layer { &nothing } else { &stage.tree }, session.now());
+    let mut content = Default::default();
+    for (part, copy) in sources.parts.iter().zip(&copies) {
+        copy::copy(copy, &mut delta)?;
+        if session.dialect.history.text == HistoryText::NopComment {
+            content = content_kind(copy, part.is_fetched, sources.parts.len() > 1)?;
+        }
     }
     if unpacked::is_spoken(session) {
         stage.unpacked.wrote(delta.named().to_vec(), &session.dialect.unpacked);

@@ -46,17 +46,8 @@ pub fn workdir(stage: &mut Stage, session: &Session<'_>, path: &str) -> Result<(
     let mut delta = Delta::new(&stage.tree, made_at(session));
     let at =
         delta.resolve(&path, true).map_err(|error| StepFailure::new("symlink-loop", error.to_string()))?;
-    let owner = match session.dialect.image.workdir_owner {
-        WorkdirOwner::Root => Owner::default(),
-        WorkdirOwner::CurrentUser | WorkdirOwner::LastToUser => current_user(stage),
-    };
-    let last_to_user = session.dialect.image.workdir_owner == WorkdirOwner::LastToUser;
-    let above = if last_to_user { Owner::default() } else { owner };
-    let meta = Meta { uid: above.uid, gid: above.gid, ..Meta::new(0o755, delta.now()) };
-    let made = delta.make_dirs(&at, &meta).map_err(|in_the_way| not_a_directory(&path, &in_the_way))?;
-    if last_to_user && !made.is_empty() {
-        delta.change(&at, |meta| (meta.uid, meta.gid) = (owner.uid, owner.uid));
-    }
+    let made = make(&mut delta, &at, stage, session.dialect.image.workdir_owner)
+        .map_err(|in_the_way| not_a_directory(&path, &in_the_way))?;
     if made.is_empty() && session.dialect.image.empty_step == EmptyStep::NoLayer {
         stage.record(session.dialect, &line, true);
         return Ok(());
@@ -65,6 +56,21 @@ pub fn workdir(stage: &mut Stage, session: &Session<'_>, path: &str) -> Result<(
     stage.push_computed(layer, tree);
     stage.record(session.dialect, &line, false);
     Ok(())
+}
+
+/// Makes the directories that are missing, each for its owner; which were made, or what is in the way.
+fn make(delta: &mut Delta, at: &At, stage: &Stage, rule: WorkdirOwner) -> Result<Vec<At>, At> {
+    let last = match rule {
+        WorkdirOwner::Root => Owner::default(),
+        WorkdirOwner::CurrentUser | WorkdirOwner::LastToUser => current_user(stage),
+    };
+    let above = if rule == WorkdirOwner::LastToUser { Owner::default() } else { last };
+    let meta = Meta { uid: above.uid, gid: above.gid, ..Meta::new(0o755, delta.now()) };
+    let made = delta.make_dirs(at, &meta)?;
+    if rule == WorkdirOwner::LastToUser && !made.is_empty() {
+        delta.change(at, |meta| (meta.uid, meta.gid) = (last.uid, last.uid));
+    }
+    Ok(made)
 }
 
 /// The time of directories that are made.
@@ -86,25 +92,14 @@ fn in_root(stage: &mut Stage, session: &Session<'_>, path: &str) -> Result<(), S
             return Ok(());
         }
     };
-    let owner = match session.dialect.image.workdir_owner {
-        WorkdirOwner::Root => Owner::default(),
-        WorkdirOwner::CurrentUser | WorkdirOwner::LastToUser => current_user(stage),
-    };
-    let parents = match session.dialect.image.workdir_owner {
-        WorkdirOwner::CurrentUser => owner,
-        WorkdirOwner::Root | WorkdirOwner::LastToUser => Owner::default(),
-    };
-    let meta = Meta { uid: parents.uid, gid: parents.gid, ..Meta::new(0o755, delta.now()) };
-    let made = delta.make_dirs(&at, &meta).map_err(|in_the_way| not_a_directory(&at, &in_the_way))?;
-    if !made.is_empty() && session.dialect.image.workdir_owner == WorkdirOwner::LastToUser {
-        if unknown_user(stage) {
-            let message = format!(
-                "make the working directory {at}: the image does not know the user `{}`; use a number",
-                stage.config.user
-            );
-            return Err(StepFailure::new("unknown-user", message));
-        }
-        delta.change(&at, |meta| (meta.uid, meta.gid) = (owner.uid, owner.uid));
+    let rule = session.dialect.image.workdir_owner;
+    let made = make(&mut delta, &at, stage, rule).map_err(|in_the_way| not_a_directory(&at, &in_the_way))?;
+    if !made.is_empty() && rule == WorkdirOwner::LastToUser && unknown_user(stage) {
+        let message = format!(
+            "make the working directory {at}: the image does not know the user `{}`; use a number",
+            stage.config.user
+        );
+        return Err(StepFailure::new("unknown-user", message));
     }
     stage.unpacked.workdir(&made, &At::clean(path), &session.dialect.unpacked);
     stage.tree = delta.into_tree();

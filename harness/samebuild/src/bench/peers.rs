@@ -71,9 +71,3 @@ pub fn found<'a>(means: &'a Means<'a>) -> Found<'a> {
     }
     found
 }
-
-/// A program on PATH.
-fn on_path(name: &str) -> Option<std::path::PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
-}

@@ -42,11 +42,7 @@ impl Builder for Live<'_> {
         if order.dialect != self.dialect {
             return Answer::Unmet(format!("{} does not speak {}", self.name, order.dialect));
         }
-        match self.try_build(order) {
-            Ok(ended) => Answer::Ended(Box::new(ended)),
-            Err(Silent::Unmet(need)) => Answer::Unmet(need),
-            Err(Silent::Broken(why)) => Answer::Broken(why),
-        }
+        self.try_build(order).into()
     }
 
     fn by_itself(&self) -> Option<(&'static str, &str)> {

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,11 +14,10 @@ use super::laid::Laid;
 use super::{Answer, Builder, Ended, Means, NO_LIE, Order, class_of, now, platform};
 use crate::bases::Base;
 use crate::cases::Case;
+use crate::programs::kaniko::{START, find, lay_out};
 use crate::programs::{self, Call, Printed, Silent};
 use crate::served::{Page, Served};
 
-/// Where the executor is.
-pub(crate) const VARIABLE: &str = "SAMEBUILD_KANIKO";
 /// What it says last of a Dockerfile that cannot be built.
 const REFUSED: &str = "error building image: ";
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -32,51 +30,22 @@ struct Live<'a> {
 
 /// Looks for it.
 pub(super) fn open<'a>(means: &'a Means<'a>) -> Result<Box<dyn Builder + 'a>, String> {
-    let executor = std::env::var_os(VARIABLE).map(PathBuf::from);
-    let executor = executor.ok_or_else(|| {
-        format!("{VARIABLE} names no kaniko executor; set it to the path of one, of version 1.24")
-    })?;
-    at(executor, &means.work)
+    at(find()?, &means.work)
 }
 
 fn at(executor: PathBuf, work: &Path) -> Result<Box<dyn Builder + '_>, String> {
-    if !executor.is_file() {
-        return Err(format!("{VARIABLE} is {}, which is no file", executor.display()));
-    }
     match programs::unmet() {
         Some(unmet) => Err(unmet),
         None => Ok(Box::new(Live { executor, work })),
     }
 }
 
-/// Mounts into its root, `$1`, what it needs, the context, `$2`, among it, and becomes it with the arguments that follow. The
-/// devices are new nodes: an executor empties its root, and must not find the machine's in it.
-const START: &str = r#"
-set -e
-root=$1 context=$2
-shift 2
-mount --bind "$context" "$root/workspace"
-mount -o remount,bind,ro "$root/workspace"
-mount -t tmpfs -o mode=755 none "$root/dev"
-mknod -m 666 "$root/dev/null" c 1 3
-mknod -m 666 "$root/dev/zero" c 1 5
-mknod -m 666 "$root/dev/full" c 1 7
-mknod -m 666 "$root/dev/random" c 1 8
-mknod -m 666 "$root/dev/urandom" c 1 9
-mount -t proc proc "$root/proc"
-exec chroot "$root" /kaniko/executor "$@"
-"#;
-
 impl Builder for Live<'_> {
     fn build(&self, order: &Order<'_>) -> Answer {
         if order.dialect != DIALECT {
             return Answer::Unmet(format!("kaniko speaks {DIALECT}, and not {}", order.dialect));
         }
-        match self.try_build(order) {
-            Ok(ended) => Answer::Ended(Box::new(ended)),
-            Err(Silent::Unmet(need)) => Answer::Unmet(need),
-            Err(Silent::Broken(why)) => Answer::Broken(why),
-        }
+        self.try_build(order).into()
     }
 
     fn by_itself(&self) -> Option<(&'static str, &str)> {
@@ -132,12 +101,7 @@ impl Live<'_> {
     }
 
     fn lay_out(&self, root: &Path, case: &Case) -> std::io::Result<()> {
-        for dir in ["kaniko", "workspace", "dev", "proc"] {
-            std::fs::create_dir_all(root.join(dir))?;
-        }
-        let executor = root.join("kaniko/executor");
-        std::fs::copy(&self.executor, &executor)?;
-        std::fs::set_permissions(executor, std::fs::Permissions::from_mode(0o755))?;
+        lay_out(root, &self.executor)?;
         std::fs::write(root.join("kaniko/Dockerfile"), &case.dockerfile)?;
         match case.outside.as_ref().and_then(|outside| outside.ignore.as_ref()) {
             Some(ignore) => std::fs::write(root.join("kaniko/Dockerfile.dockerignore"), ignore),
@@ -200,14 +164,8 @@ fn registry(base: &Base) -> Result<(Vec<Page>, String), String> {
 }
 
 fn failed(order: &Order<'_>, printed: Printed) -> Result<Ended, Silent> {
-    let last = printed
-        .lines
-        .iter()
-        .rev()
-        .find(|line| !line.trim().is_empty())
-        .map_or("it said nothing", String::as_str);
     let Some(message) = printed.lines.iter().rev().find(|line| line.starts_with(REFUSED)) else {
-        return Err(Silent::Broken(format!("kaniko: {last}")));
+        return Err(Silent::Broken(format!("kaniko: {}", printed.last())));
     };
     let message = mask_message(message, &[]);
     let class = class_of(order.dialect, &message).to_owned();
@@ -230,14 +188,22 @@ mod tests {
     use super::*;
     use crate::builders::Ground;
 
+    /// None, with a word, where none can be had.
+    fn base() -> Option<Base> {
+        let base = crate::engines::cache_dir().map(|cache| crate::bases::provide("busybox", &cache, &|_| {}));
+        match base {
+            Ok(Ok(base)) => Some(base),
+            base => {
+                println!("not exercised: {base:?}");
+                None
+            }
+        }
+    }
+
     /// An executor that is a busybox builds nothing, but it says that it was started, and under which name.
     #[test]
     fn an_executor_is_started_in_a_root_of_its_own_and_what_it_says_is_told() {
-        let base = crate::engines::cache_dir().map(|cache| crate::bases::provide("busybox", &cache, &|_| {}));
-        let Ok(Ok(base)) = base else {
-            println!("not exercised: {base:?}");
-            return;
-        };
+        let Some(base) = base() else { return };
         let work = tempfile::tempdir().unwrap();
         let busybox = work.path().join("busybox");
         std::fs::write(&busybox, base_busybox(&base)).unwrap();
@@ -265,11 +231,7 @@ mod tests {
 
     #[test]
     fn a_base_is_served_as_a_registry_serves_it() {
-        let base = crate::engines::cache_dir().map(|cache| crate::bases::provide("busybox", &cache, &|_| {}));
-        let Ok(Ok(base)) = base else {
-            println!("not exercised: {base:?}");
-            return;
-        };
+        let Some(base) = base() else { return };
         let (pages, name) = registry(&base).unwrap();
         assert_eq!(name, "samebuild.test");
         let page = |path: &str| pages.iter().find(|page| page.path == path).unwrap();

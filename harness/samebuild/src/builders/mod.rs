@@ -26,7 +26,7 @@ use crate::bases;
 use crate::cases::{CONTEXT_EPOCH, Case};
 use crate::conform::goldens::Goldens;
 use crate::engines::Engine;
-use crate::programs::Around;
+use crate::programs::{Around, Silent};
 
 pub use classes::class_of;
 pub(crate) use docker::needs_client;
@@ -96,6 +96,16 @@ pub enum Answer {
     Unmet(String),
     /// Nobody knows: the builder crashed, hung, lost its daemon, or cannot be read.
     Broken(String),
+}
+
+impl From<Result<Ended, Silent>> for Answer {
+    fn from(outcome: Result<Ended, Silent>) -> Self {
+        match outcome {
+            Ok(ended) => Self::Ended(Box::new(ended)),
+            Err(Silent::Unmet(need)) => Self::Unmet(need),
+            Err(Silent::Broken(why)) => Self::Broken(why),
+        }
+    }
 }
 
 /// A build that ended.

@@ -11,7 +11,7 @@ use super::verbs::Format;
 use crate::conform::{Exit, scratch};
 use crate::engines::cache_dir;
 use crate::lag::blind::{lags, misses};
-use crate::lag::file_system::{Measured, Pairs, measure};
+use crate::lag::file_system::{Change, Measured, measure};
 
 #[derive(Debug, Args)]
 pub(crate) struct ProbeFs {
@@ -69,7 +69,7 @@ fn tell(dir: &str, measured: &Measured) {
         out!("  {what:<42} {value}");
     }
     out!("  {:<42} {:>8} {:>8} {:>8}", "of 100 changes, as it was before", "mtime", "ctime", "inode");
-    for (what, pairs) in kinds(measured) {
+    for Change { done: what, pairs, .. } in measured.changes() {
         let cell = |same: u32| percent(same, pairs.tried);
         out!(
             "  {what:<42} {:>8} {:>8} {:>8}",
@@ -83,19 +83,6 @@ fn tell(dir: &str, measured: &Measured) {
     for miss in misses(measured) {
         out!("    {}", miss.sentence());
     }
-}
-
-fn kinds(measured: &Measured) -> [(&'static str, Pairs); 8] {
-    [
-        ("written again", measured.rewritten),
-        ("written again and synced", measured.synced),
-        ("replaced by rename", measured.replaced),
-        ("removed and made again", measured.made_again),
-        ("written again, the time put back", measured.put_back),
-        ("stored to through a mapping, again", measured.mapped),
-        ("the same, then synced", measured.mapped_synced),
-        ("synced, then the same", measured.mapped_after_sync),
-    ]
 }
 
 pub(super) fn percent(part: u32, of: u32) -> String {

@@ -29,21 +29,8 @@ pub fn lags(measured: &Measured) -> bool {
 
 /// All that a reader of sizes and modification times can miss.
 pub fn misses(measured: &Measured) -> Vec<Miss> {
-    let kinds: [(&'static str, Pairs); 8] = [
-        ("a rewrite right after a look", measured.rewritten),
-        ("the same, though it was synced to disk", measured.synced),
-        ("another file renamed over it", measured.replaced),
-        ("the file removed and made again", measured.made_again),
-        ("a rewrite whose time was put back", measured.put_back),
-        ("a store through a mapping that was stored to before", measured.mapped),
-        ("the same, though the page was synced to disk", measured.mapped_synced),
-        ("a store through a mapping after the page was synced", measured.mapped_after_sync),
-    ];
-    kinds
-        .into_iter()
-        .filter(|(_, pairs)| pairs.same_mtime > 0)
-        .map(|(change, pairs)| miss(change, pairs))
-        .collect()
+    let missed = measured.changes().into_iter().filter(|change| change.pairs.same_mtime > 0);
+    missed.map(|change| miss(change.missed, change.pairs)).collect()
 }
 
 fn miss(change: &'static str, pairs: Pairs) -> Miss {

@@ -54,6 +54,41 @@ pub struct Measured {
     pub mapped_after_sync: Pairs,
 }
 
+/// A kind of change that was tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// What was done to a file.
+    pub done: &'static str,
+    /// The same, as what somebody misses.
+    pub missed: &'static str,
+    pub pairs: Pairs,
+}
+
+impl Measured {
+    /// All kinds, in the order in which they are told.
+    pub fn changes(&self) -> [Change; 8] {
+        [
+            ("written again", "a rewrite right after a look", self.rewritten),
+            ("written again and synced", "the same, though it was synced to disk", self.synced),
+            ("replaced by rename", "another file renamed over it", self.replaced),
+            ("removed and made again", "the file removed and made again", self.made_again),
+            ("written again, the time put back", "a rewrite whose time was put back", self.put_back),
+            (
+                "stored to through a mapping, again",
+                "a store through a mapping that was stored to before",
+                self.mapped,
+            ),
+            ("the same, then synced", "the same, though the page was synced to disk", self.mapped_synced),
+            (
+                "synced, then the same",
+                "a store through a mapping after the page was synced",
+                self.mapped_after_sync,
+            ),
+        ]
+        .map(|(done, missed, pairs)| Change { done, missed, pairs })
+    }
+}
+
 /// A file that a rewrite leaves as old as it was for so long lags: steps of a build are further apart than a tick.
 pub const WAITS_MS: [u64; 3] = [12, 120, 1200];
 

@@ -187,6 +187,5 @@ impl<'a> Storage<'a> {
 }
 
 fn refused(verb: &str, printed: &Printed) -> Silent {
-    let last = printed.lines.iter().rev().find(|line| !line.trim().is_empty());
-    Silent::Broken(format!("buildah {verb}: {}", last.map_or("it said nothing", String::as_str)))
+    Silent::Broken(format!("buildah {verb}: {}", printed.last()))
 }

@@ -2,6 +2,7 @@
 //! files that lag. What it builds is `builders`' affair; each file here is one program.
 
 pub mod buildah;
+pub mod kaniko;
 
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
@@ -29,6 +30,15 @@ pub struct Printed {
     pub is_good: bool,
     /// How many wrong times it was told; 0 where none lags.
     pub lies: usize,
+}
+
+impl Printed {
+    /// The last line with anything in it.
+    #[must_use]
+    pub fn last(&self) -> &str {
+        let last = self.lines.iter().rev().find(|line| !line.trim().is_empty());
+        last.map_or("it said nothing", String::as_str)
+    }
 }
 
 /// Why nothing can be said of a program.

@@ -41,12 +41,15 @@ pub fn find(copy: &Copy<'_>) -> Result<Vec<Source>, StepFailure> {
 /// The last path that is seen not to be in the context before anything is built; wildcards are looked at when they are
 /// copied.
 pub fn known_missing(copy: &Copy<'_>) -> Option<StepFailure> {
+    if !copy.from_context || copy.literal {
+        return None;
+    }
     let missing = |pattern: &Pattern| {
         let failure = find_one(copy, &pattern.text, &mut Vec::new()).err()?.at(pattern.span);
         (failure.class == NOT_FOUND).then_some(failure)
     };
     let paths = copy.patterns.iter().filter(|pattern| !is_wildcard(&pattern.text));
-    paths.rev().find_map(missing).filter(|_| copy.from_context && !copy.literal)
+    paths.rev().find_map(missing)
 }
 
 fn find_one(copy: &Copy<'_>, pattern: &str, found: &mut Vec<Source>) -> Result<(), StepFailure> {

@@ -5,8 +5,9 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Means, Peer, on_path};
+use super::{Means, Peer};
 use crate::bench::cost::{Cost, measured};
+use crate::programs::on_path;
 
 struct Buildah<'a> {
     program: PathBuf,

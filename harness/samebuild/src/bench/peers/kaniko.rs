@@ -1,6 +1,6 @@
-//! A kaniko executor, if SAMEBUILD_KANIKO names one. It builds on the root it runs in and empties it, so it gets one of its
-//! own, in namespaces of its own. Its bases come from registries only; here the base's files lie in that root already and
-//! FROM is scratch, which is less work than it would have with a base.
+//! A kaniko executor, if SAMEBUILD_KANIKO names one, in a root and in namespaces of its own. Its bases come from registries
+//! only; here the base's files lie in that root already and FROM is scratch, which is less work than it would have with a
+//! base.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,9 +9,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{Means, Peer};
 use crate::bench::cost::{Cost, measured};
-
-/// Where the executor is.
-const VARIABLE: &str = "SAMEBUILD_KANIKO";
+use crate::programs::kaniko::{START, find, lay_out};
 
 struct Kaniko<'a> {
     executor: PathBuf,
@@ -19,26 +17,16 @@ struct Kaniko<'a> {
 }
 
 pub(super) fn open<'a>(means: &'a Means<'a>) -> Result<Box<dyn Peer + 'a>, String> {
-    let executor = std::env::var_os(VARIABLE).map(PathBuf::from);
-    let executor = executor.ok_or_else(|| format!("{VARIABLE} names no kaniko executor"))?;
-    if !executor.is_file() {
-        return Err(format!("{VARIABLE} is {}, which is no file", executor.display()));
-    }
+    let executor = find()?;
     if !samebuild_builder::sandbox::standing().is_root() {
         return Err("a root of kaniko's own needs root".to_owned());
     }
     Ok(Box::new(Kaniko { executor, means }))
 }
 
-/// Mounts what it needs into its root, `$1`, the context, `$2`, included, and becomes it.
-const START: &str = r#"
-set -e
-mount --bind "$2" "$1/workspace"
-mount --rbind /dev "$1/dev"
-mount -t proc proc "$1/proc"
-exec chroot "$1" /kaniko/executor --force --context dir:///workspace --dockerfile /kaniko/Dockerfile \
-    --destination samebuild.test/bench --no-push --tar-path /kaniko/image.tar --snapshot-mode full
-"#;
+/// What the executor is told.
+const ARGUMENTS: &str = "--force --context dir:///workspace --dockerfile /kaniko/Dockerfile --destination \
+    samebuild.test/bench --no-push --tar-path /kaniko/image.tar --snapshot-mode full";
 
 impl Peer for Kaniko<'_> {
     fn id(&self) -> &'static str {
@@ -56,7 +44,8 @@ impl Peer for Kaniko<'_> {
         self.lay_out(&root, context).with_context(|| format!("lay out {}", root.display()))?;
         let mut command = Command::new("unshare");
         command.args(["--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]);
-        command.args(["sh", "-c", START, "sh"]).arg(&root).arg(context).env("PATH", path());
+        command.args(["sh", "-c", START, "sh"]).arg(&root).arg(context);
+        command.args(ARGUMENTS.split_whitespace()).env("PATH", path());
         let (cost, ending) = measured(&command)?;
         if !ending.is_good() {
             bail!("{ending}");
@@ -68,10 +57,7 @@ impl Peer for Kaniko<'_> {
 impl Kaniko<'_> {
     fn lay_out(&self, root: &Path, context: &Path) -> Result<()> {
         samebuild_builder::disk::write_tree(&self.means.base.tree, root)?;
-        for dir in ["kaniko", "workspace", "dev", "proc"] {
-            std::fs::create_dir_all(root.join(dir))?;
-        }
-        std::fs::copy(&self.executor, root.join("kaniko/executor"))?;
+        lay_out(root, &self.executor)?;
         let dockerfile = std::fs::read_to_string(context.join("Dockerfile"))?;
         let from = format!("FROM {}", self.means.base.reference);
         std::fs::write(root.join("kaniko/Dockerfile"), dockerfile.replace(&from, "FROM scratch"))?;
