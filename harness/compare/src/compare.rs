@@ -24,7 +24,8 @@ pub struct CompareError {
 
 /// Everything that differs between two images, in the order of [`Where`], rules in the order of [`RULES`].
 pub fn compare(left: &Image, right: &Image, options: &Options) -> Result<Vec<Difference>, CompareError> {
-    sides(&Side::of_image(left, &options.left), &Side::of_image(right, &options.right), options)
+    let found = sides(&Side::of_image(left, &options.left), &Side::of_image(right, &options.right), options)?;
+    Ok(found.1)
 }
 
 /// Everything that differs between two records: new layers, configuration, history.
@@ -36,7 +37,7 @@ pub fn compare_records(
     let base = options.base.as_deref();
     let left = Side::of_record(left, base, &options.left);
     let right = Side::of_record(right, base, &options.right);
-    sides(&left, &right, options)
+    Ok(sides(&left, &right, options)?.1)
 }
 
 /// Everything that differs between what two builders did. Who they were, and on which platform, is not compared.
@@ -57,7 +58,10 @@ pub fn compare_outcome(
     Ok(all)
 }
 
-fn sides(left: &Side<'_>, right: &Side<'_>, options: &Options) -> Result<Vec<Difference>, CompareError> {
+/// Pairs of layers, and what differs.
+type Found = (Vec<(usize, usize)>, Vec<Difference>);
+
+pub(crate) fn sides(left: &Side<'_>, right: &Side<'_>, options: &Options) -> Result<Found, CompareError> {
     let sides = Sides::new(left, right);
     let mut all = Vec::new();
     for rule in RULES {
@@ -88,7 +92,7 @@ fn sides(left: &Side<'_>, right: &Side<'_>, options: &Options) -> Result<Vec<Dif
     }
     let rank = |difference: &Difference| RULES.iter().position(|rule| rule.about().name == difference.rule);
     all.sort_by_cached_key(|difference| (difference.at.clone(), rank(difference)));
-    Ok(all)
+    Ok((sides.layers, all))
 }
 
 impl Sides<'_, '_> {
@@ -114,7 +118,7 @@ fn places(places: &Places<'_>, options: &Options, all: &mut Vec<Difference>) -> 
             if let Some((left, right)) =
                 told.map_err(|source| CompareError { at: places.place(both.at), source })?
             {
-                found.say(places.place(both.at), left, right);
+                found.say_of(places.place(both.at), left, right, both.entries());
             }
         }
         here.extend(found.into_differences());

@@ -2,11 +2,12 @@
 //! causes' question; neither is asked here.
 
 use std::fmt;
+use std::sync::Arc;
 
-use samebuild_image::At;
+use samebuild_image::{At, Entry};
 
 /// One way in which left and right are not the same.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Difference {
     /// The name of the rule that saw it: a row of [`crate::RULES`].
     pub rule: &'static str,
@@ -17,7 +18,27 @@ pub struct Difference {
     pub right: String,
     /// Whether both views of the file system show it; `None` where only one was asked for, or where views do not matter.
     pub seen: Option<Seen>,
+    /// What the rule looked at, for whoever asks why: typed, contents by reference. Two differences that say the same are
+    /// equal whatever is here.
+    pub entries: Entries,
 }
+
+/// The entries of a difference that is about one: in the layer that has it, or in the layer that the flattened file
+/// system has it from. `None` where a side has none, and where it is known from a golden only.
+#[derive(Clone, Debug, Default)]
+pub struct Entries {
+    pub left: Option<Arc<Entry>>,
+    pub right: Option<Arc<Entry>>,
+}
+
+impl PartialEq for Difference {
+    fn eq(&self, other: &Self) -> bool {
+        (self.rule, &self.at, &self.left, &self.right, self.seen)
+            == (other.rule, &other.at, &other.left, &other.right, other.seen)
+    }
+}
+
+impl Eq for Difference {}
 
 /// A place in an image. Ordered as differences are reported.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

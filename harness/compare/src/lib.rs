@@ -11,6 +11,7 @@
 //! Pure: contents arrive through [`samebuild_image::Source`]; equal digests are never opened.
 
 mod compare;
+mod comparison;
 mod difference;
 mod options;
 pub mod pairing;
@@ -19,6 +20,7 @@ pub mod rules;
 pub mod side;
 
 pub use compare::{CompareError, compare, compare_outcome, compare_records};
-pub use difference::{Difference, LayerNumber, Seen, Where, render};
+pub use comparison::{Comparison, LayerShape, Shape, compare_images};
+pub use difference::{Difference, Entries, LayerNumber, Seen, Where, render};
 pub use options::Options;
 pub use rules::{About, RULES, Rule, Severity};

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use samebuild_image::{At, Digest};
 
-use crate::difference::{LayerNumber, Where};
+use crate::difference::{Entries, LayerNumber, Where};
 use crate::side::{Item, Side, SideLayer};
 
 /// Both sides, and which parts of them belong together.
@@ -55,6 +55,15 @@ pub struct Lone {
     /// What each side has there, in words.
     pub left: String,
     pub right: String,
+    /// The entry of the side that has it.
+    pub entries: Entries,
+}
+
+impl Both<'_> {
+    /// The entries of both sides, to hand on.
+    pub fn entries(&self) -> Entries {
+        Entries { left: self.left.shared(), right: self.right.shared() }
+    }
 }
 
 impl Places<'_> {
@@ -109,7 +118,8 @@ impl<'s, 'a> Sides<'s, 'a> {
 
 fn lone(at: &At, left: Option<&Item<'_>>, right: Option<&Item<'_>>) -> Lone {
     let say = |item: Option<&Item<'_>>| item.map_or_else(|| "absent".to_owned(), Item::describe);
-    Lone { at: at.clone(), left: say(left), right: say(right) }
+    let entries = Entries { left: left.and_then(Item::shared), right: right.and_then(Item::shared) };
+    Lone { at: at.clone(), left: say(left), right: say(right), entries }
 }
 
 /// A place, and how many entries of the same layer named it before.

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use samebuild_image::entry::Whiteout;
 use samebuild_image::{At, Content, Entry, Kind, Layer, Meta, Mtime, Tree};
 
+use crate::difference::Entries;
 use crate::pairing::{Both, Lone, Places};
-use crate::side::{Item, Side, Thing};
+use crate::side::{Item, Origin, Side, Thing};
 
 /// What is where after all layers.
 #[derive(Debug)]
@@ -81,7 +82,14 @@ impl<'s> Rootfs<'s> {
                 }),
                 (Some(None), Some(None)) => {}
                 (l, r) => {
-                    places.lone.push(Lone { at: at.clone(), left: left.say(l), right: right.say(r) });
+                    let of = |place: Option<&Option<Place<'_>>>| place?.as_ref()?.item.shared();
+                    let entries = Entries { left: of(l), right: of(r) };
+                    places.lone.push(Lone {
+                        at: at.clone(),
+                        left: left.say(l),
+                        right: right.say(r),
+                        entries,
+                    });
                 }
             }
         }
@@ -102,7 +110,14 @@ impl<'s> Rootfs<'s> {
 pub(crate) fn implied() -> Item<'static> {
     let meta = Meta::new(0o755, Mtime::secs(0));
     let mtime = samebuild_image::Epochs::default().name(meta.mtime);
-    Item { at: Cow::Owned(At::root()), form: None, thing: Thing::Dir, meta: Cow::Owned(meta), mtime }
+    Item {
+        at: Cow::Owned(At::root()),
+        form: None,
+        thing: Thing::Dir,
+        meta: Cow::Owned(meta),
+        mtime,
+        origin: Origin::Elsewhere,
+    }
 }
 
 /// The tree carries the number of an item in the place of its time; 0 is what nothing made.

@@ -6,7 +6,7 @@ use std::io;
 
 use samebuild_image::golden::Outcome;
 
-use crate::difference::{Difference, Where};
+use crate::difference::{Difference, Entries, Where};
 use crate::options::Options;
 use crate::pairing::{Both, Places, Sides};
 
@@ -169,8 +169,13 @@ impl Findings {
 
     /// A difference at `at`.
     pub fn say(&mut self, at: Where, left: impl Into<String>, right: impl Into<String>) {
+        self.say_of(at, left, right, Entries::default());
+    }
+
+    /// A difference at `at` between these entries.
+    pub fn say_of(&mut self, at: Where, left: impl Into<String>, right: impl Into<String>, entries: Entries) {
         let (left, right) = (left.into(), right.into());
-        self.found.push(Difference { rule: self.rule, at, left, right, seen: None });
+        self.found.push(Difference { rule: self.rule, at, left, right, seen: None, entries });
     }
 
     pub(crate) fn into_differences(self) -> Vec<Difference> {

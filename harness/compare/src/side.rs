@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use samebuild_image::golden::{Body, Record, Row, Stratum, What, is_printable, word};
 use samebuild_image::{At, Content, Digest, Entry, Epochs, Image, Kind, Layer, Meta, Mtime};
@@ -42,6 +43,16 @@ pub struct Item<'a> {
     pub meta: Cow<'a, Meta>,
     /// Named, where the moment has a name.
     pub mtime: Mtime,
+    pub origin: Origin<'a>,
+}
+
+/// What an item was made from.
+#[derive(Clone, Copy, Debug)]
+pub enum Origin<'a> {
+    /// A record's row, or a directory that no entry made.
+    Elsewhere,
+    /// An entry of an image.
+    Entry(&'a Entry),
 }
 
 /// What an entry is.
@@ -161,6 +172,7 @@ fn item_of_entry<'a>(entry: &'a Entry, epochs: &Epochs) -> Item<'a> {
         thing,
         meta: Cow::Borrowed(&entry.meta),
         mtime: epochs.name(entry.meta.mtime),
+        origin: Origin::Entry(entry),
     }
 }
 
@@ -190,10 +202,19 @@ fn item_of_row<'a>(row: &'a Row, base: Option<&'a Image>, epochs: &Epochs) -> It
         thing,
         meta: Cow::Borrowed(&row.meta),
         mtime: epochs.name(row.meta.mtime),
+        origin: Origin::Elsewhere,
     }
 }
 
 impl Item<'_> {
+    /// The entry it was made from, to hand on; a record's rows have none.
+    pub fn shared(&self) -> Option<Arc<Entry>> {
+        match self.origin {
+            Origin::Elsewhere => None,
+            Origin::Entry(entry) => Some(Arc::new(entry.clone())),
+        }
+    }
+
     /// The whole entry on a line, but for its path: `file 0644 0:0 context 2 "y\n"`.
     pub fn describe(&self) -> String {
         let (word, meta) = (self.thing.word(), &self.meta);

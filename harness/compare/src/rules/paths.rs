@@ -18,7 +18,7 @@ impl Rule for Paths {
 
     fn places(&self, places: &Places<'_>, _: &Options, found: &mut Findings) {
         for lone in &places.lone {
-            found.say(places.place(&lone.at), lone.left.clone(), lone.right.clone());
+            found.say_of(places.place(&lone.at), lone.left.clone(), lone.right.clone(), lone.entries.clone());
         }
     }
 }

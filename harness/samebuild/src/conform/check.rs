@@ -202,6 +202,7 @@ mod tests {
             left: String::new(),
             right: String::new(),
             seen: None,
+            entries: Default::default(),
         };
         for (at, rule, path, covered) in [
             (None, "owner", "srv/a", true),

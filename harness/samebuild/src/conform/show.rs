@@ -280,6 +280,7 @@ mod tests {
             left: "0:0".to_owned(),
             right: "1000:1000".to_owned(),
             seen: None,
+            entries: Default::default(),
         };
         Check {
             case: "copy/x".to_owned(),
@@ -309,7 +310,14 @@ different copy/x classic@20.10 (live docker-20.10, its golden): 1 difference bet
 
     #[test]
     fn between_dialects_what_no_program_notices_is_counted_and_the_command_names_both() {
-        let of = |rule, at| Difference { rule, at, left: "a".to_owned(), right: "b".to_owned(), seen: None };
+        let of = |rule, at| Difference {
+            rule,
+            at,
+            left: "a".to_owned(),
+            right: "b".to_owned(),
+            seen: None,
+            entries: Default::default(),
+        };
         let owner = of("owner", Where::Rootfs(At::from("x")));
         let history = of("history", Where::History(1));
         let mut check = different();

@@ -71,6 +71,7 @@ mod tests {
                 left,
                 right,
                 seen: None,
+                entries: Default::default(),
             })
         };
         Check {
