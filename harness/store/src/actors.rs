@@ -4,9 +4,10 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use crate::engine::Answer;
+use crate::artifacts::{self, Cache, MakeError};
+use crate::engine::{Answer, EngineError};
 use crate::floor::{Guard, Signal};
-use crate::names::{ImageId, Reference};
+use crate::names::Reference;
 use crate::session::{Pass, Ready, Request, Session};
 use crate::strategies::Strategy;
 
@@ -27,20 +28,21 @@ pub async fn builder(session: Session, strategy: &dyn Strategy, request: Request
     report(&session, request, built, &outcome);
 }
 
-/// Asks the artifact cache first, which has `cached` for this request, and builds when that is gone.
+/// Asks the artifact cache first, and builds when it has nothing, or what it has is gone.
 pub async fn finder(
     session: Session,
     strategy: &dyn Strategy,
+    cache: Cache,
     request: Request,
-    cached: ImageId,
     outcome: Outcome,
 ) {
     asked(&session, request).await;
-    let found = strategy.find(&session, request, cached).await;
-    let built = match found {
-        Ok(None) => strategy.build(&session, request).await,
-        Ok(Some(ready)) => Ok(ready),
-        Err(error) => Err(error),
+    let looked = artifacts::look(&session, &cache, &request).await;
+    let made = artifacts::make(&session, strategy, &cache, request, looked).await;
+    let built = match made {
+        Ok(made) => made.ready.ok_or(EngineError::NoSuchImage(Reference::Name(request.policy_name()))),
+        Err(MakeError::Engine(error)) => Err(error),
+        Err(MakeError::Registry(_)) => Err(EngineError::ConnectionLost),
     };
     report(&session, request, built, &outcome);
 }

@@ -1,6 +1,7 @@
 //! Answers: does cleaning up old images ever delete the one just built? Images, names and containers behind the
 //! trait [`engine::Engine`], ways to prune them, and an explorer that tries the orders in which a pruner, a
-//! builder and a deployer can take their turns.
+//! builder and a deployer can take their turns. And: is the image that some sources would make there already
+//! ([`artifacts`])?
 //!
 //! Leaves real engines, disks and processes to the rim. Nothing here depends on a runtime, reads a clock or
 //! draws a random number that was not seeded by the caller.
@@ -16,6 +17,7 @@
 //! ```
 
 pub mod actors;
+pub mod artifacts;
 pub mod choosers;
 pub mod crowd;
 pub mod desk;

@@ -115,11 +115,13 @@ pub enum Milestone {
     Drained,
     /// The artifact cache's image was gone, and it said so.
     CacheMissed,
+    /// The artifact cache's image was there, and has its name.
+    CacheHit,
 }
 
 impl Milestone {
     /// Every milestone with what it means.
-    pub const ALL: [(Milestone, &str); 7] = [
+    pub const ALL: [(Milestone, &str); 8] = [
         (Milestone::SkippedLive, "left a live image alone"),
         (Milestone::SkippedUsed, "left a used image alone"),
         (Milestone::ListedAgain, "listed again"),
@@ -127,6 +129,7 @@ impl Milestone {
         (Milestone::DeletedAgain, "deleted again"),
         (Milestone::Drained, "drained"),
         (Milestone::CacheMissed, "missed the cache"),
+        (Milestone::CacheHit, "hit the cache"),
     ];
 }
 

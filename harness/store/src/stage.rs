@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use crate::actors;
+use crate::artifacts::Memory;
 use crate::desk::Desk;
 use crate::floor::{Acting, Actor, Cast, Conductor, End, Floor, Next, Signal, drive};
 use crate::invariants::{Cost, Detail, Invariant, Ledger, Violation};
@@ -67,12 +68,19 @@ pub struct Stage {
     pub(crate) floor: Rc<Floor>,
     pub(crate) world: Rc<RefCell<World>>,
     pub(crate) ledger: Rc<Ledger>,
+    /// Of those who ask the artifact cache, one each.
+    books: RefCell<Vec<Rc<Memory>>>,
 }
 
 /// Runs `setting` under `strategy` in the order that `choose` gives. `world` is `setting.world()`.
 pub fn run(setting: &Setting, strategy: &dyn Strategy, world: World, look: Look, choose: Choose<'_>) -> Run {
     let floor = Floor::scheduled(setting.race.cast.len(), look.tracing, look.hashing);
-    let stage = Stage { floor, world: Rc::new(RefCell::new(world)), ledger: Rc::new(Ledger::default()) };
+    let stage = Stage {
+        floor,
+        world: Rc::new(RefCell::new(world)),
+        ledger: Rc::new(Ledger::default()),
+        books: RefCell::default(),
+    };
     // The actors borrow the strategy: they live no longer than this call.
     let mut cast = stage.cast(setting, strategy);
     let mut turning = Turning {
@@ -129,7 +137,9 @@ impl Stage {
                 }
                 Role::Find(request, cached) => {
                     let outcome = entry(&mut outcomes, request.number, Default::default);
-                    Box::pin(actors::finder(session, strategy, request, cached, outcome))
+                    let book = Memory::of(request.content, cached);
+                    self.books.borrow_mut().push(book.clone());
+                    Box::pin(actors::finder(session, strategy, book.cache(), request, outcome))
                 }
                 Role::Deploy { build } => {
                     let outcome = entry(&mut outcomes, build, Default::default);
@@ -155,6 +165,7 @@ impl Stage {
         self.floor.hash(&mut mix);
         self.world.borrow().hash(&mut mix);
         self.ledger.hash(&mut mix);
+        self.books.borrow().iter().for_each(|book| book.mix_into(&mut mix));
         mix.finish()
     }
 

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use samebuild_store::actors;
+use samebuild_store::artifacts::Memory;
 use samebuild_store::desk::Desk;
 use samebuild_store::engine::Engine;
 use samebuild_store::floor::{Acting, Cast, Floor, Guard};
@@ -98,7 +99,8 @@ pub(super) fn cast<'a>(
             }
             Role::Find(request, cached) => {
                 let outcome = entry(&mut outcomes, request.number, Default::default);
-                Box::pin(actors::finder(session, strategy, request, cached, outcome))
+                let cache = Memory::of(request.content, cached).cache();
+                Box::pin(actors::finder(session, strategy, cache, request, outcome))
             }
             Role::Deploy { build } => {
                 let outcome = entry(&mut outcomes, build, Default::default);
