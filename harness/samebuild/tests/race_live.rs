@@ -91,13 +91,8 @@ fn orders_of_turns(engine: &str) -> Result<(), Failed> {
 
 fn an_unmodified_client(engine: &str) -> Result<(), Failed> {
     let ground = open(engine)?;
-    let before = "set -e; docker images -q 'samebuild.test/x' | xargs -r docker rmi -f >/dev/null 2>&1; \
-         echo 'FROM samebuild.test/base:1\nLABEL a=1' | DOCKER_BUILDKIT=0 docker build -qt samebuild.test/x:a -";
-    // A pruner in the background, as a tool has it; the rebuild hits the cache and gets the image on its list.
-    let command = "set -e; old=$(docker images -q --no-trunc samebuild.test/x:a); \
-         docker rmi -f $old >/dev/null 2>&1 & \
-         sleep 0.3; echo 'FROM samebuild.test/base:1\nLABEL a=1' | DOCKER_BUILDKIT=0 docker build -qt samebuild.test/x:b - \
-         && docker tag samebuild.test/x:b samebuild.test/x:ready";
+    let before = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/clients/one-image.sh");
+    let command = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/clients/prune-behind.sh");
     let gate = ["hold DELETE /images/* until POST */tag == 201".parse()?];
     for (rules, lost) in [(gate.as_slice(), true), (&[], false)] {
         for _ in 0..2 {

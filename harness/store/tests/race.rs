@@ -64,25 +64,32 @@ fn a_schedule_that_does_not_fit_is_an_error_that_names_the_turn() {
     assert!(error.to_string().contains("actor 1 cannot move at turn 3"), "{error}");
 }
 
-/// Replays what it is given in `SAMEBUILD_SCHEDULE`, so that the next test can do it in a new process.
+/// Replays what it is given in `SAMEBUILD_SCHEDULES`, a line each, so that the next test can do it in a new process.
 #[test]
-fn replays_the_schedule_it_is_given() {
-    let Ok(line) = std::env::var("SAMEBUILD_SCHEDULE") else { return };
-    let failure = explore::replay(&line.parse().unwrap()).unwrap().expect("it fails again");
-    println!("{}", report::failure(&failure));
+fn replays_the_schedules_it_is_given() {
+    let Ok(lines) = std::env::var("SAMEBUILD_SCHEDULES") else { return };
+    for line in lines.lines() {
+        let failure = explore::replay(&line.parse().unwrap()).unwrap().expect("it fails again");
+        println!("{}", report::failure(&failure));
+    }
 }
 
 #[test]
-fn a_replay_in_a_new_process_fails_the_same_way() {
-    let first = search("async-by-id", 3, Kind::Random, 11, 1000).first_failing.expect("a failure");
-    let first = explore::Failure { found: None, ..first };
+fn a_hundred_replays_in_a_new_process_fail_the_same_way() {
+    let found = (1..=100).map(|seed| {
+        let failure = search("async-by-id", 3, Kind::Random, seed, 1000).first_failing.expect("a failure");
+        explore::Failure { found: None, ..failure }
+    });
+    let found: Vec<explore::Failure> = found.collect();
+    let schedules: Vec<String> = found.iter().map(|failure| failure.schedule.to_string()).collect();
     let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "replays_the_schedule_it_is_given", "--nocapture"])
-        .env("SAMEBUILD_SCHEDULE", first.schedule.to_string())
+        .args(["--exact", "replays_the_schedules_it_is_given", "--nocapture"])
+        .env("SAMEBUILD_SCHEDULES", schedules.join("\n"))
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains(&report::failure(&first)), "{said}");
+    let all: String = found.iter().map(|failure| format!("{}\n", report::failure(failure))).collect();
+    assert!(said.contains(&all), "{said}");
 }
 
 #[test]

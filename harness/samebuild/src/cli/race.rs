@@ -12,10 +12,12 @@ use samebuild_store::stage::Setting;
 use samebuild_store::strategies::{self, STRATEGIES};
 use samebuild_store::{report, schedule::Schedule};
 
+use super::race_records::{today, write};
 use super::terminal::{Usage, out, say};
 use super::verbs::Race;
 use super::{race_found, race_live};
 use crate::conform::Exit;
+use crate::races::Record;
 
 /// Runs the search or the replay. Exit 1: a promise was broken (or, for all strategies together, not as is known of
 /// them).
@@ -53,7 +55,7 @@ fn search(args: &Race, race: &'static Row) -> Result<Exit> {
     Ok(if outcome.failures > 0 { Exit::Different } else { Exit::Same })
 }
 
-/// More schedules than this teach nothing that the small model's every state does not.
+/// As many are tried when nobody keeps the numbers: more teach little that the small model's every state does not.
 const MOST: u64 = 2_000;
 
 /// The failure to show when all is as expected: the bug that began it, at its shortest.
@@ -69,7 +71,7 @@ fn known(args: &Race) -> Result<Exit> {
     let effort = Effort {
         seed: args.seed,
         old: args.old,
-        schedules: args.schedules.min(MOST),
+        schedules: if args.live.records() { args.schedules } else { args.schedules.min(MOST) },
         states: 1_000_000,
         threads: 2,
     };
@@ -78,7 +80,11 @@ fn known(args: &Race) -> Result<Exit> {
         say(&format!("{}: {}", row.id, row.about));
         trials.extend(repro::strategy(row, effort));
     }
-    out!("{}", table(&trials));
+    let rows: Vec<[String; COLUMNS.len()]> = trials.iter().map(cells).collect();
+    out!("{}", table(&rows));
+    if args.live.records() {
+        record(&trials, &rows)?;
+    }
     let odd = trials.iter().find(|trial| !trial.as_expected());
     let is_shown = |trial: &&Trial| (trial.race, trial.strategy) == SHOWN;
     let failing = || trials.iter().find(|trial| trial.failures > 0);
@@ -97,45 +103,70 @@ fn known(args: &Race) -> Result<Exit> {
     Ok(if has_failed { Exit::Different } else { Exit::Same })
 }
 
-fn table(trials: &[Trial]) -> Table {
+const COLUMNS: [&str; 10] = [
+    "strategy",
+    "race",
+    "engine",
+    "came out",
+    "schedules",
+    "states",
+    "first failing seed",
+    "shortest",
+    "ready after",
+    "rebuilt",
+];
+
+fn cells(trial: &Trial) -> [String; COLUMNS.len()] {
+    let or_none = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
+    let came_out = match (trial.failures > 0, trial.as_expected()) {
+        (true, true) => "caught",
+        (false, true) => "survived",
+        (true, false) => "LOST",
+        (false, false) => "NOT CAUGHT",
+    };
+    let seed = trial.first_failing.as_ref().and_then(|failure| failure.found);
+    let shortest = trial.shortest.as_ref().map(|failure| failure.schedule.turns.len() as u64);
+    [
+        trial.strategy.to_owned(),
+        trial.race.to_owned(),
+        trial.mode.id().to_owned(),
+        came_out.to_owned(),
+        trial.schedules.to_string(),
+        or_none(trial.states),
+        seed.map_or("-".to_owned(), |found| format!("{} ({})", found.seed, found.chooser.id())),
+        shortest.map_or("-".to_owned(), |turns| format!("{turns} turns")),
+        trial.price.ready.map_or("no build".to_owned(), |turns| format!("{turns} turns")),
+        trial.price.rebuilt.to_string(),
+    ]
+}
+
+fn table(rows: &[[String; COLUMNS.len()]]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header([
-        "strategy",
-        "race",
-        "engine",
-        "came out",
-        "schedules",
-        "states",
-        "first failing seed",
-        "shortest",
-        "ready after",
-        "rebuilt",
-    ]);
-    let or_none = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
-    for trial in trials {
-        let came_out = match (trial.failures > 0, trial.as_expected()) {
-            (true, true) => "caught",
-            (false, true) => "survived",
-            (true, false) => "LOST",
-            (false, false) => "NOT CAUGHT",
-        };
-        let seed = trial.first_failing.as_ref().and_then(|failure| failure.found);
-        let shortest = trial.shortest.as_ref().map(|failure| failure.schedule.turns.len() as u64);
-        table.add_row([
-            trial.strategy.to_owned(),
-            trial.race.to_owned(),
-            trial.mode.id().to_owned(),
-            came_out.to_owned(),
-            trial.schedules.to_string(),
-            or_none(trial.states),
-            seed.map_or("-".to_owned(), |found| format!("{} ({})", found.seed, found.chooser.id())),
-            shortest.map_or("-".to_owned(), |turns| format!("{turns} turns")),
-            trial.price.ready.map_or("no build".to_owned(), |turns| format!("{turns} turns")),
-            trial.price.rebuilt.to_string(),
-        ]);
-    }
+    table.set_header(COLUMNS);
+    table.add_rows(rows);
     table
+}
+
+/// The table and, of each that was caught, the shortest schedule: `--replay` takes it.
+fn record(trials: &[Trial], rows: &[[String; COLUMNS.len()]]) -> Result<()> {
+    let extra = ["what it breaks", "schedule"];
+    let columns = COLUMNS.iter().chain(&extra).map(|&name| name.to_owned()).collect();
+    let with_schedule = |(trial, cells): (&Trial, &[String; COLUMNS.len()])| {
+        let shortest = trial.shortest.as_ref();
+        let breaks = shortest.map_or("-".to_owned(), |failure| failure.violated.to_string());
+        let schedule = shortest.map_or("-".to_owned(), |failure| failure.schedule.to_string());
+        cells.iter().cloned().chain([breaks, schedule]).collect()
+    };
+    let record = Record {
+        about: "every way of pruning in the races that decide about it, in the model; the shortest schedule of each that is caught"
+            .to_owned(),
+        when: today(),
+        place: "the model".to_owned(),
+        columns,
+        rows: trials.iter().zip(rows).map(with_schedule).collect(),
+    };
+    write(&record, "race-model")
 }
 
 fn explored(args: &Race, race: &'static Row, strategy: &strategies::Row) -> Result<Outcome> {

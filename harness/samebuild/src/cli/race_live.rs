@@ -25,7 +25,7 @@ pub(crate) struct Live {
     /// How many trials on a real engine.
     #[arg(long, value_enum, default_value_t)]
     budget: Budget,
-    /// Write what was measured (on a real engine, or with --how-soon) to records/ (in a checkout).
+    /// Write what was measured (on a real engine, with --how-soon, or of all strategies) to records/ (in a checkout).
     #[arg(long)]
     record: bool,
     /// On a real engine: one actor makes one call at a time, in orders drawn from --seed, instead of all going at once.

@@ -249,7 +249,7 @@ pub(crate) struct Race {
     /// Where the search starts; printed with every failure.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-    /// How many orders of turns to try, at most; without a race no more than 2000 with each chooser.
+    /// How many orders of turns to try, at most; without a race no more than 2000 with each chooser, but for --record.
     #[arg(long, default_value_t = 10_000)]
     pub(crate) schedules: u64,
     /// Tell how many schedules each chooser takes, by the number of old images, and how many it tries a second.

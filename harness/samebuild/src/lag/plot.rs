@@ -6,13 +6,17 @@ const BAR: usize = 44;
 const HEIGHT: f64 = 200.0;
 const LEFT: usize = 40;
 const TOP: f64 = 40.0;
+/// What a letter of the font takes at most, on average.
+const LETTER: usize = 7;
+const CAPTION: &str = "layers; bars: seeds counted, lines: the model";
 
 /// An SVG of a record whose rows begin with layers, the count, and what the model says.
 pub fn plot(record: &Record) -> String {
     let number = |row: &[String], column: usize| row.get(column).and_then(|cell| cell.parse::<f64>().ok());
     let most =
         record.rows.iter().flat_map(|row| [number(row, 1), number(row, 2)]).flatten().fold(1.0, f64::max);
-    let width = LEFT * 2 + record.rows.len() * BAR;
+    let words = record.about.chars().count().max(CAPTION.len()) * LETTER;
+    let width = LEFT * 2 + (record.rows.len() * BAR).max(words);
     let base = TOP + HEIGHT;
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {:.0}\" font-family=\"sans-serif\" font-size=\"12\">\n\
@@ -48,10 +52,7 @@ pub fn plot(record: &Record) -> String {
             escaped(label)
         ));
     }
-    out.push_str(&format!(
-        "<text x=\"{LEFT}\" y=\"{:.0}\">layers; bars: seeds counted, lines: the model</text>\n</svg>\n",
-        base + 34.0
-    ));
+    out.push_str(&format!("<text x=\"{LEFT}\" y=\"{:.0}\">{CAPTION}</text>\n</svg>\n", base + 34.0));
     out
 }
 
