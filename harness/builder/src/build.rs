@@ -1,7 +1,7 @@
 //! A whole build: the Dockerfile read, the stages that are needed built in order, the image put together. And where it
 //! fails: which of several failures the dialect tells of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,10 @@ use samebuild_dockerfile::{
 };
 use samebuild_image::{Epochs, Image};
 
+use crate::cache::turn::{self, Turn};
+use crate::cache::unread;
+use crate::cache::upload::Uploader;
+use crate::cache::{Damaged, Key};
 use crate::context;
 use crate::dialect::rules::{BareFrom, FailureOrder, GlobalArgDefault, GlobalArgLine, Maintainer};
 use crate::failure::StepFailure;
@@ -32,22 +36,47 @@ pub fn build(request: &Request<'_>) -> Result<Built, BuildError> {
     let mut dockerfile = Dockerfile::parse(request.dockerfile, &dialect.syntax)
         .map_err(|error| syntax_failure(&error, None))?;
     replace_stages(&mut dockerfile, request.images);
-    match stages(request, &dockerfile, false) {
-        Ok((builder, session)) => {
-            let target = builder.target;
-            builder.built(session, target)
+    let mut damaged = BTreeSet::new();
+    loop {
+        let ended = match stages(request, &dockerfile, false, &damaged) {
+            Ok((builder, session)) => {
+                let target = builder.target;
+                builder.built(session, target)
+            }
+            Err(BuildError::Failed(reached))
+                if dialect.image.failure_order == FailureOrder::ConvertedFirst =>
+            {
+                Err(BuildError::Failed(told_first(request, &dockerfile).unwrap_or(reached)))
+            }
+            Err(error) => Err(error),
+        };
+        // What was found and is not what it should be is forgotten, once each, and the build begins anew.
+        match ended {
+            Err(BuildError::Broken { what, source }) => match source.downcast::<Damaged>() {
+                Ok(found) if damaged.insert(found.key) => forget(request, &found),
+                Ok(source) => return Err(BuildError::Broken { what, source }),
+                Err(source) => return Err(BuildError::Broken { what, source }),
+            },
+            ended => return ended,
         }
-        Err(BuildError::Failed(reached)) if dialect.image.failure_order == FailureOrder::ConvertedFirst => {
-            Err(BuildError::Failed(told_first(request, &dockerfile).unwrap_or(reached)))
+    }
+}
+
+/// Takes an entry that cannot be read out of the cache.
+fn forget(request: &Request<'_>, found: &Damaged) {
+    (request.progress)(Event::CacheWarning(&format!("{found}; the build begins anew without it")));
+    let places = request.cache.map_or(&[][..], |cache| &cache.from);
+    for place in places.iter().filter(|place| place.name() == found.place) {
+        if let Err(error) = place.forget(&found.key, &found.blobs) {
+            (request.progress)(Event::CacheWarning(&error.to_string()));
         }
-        Err(error) => Err(error),
     }
 }
 
 /// What a builder tells of that converts the whole Dockerfile before it runs anything of it, and then looks for everything
 /// that is copied from the context. Asked only when a build has failed: one that does not has no such failure.
 fn told_first(request: &Request<'_>, dockerfile: &Dockerfile) -> Option<Box<Failure>> {
-    match stages(request, dockerfile, true) {
+    match stages(request, dockerfile, true, &BTreeSet::new()) {
         Ok((builder, _)) => builder.missing,
         Err(BuildError::Failed(failure)) => Some(failure),
         Err(_) => None,
@@ -59,6 +88,7 @@ fn stages<'a>(
     request: &'a Request<'a>,
     dockerfile: &'a Dockerfile,
     converts: bool,
+    damaged: &'a BTreeSet<Key>,
 ) -> Result<(Builder, Session<'a>), BuildError> {
     let dialect = request.dialect;
     let context =
@@ -75,10 +105,22 @@ fn stages<'a>(
         global_args: Vec::new(),
         done: BTreeMap::new(),
         names: Vec::new(),
+        cache: None,
         scratch: Mutex::default(),
         step: Default::default(),
         caches: Mutex::default(),
     };
+    // A witness looks at all there is, and one root knows more of its files than layers can tell.
+    let is_asked = !converts && !request.witness && !unpacked::is_spoken(&session);
+    if let Some(cache) = request.cache.filter(|_| is_asked) {
+        let room = session.scratch().map_err(|error| match error {
+            StepError::Broken { what, source } => BuildError::Broken { what, source },
+            StepError::Unmet { need, .. } => BuildError::Unmet(need),
+            StepError::Failed(failure) => fail(failure, None, None, Vec::new()),
+        })?;
+        let uploader = Uploader::start(&cache.to, dialect.tar_style(), &room);
+        session.cache = Some(Turn::new(cache, uploader, damaged));
+    }
     let mut builder = Builder { steps: Vec::new(), log: Vec::new(), number: 0, target: 0, missing: None };
     builder.global_args(dockerfile, &mut session)?;
     let (target, needed) = plan(dockerfile, &session)?;
@@ -309,6 +351,7 @@ impl Builder {
             line: node.line,
             text: node.original.clone(),
             layer: None,
+            cached: session.cache.as_ref().is_some_and(|turn| turn.was_found(number)),
             elapsed,
         });
         Ok(outcome)
@@ -325,12 +368,37 @@ impl Builder {
         }
     }
 
+    /// Layers that nobody has looked at are read where the image cannot be told without.
+    fn read_what_is_needed(&self, stage: &mut Stage, session: &Session<'_>) -> Result<(), BuildError> {
+        let Some(turn) = &session.cache else { return Ok(()) };
+        let changes = matches!(session.stamp, Stamp::Clamped(_) | Stamp::Set(_));
+        let read = match (turn.cache.whole, changes) {
+            (true, _) => unread::settle(stage, session),
+            (false, true) => unread::entries(stage),
+            (false, false) => Ok(()),
+        };
+        let header = session.dockerfile.stages.get(stage.index).map(|stage| &stage.header);
+        read.map_err(|error| match (error, header) {
+            (StepError::Broken { what, source }, _) => BuildError::Broken { what, source },
+            (error, Some(header)) => self.place(error, self.number, Place::of(header, session.dockerfile)),
+            (error, None) => BuildError::Unmet(format!("{error:?}")),
+        })
+    }
+
     fn built(self, session: Session<'_>, target: usize) -> Result<Built, BuildError> {
-        let Session { mut done, dialect, request, scratch, stamp, .. } = session;
-        let mut stage = done.remove(&target).ok_or_else(|| BuildError::Broken {
+        let mut session = session;
+        let mut stage = session.done.remove(&target).ok_or_else(|| BuildError::Broken {
             what: "put the image together".into(),
             source: "the target stage was not built".into(),
         })?;
+        self.read_what_is_needed(&mut stage, &session)?;
+        let used = session.cache.as_ref().map(Turn::finish).unwrap_or_default();
+        for layer in &mut stage.layers {
+            if let (Some(id), None) = (layer.diff_id, &layer.blob) {
+                layer.blob = used.packed.get(&id).cloned();
+            }
+        }
+        let Session { dialect, request, scratch, stamp, .. } = session;
         let nothing = stage.last.is_none() && stage.base_name.is_none();
         if nothing && dialect.image.bare_from == BareFrom::SameImage {
             let message = "make an image of `FROM scratch` alone; add an instruction";
@@ -358,6 +426,7 @@ impl Builder {
             steps: self.steps,
             files,
             unrecorded,
+            cache: used,
             epochs: Epochs { now: Some((secs - 1, context::clock_seconds() + 1)), ..Epochs::default() },
         })
     }
@@ -373,7 +442,7 @@ fn instruction(
     if in_root {
         unpacked::before(stage, session, node)?;
     }
-    carry_out(stage, session, node)?;
+    turn::step(stage, session, node, |stage| carry_out(stage, session, node))?;
     if in_root {
         unpacked::after(stage, session, node, place)?;
     }

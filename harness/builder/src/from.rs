@@ -2,9 +2,11 @@
 
 use samebuild_dockerfile::plan::Origin;
 use samebuild_dockerfile::{FromInstruction, Word};
-use samebuild_image::Digest;
 use samebuild_image::manifest::Platform;
+use samebuild_image::{Digest, Image, Tree};
 
+use crate::cache::base::Ground;
+use crate::cache::unread::Unread;
 use crate::config::{self, Config};
 use crate::dialect::rules::{ForeignBase, FromPlatform, ScratchWorkdir, StageArgs};
 use crate::failure::StepFailure;
@@ -48,7 +50,8 @@ fn named(name: &str, platform: &Platform, stage: usize, session: &Session<'_>) -
         // Nothing is for any platform: what a FROM says of it does not count.
         Origin::Scratch => {
             let platform = platform::fields(&stated(&session.request.platform, session));
-            let mut stage = Stage { platform, ..Stage::scratch() };
+            let ground = Some(Ground::scratch());
+            let mut stage = Stage { platform, ground, ..Stage::scratch() };
             if session.dialect.image.scratch_workdir == ScratchWorkdir::Root {
                 stage.config.working_dir = "/".into();
             }
@@ -95,7 +98,25 @@ fn on_image(name: &str, wanted: &Platform, session: &Session<'_>) -> Result<Stag
         let message = format!("find the base image `{name}`: the name of a repository is in lower case");
         return Err(StepFailure::new("bad-image-name", message).into());
     }
+    if session.cache.is_some()
+        && let Some(outline) = session.outline(name, wanted)
+    {
+        let image = outline?;
+        // Without knowing what its layers are, there is nothing to look them up by.
+        if let Some(ground) = Ground::image(&image) {
+            let mut stage = standing_on(name, wanted, image, Tree::new(), session);
+            stage.ground = Some(ground);
+            stage.unread = Unread::base(name, wanted);
+            return Ok(stage);
+        }
+    }
     let (image, tree) = session.image(name, wanted)?;
+    let ground = Ground::image(&image);
+    Ok(Stage { ground, ..standing_on(name, wanted, image, tree, session) })
+}
+
+/// A stage on an image whose files are `tree`, or still to be read.
+fn standing_on(name: &str, wanted: &Platform, image: Image, tree: Tree, session: &Session<'_>) -> Stage {
     let identity = Stage::identity(&image.layers).unwrap_or_else(|| Digest::of(name.as_bytes()));
     let mut platform = image.config.clone();
     let is_foreign = platform::stated(&image.config).is_none_or(|stated| !wanted.takes(&stated));
@@ -119,7 +140,7 @@ fn on_image(name: &str, wanted: &Platform, session: &Session<'_>) -> Result<Stag
     ] {
         platform.shift_remove(field);
     }
-    Ok(Stage {
+    Stage {
         unpacked: crate::unpacked::Root::on_base(tree.clone()),
         rootfs: crate::rootfs::Rootfs::on_base(tree.clone(), identity),
         tree,
@@ -132,7 +153,7 @@ fn on_image(name: &str, wanted: &Platform, session: &Session<'_>) -> Result<Stag
         layers: image.layers,
         args: Args::with_proxies(&session.request.build_args),
         ..Stage::scratch()
-    })
+    }
 }
 
 pub(crate) fn visible_globals(session: &Session<'_>) -> Vec<(String, String)> {

@@ -4,6 +4,7 @@
 //! independent oracle: it knows nothing of comparing.
 
 mod build;
+pub mod cache;
 mod config;
 mod context;
 pub mod delta;

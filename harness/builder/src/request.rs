@@ -8,6 +8,7 @@ use samebuild_image::manifest::Platform;
 use samebuild_image::tree::ApplyError;
 use samebuild_image::{Epochs, Image, Tree};
 
+use crate::cache::{LayerCache, Used};
 use crate::dialect::Dialect;
 use crate::fetch::Fetch;
 use crate::pace::Pace;
@@ -63,6 +64,9 @@ pub struct Request<'a> {
     pub witness: bool,
     /// Through what a snapshotter sees the file system: [`crate::snapshot::Clear`] unless a fault is installed.
     pub lens: &'a dyn Lens,
+    /// Where results of steps are looked for and kept; `None` runs every step. A build under a fault, or with a witness, and
+    /// one in one unpacked root are never asked and never kept.
+    pub cache: Option<&'a LayerCache>,
     /// Told of each step as it begins and ends and of what RUN prints.
     pub progress: &'a (dyn Fn(Event<'_>) + Sync),
 }
@@ -104,6 +108,10 @@ pub enum Event<'a> {
     Step { stage: usize, number: usize, text: &'a str },
     /// That step ended, well or not, and took this long on the clock. `line` is its line in the Dockerfile, from 1.
     StepEnded { stage: usize, number: usize, line: usize, text: &'a str, elapsed: Duration },
+    /// The step under way is not carried out: its result was found in this place.
+    Cached { number: usize, place: &'a str },
+    /// Something about the cache that fails no build; fits after "failed to".
+    CacheWarning(&'a str),
     /// RUN printed this (stdout and stderr, as it came).
     Output(&'a [u8]),
 }
@@ -116,6 +124,12 @@ pub trait Images: Sync {
     /// Whether what the user calls `name` stands in for a stage of that name, as a named context does.
     fn replaces_stage(&self, _name: &str) -> bool {
         false
+    }
+
+    /// The image without its layers' entries, each of which can be had by its blob, for whoever may need no file of it;
+    /// `None` where that is no less work.
+    fn outline(&self, _wanted: &Wanted<'_>) -> Option<Result<Image, NotFound>> {
+        None
     }
 
     /// Its flattened file system; for whoever has it at hand.
@@ -158,6 +172,8 @@ pub struct Built {
     pub files: Vec<std::sync::Arc<tempfile::TempDir>>,
     /// What is not in the image as it was in the root at the end; empty unless a witness was asked for.
     pub unrecorded: Vec<Unrecorded>,
+    /// What the cache had to do with it.
+    pub cache: Used,
     /// The moments this build knew; `base` and `context` are the caller's to fill in.
     pub epochs: Epochs,
 }
@@ -174,6 +190,8 @@ pub struct Step {
     pub text: String,
     /// Index into the image's layers, if it made one.
     pub layer: Option<usize>,
+    /// Whether its result was found in the cache.
+    pub cached: bool,
     pub elapsed: Duration,
 }
 

@@ -12,6 +12,10 @@ use samebuild_dockerfile::{CopyInstruction, Dockerfile, InstructionKind, Span, W
 use samebuild_image::manifest::Platform;
 use samebuild_image::{Digest, Image, Mtime, Tree};
 
+use crate::cache::Times;
+use crate::cache::base::Ground;
+use crate::cache::turn::Turn;
+use crate::cache::unread;
 use crate::delta::LayerForm;
 use crate::dialect::Dialect;
 use crate::dialect::rules::{ForeignBase, PlatformArgs};
@@ -39,6 +43,8 @@ pub struct Session<'a> {
     /// Finished stages by index, and their names.
     pub(crate) done: BTreeMap<usize, Stage>,
     pub(crate) names: Vec<Option<String>>,
+    /// The layer cache, where it is asked. It may read what lies in `scratch` until it goes, so it goes first.
+    pub(crate) cache: Option<Turn<'a>>,
     pub(crate) scratch: Mutex<Vec<Arc<tempfile::TempDir>>>,
     /// Number of the step under way.
     pub(crate) step: std::sync::atomic::AtomicUsize,
@@ -141,6 +147,27 @@ impl Session<'_> {
         Ok((image, tree))
     }
 
+    /// An image's configuration and its layers by their digests, without their files where that is less work.
+    pub(crate) fn outline(&self, name: &str, platform: &Platform) -> Option<Result<Image, StepFailure>> {
+        let any_platform = self.dialect.image.foreign_base != ForeignBase::PassedOver;
+        let found = self.request.images.outline(&Wanted { name, platform, any_platform })?;
+        Some(found.map_err(|error| StepFailure::new("image-not-found", error.to_string())))
+    }
+
+    /// What is known of an image's files without looking at them.
+    pub(crate) fn ground_of(&self, name: &str) -> Option<Ground> {
+        let platform = &self.request.platform;
+        match self.outline(name, platform) {
+            Some(found) => Ground::image(&found.ok()?),
+            None => Ground::image(&self.image(name, platform).ok()?.0),
+        }
+    }
+
+    /// Whether times of files count in the cache.
+    pub(crate) fn times(&self) -> Times {
+        self.cache.as_ref().map_or(Times::Kept, |turn| turn.cache.times)
+    }
+
     /// A scratch directory that lives as long as the image built in it.
     pub fn scratch(&self) -> Result<PathBuf, StepError> {
         let dir =
@@ -171,7 +198,7 @@ impl Session<'_> {
     }
 
     /// The file system a mount's `from` names: a stage by name, or an image.
-    pub fn tree_named(&self, index: usize, name: &str) -> Result<Tree, StepFailure> {
+    pub fn tree_named(&self, index: usize, name: &str) -> Result<Tree, StepError> {
         self.tree_of(index, &Word { text: name.to_owned(), span: samebuild_dockerfile::Span::default() })
     }
 
@@ -211,7 +238,7 @@ impl Session<'_> {
     }
 
     /// The file system that `--from` names in stage `index`: another stage or an image.
-    pub fn tree_of(&self, index: usize, from: &Word) -> Result<Tree, StepFailure> {
+    pub fn tree_of(&self, index: usize, from: &Word) -> Result<Tree, StepError> {
         let origin = self.dockerfile.copy_origin(index, from, &self.dialect.syntax).map_err(|error| {
             StepFailure::new(error.class.slug(), error.message).says(error.builder_message)
         })?;
@@ -224,19 +251,20 @@ impl Session<'_> {
             {
                 Ok(Tree::new())
             }
-            Origin::Stage(index) => self.done.get(&index).map(|stage| stage.tree.clone()).ok_or_else(|| {
-                StepFailure::new(
-                    "later-stage",
-                    format!("copy from stage {index}: it is not built before this one"),
-                )
-            }),
+            Origin::Stage(index) => match self.done.get(&index) {
+                Some(stage) => unread::tree_of(stage, self),
+                None => {
+                    let message = format!("copy from stage {index}: it is not built before this one");
+                    Err(StepFailure::new("later-stage", message).into())
+                }
+            },
             Origin::Image(name)
                 if name.len() < 2 && self.dialect.syntax.copy_reach == CopyReach::EarlierElseImage =>
             {
                 let message = format!("copy from the image `{name}`: no repository has so short a name");
-                Err(StepFailure::new("bad-image-name", message))
+                Err(StepFailure::new("bad-image-name", message).into())
             }
-            Origin::Image(name) => self.image(&name, &self.request.platform).map(|(_, tree)| tree),
+            Origin::Image(name) => Ok(self.image(&name, &self.request.platform)?.1),
         }
     }
 }

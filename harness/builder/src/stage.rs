@@ -4,6 +4,8 @@ use samebuild_dockerfile::expand::{Env, Expander};
 use samebuild_image::manifest::Platform;
 use samebuild_image::{Digest, Layer, Tree};
 
+use crate::cache::base::Ground;
+use crate::cache::unread::Unread;
 use crate::config::Config;
 use crate::dialect::Dialect;
 use crate::failure::StepFailure;
@@ -37,6 +39,12 @@ pub struct Stage {
     pub unpacked: crate::unpacked::Root,
     /// Whether CMD stands in this stage.
     pub cmd_set: bool,
+    /// What its files are known by, where a cache is asked; see `cache`.
+    pub(crate) ground: Option<Ground>,
+    /// What of its files has not been looked at yet.
+    pub(crate) unread: Unread,
+    /// The line that the step under way has written, and whether it made no layer.
+    pub(crate) told: Option<(Line, bool)>,
     /// What the last step would have run and how it came into being, for `container_config`.
     pub last: Option<LastStep>,
 }
@@ -132,6 +140,9 @@ impl Stage {
             args: Args::default(),
             unpacked: crate::unpacked::Root::default(),
             cmd_set: false,
+            ground: None,
+            unread: Unread::default(),
+            told: None,
             last: None,
         }
     }
@@ -163,6 +174,7 @@ impl Stage {
         let had_parent = self.base_name.is_some() || !self.history.is_empty();
         let (entry, command) = dialect.history.write(line, &self.config, empty_layer);
         self.history.push(entry);
+        self.told = Some((line.clone(), empty_layer));
         let created_container = matches!(line, Line::Metadata(_) | Line::Workdir(_));
         let mut config = self.config.clone();
         if matches!(line, Line::Run { .. }) {

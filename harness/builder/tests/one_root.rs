@@ -58,6 +58,7 @@ fn built(id: &str, sets: &[(&str, &str)], dockerfile: &str, context: &Tree, lens
         trust: Trust::Dialect,
         witness: true,
         lens,
+        cache: None,
         progress: &|_| {},
     };
     build(&request).unwrap()

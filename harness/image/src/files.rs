@@ -21,6 +21,11 @@ pub trait NewFiles: Sync {
     /// Adds a file that `fill` writes; its name is what `fill` returns, because a blob is named after its bytes. Nothing
     /// may be left behind if `fill` fails. A file of that name is replaced.
     fn put(&self, fill: &mut dyn FnMut(&mut (dyn Write + Send)) -> io::Result<String>) -> io::Result<()>;
+
+    /// Whether a file of that name and size is there already, so that nobody need read what would become it.
+    fn has(&self, _name: &str, _size: u64) -> bool {
+        false
+    }
 }
 
 /// Files in memory.

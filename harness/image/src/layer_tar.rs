@@ -62,6 +62,14 @@ pub(crate) fn save(
     Ok((Written { diff_id, size, blob_digest, blob_size }, *stored))
 }
 
+/// What [`save`] would answer, where the layer's stored bytes are stated and need not be read for it.
+pub(crate) fn stored(layer: &Layer) -> Option<(Written, Compression)> {
+    let (source, compression) = layer.blob.as_ref()?;
+    let (blob_digest, diff_id) = (source.stated()?, layer.diff_id?);
+    let blob_size = source.size().ok()?;
+    Some((Written { diff_id, size: layer.size, blob_digest, blob_size }, *compression))
+}
+
 /// Writes a layer's uncompressed tar; its digest and size.
 pub(crate) fn save_tar(
     layer: &Layer,

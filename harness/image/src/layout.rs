@@ -2,6 +2,7 @@
 //! files are is behind [`Files`]; a tar of a layout is read through [`crate::archive::Archive`].
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -14,6 +15,7 @@ use crate::layer_tar::{self, SaveError};
 use crate::layer_write::{TarStyle, Written};
 use crate::manifest::{Descriptor, Index, Manifest, Media, Platform, Role};
 use crate::read::{self, Loaded, ReadError, ReadOptions};
+use crate::source::{Source, Stated};
 
 /// The annotations that name an image in an index; the first is what is written.
 const NAMES: [&str; 2] = ["org.opencontainers.image.ref.name", "io.containerd.image.name"];
@@ -46,6 +48,39 @@ pub fn read(files: &dyn Files, options: &ReadOptions) -> Result<Loaded, ReadErro
     }
     let why = format!("more than {DEPTH} indexes are nested in each other");
     Err(ReadError::Unsupported { what: "index.json".to_owned(), why })
+}
+
+/// What an image is without its layers' bytes: the configuration, and each layer's `diff_id`, size and blob, verified when
+/// somebody reads it. No layer has entries. For who may not need them.
+///
+/// # Errors
+/// As [`read`], of the manifest and the configuration.
+pub fn outline(files: &dyn Files, entry: &Descriptor) -> Result<Image, ReadError> {
+    let manifest: Manifest =
+        read::json(&blob(files, entry, "the manifest")?, &format!("manifest {}", entry.digest))?;
+    let config: Map<String, Value> =
+        read::json(&blob(files, &manifest.config, "the configuration")?, "the configuration")?;
+    let diff_ids = diff_ids(&config)?;
+    if diff_ids.len() != manifest.layers.len() {
+        return Err(ReadError::LayerCount { layers: manifest.layers.len(), diff_ids: diff_ids.len() });
+    }
+    let layers = manifest.layers.iter().zip(diff_ids).enumerate().map(|(number, (layer, diff_id))| {
+        let what = format!("layer {number}");
+        let compression = match Role::of(&layer.media_type) {
+            Some(Role::Layer(compression)) => compression,
+            _ => {
+                let why = format!("`{}` is no layer", layer.media_type);
+                return Err(ReadError::Unsupported { what, why });
+            }
+        };
+        let source = read::open(files, &blob_name(&layer.digest), &what)?;
+        let size = source.size().map_err(|error| ReadError::Io { what: what.clone(), error })?;
+        check_size(&what, layer.size, size)?;
+        let blob: Arc<dyn Source> = Arc::new(Stated::new(source, layer.digest));
+        Ok(Layer { diff_id: Some(diff_id), blob: Some((blob, compression)), ..Layer::default() })
+    });
+    let layers = layers.collect::<Result<_, _>>()?;
+    Ok(Image { config, layers, annotations: manifest.annotations })
 }
 
 /// What to write, and how.
@@ -260,6 +295,11 @@ fn put_layer(
     files: &dyn NewFiles,
     options: &LayoutOptions,
 ) -> Result<(Written, Compression), SaveError> {
+    if let Some(there) = layer_tar::stored(layer)
+        && files.has(&blob_name(&there.0.blob_digest), there.0.blob_size)
+    {
+        return Ok(there);
+    }
     let mut result = None;
     let put = files.put(&mut |out: &mut (dyn Write + Send)| match layer_tar::save(
         layer,

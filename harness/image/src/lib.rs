@@ -38,5 +38,5 @@ pub use image::{Compression, Image, Layer};
 pub use layer_tar::SaveError;
 pub use layer_write::TarStyle;
 pub use mtime::{Epoch, Epochs, Mtime};
-pub use source::{Bytes, Source};
+pub use source::{Bytes, Source, Stated};
 pub use tree::{Inode, Tree};

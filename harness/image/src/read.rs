@@ -8,7 +8,8 @@ use crate::archive::Archive;
 use crate::compression::Expansion;
 use crate::digest::Digest;
 use crate::files::Files;
-use crate::image::Image;
+use crate::image::{Image, Layer};
+use crate::layer_blob::{self, Blob};
 use crate::layer_read::LayerOptions;
 use crate::layout;
 use crate::manifest::Platform;
@@ -37,6 +38,18 @@ pub struct Loaded {
     /// The digest of the manifest; a docker-archive has none.
     pub manifest: Option<Digest>,
     pub warnings: Vec<Warning>,
+}
+
+/// Reads one layer out of its blob, verified against the blob's digest and size and the tar's digest in the one pass.
+///
+/// # Errors
+/// It is damaged, truncated, or no layer.
+pub fn layer(source: Arc<dyn Source>, stated: (Digest, u64), diff_id: Digest) -> Result<Layer, ReadError> {
+    let blob = Blob { source, stated: Some(stated), diff_id, media_type: None };
+    let layers = LayerOptions { hash_contents: true, ..LayerOptions::default() };
+    let options = ReadOptions { layers, ..ReadOptions::default() };
+    let (mut layers, _) = layer_blob::read_all(&[blob], &options)?;
+    layers.pop().ok_or(ReadError::LayerCount { layers: 0, diff_ids: 1 })
 }
 
 /// What was odd, but no reason not to read the image; `layer` counts from 0 at the bottom.

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io::{self, Cursor, Read};
 use std::sync::Arc;
 
+use crate::digest::Digest;
+
 /// Something whose bytes can be read again and again, from any offset: a file on disk, a blob, a slice.
 pub trait Source: Send + Sync {
     /// A reader of `len` bytes from `offset`; fewer if the source ends before.
@@ -14,6 +16,11 @@ pub trait Source: Send + Sync {
 
     /// What to call it in an error.
     fn name(&self) -> String;
+
+    /// The digest that all of its bytes are stated to have, where that is known without reading them.
+    fn stated(&self) -> Option<Digest> {
+        None
+    }
 }
 
 impl fmt::Debug for dyn Source {
@@ -77,5 +84,36 @@ impl Source for Window {
 
     fn name(&self) -> String {
         format!("{} in {}", self.name, self.source.name())
+    }
+}
+
+/// A source whose digest is stated: by a manifest, or by the name it is stored under.
+pub struct Stated {
+    source: Arc<dyn Source>,
+    digest: Digest,
+}
+
+impl Stated {
+    /// `source`, said to have this digest. Whoever reads it holds it against that.
+    pub fn new(source: Arc<dyn Source>, digest: Digest) -> Self {
+        Self { source, digest }
+    }
+}
+
+impl Source for Stated {
+    fn open(&self, offset: u64, len: u64) -> io::Result<Box<dyn Read + Send + '_>> {
+        self.source.open(offset, len)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        self.source.size()
+    }
+
+    fn name(&self) -> String {
+        self.source.name()
+    }
+
+    fn stated(&self) -> Option<Digest> {
+        Some(self.digest)
     }
 }

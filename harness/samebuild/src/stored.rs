@@ -119,6 +119,11 @@ impl NewFiles for Dir {
         }
         crate::files::publish(file, &path)
     }
+
+    fn has(&self, name: &str, size: u64) -> bool {
+        let found = self.place(name).and_then(std::fs::symlink_metadata);
+        found.is_ok_and(|stat| stat.is_file() && stat.len() == size)
+    }
 }
 
 impl Files for Dir {

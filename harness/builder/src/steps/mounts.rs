@@ -163,7 +163,7 @@ fn cache(session: &Session<'_>, mount: &Flag, target: &str) -> Result<MountKind,
     Ok(MountKind::Bind(Bind { source, read_only: mount.read_only }))
 }
 
-fn secret_id(mount: &Flag) -> String {
+pub(crate) fn secret_id(mount: &Flag) -> String {
     mount
         .id
         .clone()

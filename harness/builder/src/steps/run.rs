@@ -229,7 +229,7 @@ pub(crate) fn started(
 }
 
 /// The arguments shown before the command in the history.
-fn history_args(stage: &Stage, session: &Session<'_>) -> Option<Vec<String>> {
+pub(crate) fn history_args(stage: &Stage, session: &Session<'_>) -> Option<Vec<String>> {
     match session.dialect.history.text {
         // Sorted, those that ENV hides left out; there even when all of them go unmentioned.
         HistoryText::NopComment => {

@@ -16,7 +16,7 @@ use crate::delta::Delta;
 use crate::dialect::rules::{ChownGroup, Link, OwnerNumber, UnknownOwner};
 use crate::failure::StepFailure;
 use crate::history::{CopyLine, HistoryText, Line};
-use crate::session::Session;
+use crate::session::{Session, StepError};
 use crate::stage::{Stage, Variables};
 use crate::unpacked::{self, saved::saved};
 use crate::users::Users;
@@ -26,11 +26,15 @@ pub fn copy(
     stage: &mut Stage,
     session: &Session<'_>,
     instruction: &CopyInstruction,
-) -> Result<(), StepFailure> {
+) -> Result<(), StepError> {
+    let placed = |error: StepError, from: &Word| match error {
+        StepError::Failed(failure) => StepError::Failed(failure.at(from.span)),
+        other => other,
+    };
     let from = instruction
         .from
         .as_ref()
-        .map(|from| session.tree_of(stage.index, from).map_err(|failure| failure.at(from.span)));
+        .map(|from| session.tree_of(stage.index, from).map_err(|error| placed(error, from)));
     let from = from.transpose()?;
     let from = match (&instruction.from, from) {
         (Some(word), Some(tree)) if session.saves_files_of(stage.index, word) => {
@@ -43,11 +47,12 @@ pub fn copy(
         }
         (_, from) => from,
     };
-    transfer(stage, session, &instruction.transfer, From::Tree { tree: from, parents: instruction.parents })
+    let how = From::Tree { tree: from, parents: instruction.parents };
+    Ok(transfer(stage, session, &instruction.transfer, how)?)
 }
 
 /// What COPY and ADD do not share.
-enum From {
+pub(crate) enum From {
     /// COPY: from the context, or from this tree.
     Tree { tree: Option<Tree>, parents: bool },
     /// ADD: from the context, or from behind a URL.
@@ -55,15 +60,15 @@ enum From {
 }
 
 /// What ADD alone is asked.
-struct Add {
+pub(crate) struct Add {
     /// `--unpack`; archives of the context are unpacked without it.
-    unpack: Option<bool>,
+    pub(crate) unpack: Option<bool>,
     /// What is fetched must have this digest.
-    checksum: Option<Digest>,
+    pub(crate) checksum: Option<Digest>,
 }
 
 impl From {
-    fn keyword(&self) -> &'static str {
+    pub(crate) fn keyword(&self) -> &'static str {
         match self {
             Self::Tree { .. } => "COPY",
             Self::Anywhere(_) => "ADD",
@@ -82,7 +87,7 @@ pub fn add(
 }
 
 /// The checksum that what is fetched must have, if anybody looks at it.
-fn checksum(
+pub(crate) fn checksum(
     stage: &Stage,
     session: &Session<'_>,
     add: &AddInstruction,
@@ -217,23 +222,23 @@ fn transfer(
 }
 
 /// The sources of one instruction: paths that are looked up together, and texts, each a tree with one file.
-struct Sources {
-    parts: Vec<Part>,
+pub(crate) struct Sources {
+    pub(crate) parts: Vec<Part>,
     /// As the history shows them.
-    shown: Vec<String>,
+    pub(crate) shown: Vec<String>,
 }
 
-struct Part {
-    patterns: Vec<Pattern>,
+pub(crate) struct Part {
+    pub(crate) patterns: Vec<Pattern>,
     /// Where the patterns are looked up, if it is not the context or the tree of `--from`; they are names then.
-    tree: Option<Tree>,
-    unpack: bool,
-    is_fetched: bool,
+    pub(crate) tree: Option<Tree>,
+    pub(crate) unpack: bool,
+    pub(crate) is_fetched: bool,
     /// It goes to the destination itself.
-    nameless: bool,
+    pub(crate) nameless: bool,
 }
 
-fn sources(
+pub(crate) fn sources(
     stage: &Stage,
     session: &Session<'_>,
     transfer: &Transfer,

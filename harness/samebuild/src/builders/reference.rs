@@ -123,6 +123,7 @@ pub fn build(
         trust: order.trust,
         witness: order.witness,
         lens: order.lens,
+        cache: None,
         progress: room.progress,
     })
 }

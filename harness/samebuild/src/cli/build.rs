@@ -94,6 +94,7 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
             Some(lag) => lag,
             None => &Clear,
         },
+        cache: None,
         progress: &|event| {
             tell(event);
             if let (Event::Step { number, text, .. }, Some(_)) = (event, &lag) {
@@ -185,6 +186,8 @@ fn tell(event: Event<'_>) {
             eprintln!("step {number}: {}", text.lines().next().unwrap_or(text))
         }
         Event::StepEnded { .. } => {}
+        Event::Cached { place, .. } => eprintln!("  found in {place}"),
+        Event::CacheWarning(what) => say(&format!("warning: failed to {what}")),
         // What cannot be shown is no reason not to build.
         Event::Output(bytes) => drop(std::io::stderr().write_all(bytes)),
     }

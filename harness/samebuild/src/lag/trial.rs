@@ -108,6 +108,7 @@ impl Yard {
             trust: Trust::Dialect,
             witness: false,
             lens: &Clear,
+            cache: None,
             progress: &|_| {},
         })
     }

@@ -6,9 +6,9 @@
 
 pub mod anew;
 pub mod archive;
-mod parents;
+pub(crate) mod parents;
 pub mod place;
-pub(in crate::steps) mod remote;
+pub(crate) mod remote;
 pub mod sources;
 mod unpack;
 
@@ -425,7 +425,7 @@ impl Copy<'_> {
     }
 
     /// Whether `--exclude` leaves out what is at `at` below the source `root`.
-    fn leaves_out(&self, root: &At, at: &At) -> bool {
+    pub(crate) fn leaves_out(&self, root: &At, at: &At) -> bool {
         !self.exclude.is_empty() && matches(self.exclude, root, at)
     }
 

@@ -21,6 +21,22 @@ pub(super) fn copy(copy: &Copy<'_>, delta: &mut Delta) -> Result<(), StepFailure
 }
 
 fn one(copy: &Copy<'_>, pattern: &Pattern, delta: &mut Delta) -> Result<(), StepFailure> {
+    let (starts, take) = of(copy, pattern)?;
+    for start in &starts {
+        if start.is_dir {
+            place::directory(copy, start, Some(&take), delta)?;
+        } else {
+            place::file(copy, start, delta)?;
+        }
+    }
+    Ok(())
+}
+
+/// Where a source starts, and what it takes below.
+pub(crate) fn of(
+    copy: &Copy<'_>,
+    pattern: &Pattern,
+) -> Result<(Vec<sources::Source>, IgnoreFile), StepFailure> {
     let (start, below) = pattern.text.split_once("/./").unwrap_or(("/", &pattern.text));
     let below = At::clean(below);
     let text = String::from_utf8_lossy(below.as_bytes());
@@ -38,14 +54,7 @@ fn one(copy: &Copy<'_>, pattern: &Pattern, delta: &mut Delta) -> Result<(), Step
             return Err(sources::not_found(copy, &pattern.text));
         }
     }
-    for start in &starts {
-        if start.is_dir {
-            place::directory(copy, start, Some(&take), delta)?;
-        } else {
-            place::file(copy, start, delta)?;
-        }
-    }
-    Ok(())
+    Ok((starts, take))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::session::Session;
 const UNNAMED: &str = "__unnamed__";
 
 /// One file as a tree, and its name in it.
-pub(in crate::steps) struct Remote {
+pub(crate) struct Remote {
     pub tree: Tree,
     pub name: String,
     /// Whether the name is none, and the destination counts.
@@ -32,7 +32,7 @@ impl Remote {
 }
 
 /// Fetches `url` for a copy to `dest`: 0600, root's, from when the server says it was modified, else from 1970.
-pub(in crate::steps) fn fetch(session: &Session<'_>, url: &str, dest: &str) -> Result<Remote, StepFailure> {
+pub(crate) fn fetch(session: &Session<'_>, url: &str, dest: &str) -> Result<Remote, StepFailure> {
     let failed =
         |why: &dyn std::fmt::Display| StepFailure::new("fetch-failed", format!("fetch {url}: {why}"));
     let dir = session.scratch().map_err(|error| StepFailure::new("no-scratch", format!("{error:?}")))?;
@@ -110,7 +110,7 @@ fn percent_decoded(text: &str) -> String {
 }
 
 /// A checksum as `--checksum` takes it.
-pub(in crate::steps) fn checksum(text: &str) -> Result<Digest, StepFailure> {
+pub(crate) fn checksum(text: &str) -> Result<Digest, StepFailure> {
     Digest::from_str(text).map_err(|_| {
         let message = format!("read --checksum={text}; it takes sha256: and 64 hexadecimal digits");
         StepFailure::new("bad-checksum", message)
@@ -118,7 +118,7 @@ pub(in crate::steps) fn checksum(text: &str) -> Result<Digest, StepFailure> {
 }
 
 /// Holds what was fetched against the checksum that was promised.
-pub(in crate::steps) fn verify(url: &str, found: Digest, promised: Digest) -> Result<(), StepFailure> {
+pub(crate) fn verify(url: &str, found: Digest, promised: Digest) -> Result<(), StepFailure> {
     if found == promised {
         return Ok(());
     }

@@ -1,0 +1,183 @@
+//! What a layer's tar does not say of the files it leads to: fractions of seconds where the dialect writes none, times of
+//! directories that its differ passes over. A step after this one may look at them, so a cached layer has to lead to the
+//! same files as the step did.
+
+use std::collections::BTreeMap;
+
+use samebuild_image::{At, Entry, Kind, Layer, Meta, Mtime, Tree};
+
+/// Metadata by place.
+pub type Fixes = Vec<(At, Meta)>;
+
+/// What makes `below` with `layer` the same as `after`; `None` where more than metadata differs: then the layer is not what
+/// the step did.
+pub fn between(below: &Tree, layer: &Layer, after: &Tree) -> Option<Fixes> {
+    let mut led = below.clone();
+    led.apply(layer).ok()?;
+    if led.len() != after.len() {
+        return None;
+    }
+    let mut fixes = Fixes::new();
+    // Names of one file are names of one file in both.
+    let (mut there, mut back) = (BTreeMap::new(), BTreeMap::new());
+    for ((at, ino, inode), (after_at, after_ino, wanted)) in led.iter().zip(after.iter()) {
+        let same_names = *there.entry(ino).or_insert(after_ino) == after_ino
+            && *back.entry(after_ino).or_insert(ino) == ino;
+        if at != after_at || !same_names || !is_same(&inode.kind, &wanted.kind) {
+            return None;
+        }
+        if inode.meta != wanted.meta {
+            wanted.meta.mtime.timestamp()?;
+            fixes.push((at.clone(), wanted.meta.clone()));
+        }
+    }
+    Some(fixes)
+}
+
+/// The same file, as far as can be told without reading one: what was applied came from what the step made.
+fn is_same(a: &Kind, b: &Kind) -> bool {
+    match (a, b) {
+        (Kind::File(a), Kind::File(b)) => {
+            a.size() == b.size()
+                && match (a.known_digest(), b.known_digest()) {
+                    (Some(a), Some(b)) => a == b,
+                    _ => true,
+                }
+        }
+        (Kind::Symlink(a), Kind::Symlink(b)) => a == b,
+        (Kind::Char { major: a, minor: b }, Kind::Char { major: c, minor: d })
+        | (Kind::Block { major: a, minor: b }, Kind::Block { major: c, minor: d }) => (a, b) == (c, d),
+        (a, b) => a.word() == b.word(),
+    }
+}
+
+/// Applies them to a tree that has the layer already. Places outside the layer are added to `lower`, for whoever puts it on
+/// disk above what is there.
+pub fn apply(fixes: &Fixes, tree: &mut Tree, lower: &mut Layer) {
+    let named: std::collections::BTreeSet<At> = lower.entries.iter().map(|entry| entry.at.clone()).collect();
+    for (at, meta) in fixes {
+        let Some(place) = tree.meta_mut(at) else { continue };
+        place.clone_from(meta);
+        if !named.contains(at)
+            && let Some(inode) = tree.get(at)
+        {
+            lower.entries.push(Entry::new(at.clone(), inode.kind.clone(), meta.clone()));
+        }
+    }
+}
+
+/// As bytes: each place and its metadata, everything of no fixed size after its length.
+pub fn write(fixes: &Fixes) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (at, meta) in fixes {
+        put(&mut out, at.as_bytes());
+        let (secs, nanos) = meta.mtime.timestamp().unwrap_or_default();
+        out.extend(meta.mode.to_be_bytes());
+        out.extend(meta.uid.to_be_bytes());
+        out.extend(meta.gid.to_be_bytes());
+        out.extend(secs.to_be_bytes());
+        out.extend(nanos.to_be_bytes());
+        out.extend(u32::try_from(meta.xattrs.len()).unwrap_or(u32::MAX).to_be_bytes());
+        for (name, value) in &meta.xattrs {
+            put(&mut out, name);
+            put(&mut out, value);
+        }
+    }
+    out
+}
+
+/// Reads what [`write`] wrote; `None` for anything else.
+pub fn read(mut bytes: &[u8]) -> Option<Fixes> {
+    let mut fixes = Fixes::new();
+    let from = &mut bytes;
+    while !from.is_empty() {
+        let at = At::clean(take(from)?);
+        let mode = u32::from_be_bytes(array(from)?);
+        let uid = u64::from_be_bytes(array(from)?);
+        let gid = u64::from_be_bytes(array(from)?);
+        let secs = i64::from_be_bytes(array(from)?);
+        let nanos = u32::from_be_bytes(array(from)?);
+        let mut xattrs = BTreeMap::new();
+        for _ in 0..u32::from_be_bytes(array(from)?) {
+            let name = take(from)?.to_vec();
+            xattrs.insert(name, take(from)?.to_vec());
+        }
+        fixes.push((at, Meta { mode, uid, gid, mtime: Mtime::At { secs, nanos }, xattrs }));
+    }
+    Some(fixes)
+}
+
+fn put(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
+    out.extend(bytes);
+}
+
+fn take<'b>(from: &mut &'b [u8]) -> Option<&'b [u8]> {
+    let length = usize::try_from(u32::from_be_bytes(array(from)?)).ok()?;
+    let (taken, rest) = from.split_at_checked(length)?;
+    *from = rest;
+    Some(taken)
+}
+
+fn array<const N: usize>(from: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, rest) = from.split_first_chunk()?;
+    *from = rest;
+    Some(*taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use samebuild_image::Content;
+
+    fn tree(nanos: u32, mode: u32) -> Tree {
+        let mut tree = Tree::new();
+        let mut meta = Meta::new(mode, Mtime::At { secs: 5, nanos });
+        meta.xattrs.insert(b"user.a".to_vec(), vec![0, 1]);
+        tree.insert(&At::from("d"), Kind::Dir, Meta::new(0o755, Mtime::At { secs: 6, nanos }));
+        tree.insert(&At::from("d/f"), Kind::File(Content::inline(*b"x")), meta);
+        tree.link(&At::from("d/g"), &At::from("d/f"));
+        tree
+    }
+
+    #[test]
+    fn fractions_that_a_tar_lost_come_back() {
+        let (before, after) = (tree(0, 0o644), tree(7, 0o600));
+        let nothing = Layer::default();
+        let fixes = between(&before, &nothing, &after).unwrap();
+        assert_eq!(fixes.len(), 3);
+        let fixes = read(&write(&fixes)).unwrap();
+        let (mut led, mut lower) = (before, nothing);
+        apply(&fixes, &mut led, &mut lower);
+        assert_eq!(between(&led, &Layer::default(), &after), Some(Vec::new()));
+        assert_eq!(lower.entries.len(), 3, "what is on disk below is covered");
+    }
+
+    #[test]
+    fn a_layer_that_does_not_hold_all_that_was_done_is_none() {
+        let (before, mut after) = (tree(0, 0o644), tree(0, 0o644));
+        after.insert(&At::from("new"), Kind::Fifo, Meta::new(0o644, Mtime::secs(1)));
+        assert_eq!(between(&before, &Layer::default(), &after), None);
+        let mut after = tree(0, 0o644);
+        after.insert(&At::from("d/f"), Kind::File(Content::inline(*b"xy")), Meta::new(0o644, Mtime::secs(1)));
+        assert_eq!(between(&before, &Layer::default(), &after), None);
+    }
+
+    #[test]
+    fn names_that_part_are_more_than_metadata() {
+        let (before, mut after) = (tree(0, 0o644), tree(0, 0o644));
+        let inode = after.get(&At::from("d/g")).unwrap().clone();
+        after.insert(&At::from("d/g"), inode.kind, inode.meta);
+        assert_eq!(between(&before, &Layer::default(), &after), None);
+    }
+
+    #[test]
+    fn bytes_that_end_early_are_nothing_and_never_a_panic() {
+        let bytes = write(&between(&tree(0, 0o644), &Layer::default(), &tree(7, 0o600)).unwrap());
+        for end in 0..bytes.len() {
+            let _ = read(&bytes[..end]);
+        }
+        assert!(read(&bytes[..bytes.len() - 1]).is_none());
+        assert!(read(&[0xff; 9]).is_none());
+    }
+}

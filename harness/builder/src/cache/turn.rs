@@ -1,0 +1,289 @@
+//! One build's turn at the cache: each step's key is taken and looked up; what is found stands in for the step, and what is
+//! not is carried out and kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use samebuild_dockerfile::{Instruction, InstructionKind};
+use samebuild_image::digest::HashWriter;
+use samebuild_image::{Digest, Layer, Tree, layer_write};
+
+use super::backend::{Backend, BackendError};
+use super::entry::{COMPRESSION, Entry};
+use super::fixes;
+use super::key::{Key, Parts};
+use super::parts;
+use super::unread::{self, Later};
+use super::upload::{Job, Uploader};
+use super::{Fate, LayerCache, Looked, Used};
+use crate::request::Event;
+use crate::session::{Session, StepError};
+use crate::stage::Stage;
+
+/// One build's turn.
+pub struct Turn<'a> {
+    pub cache: &'a LayerCache,
+    uploader: Mutex<Option<Uploader>>,
+    looked: Mutex<Vec<Looked>>,
+    /// Places that could not be asked: they are not asked again in this build.
+    silent: Mutex<BTreeSet<String>>,
+    warnings: Mutex<Vec<String>>,
+    /// What is kept under these is not what it says.
+    damaged: &'a BTreeSet<Key>,
+    settled: Mutex<BTreeMap<usize, Tree>>,
+}
+
+/// Locks, whoever panicked while holding it.
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<'a> Turn<'a> {
+    /// Begins; what is found under `damaged` is passed over.
+    pub fn new(cache: &'a LayerCache, uploader: Uploader, damaged: &'a BTreeSet<Key>) -> Self {
+        Self {
+            cache,
+            uploader: Mutex::new(Some(uploader)),
+            looked: Mutex::default(),
+            silent: Mutex::default(),
+            warnings: Mutex::default(),
+            damaged,
+            settled: Mutex::default(),
+        }
+    }
+
+    /// Whether the result of that step was found.
+    pub fn was_found(&self, number: usize) -> bool {
+        let looked = locked(&self.looked);
+        looked.last().is_some_and(|looked| looked.number == number && matches!(looked.fate, Fate::Found(_)))
+    }
+
+    /// Waits until everything is kept, and tells what became of each step.
+    pub fn finish(&self) -> Used {
+        let uploaded = locked(&self.uploader).take().map(Uploader::finish).unwrap_or_default();
+        let mut warnings = std::mem::take(&mut *locked(&self.warnings));
+        warnings.extend(uploaded.warnings);
+        Used {
+            looked: std::mem::take(&mut *locked(&self.looked)),
+            warnings,
+            packed: uploaded.packed,
+            kept: uploaded.kept,
+        }
+    }
+
+    pub(super) fn settled(&self, stage: usize) -> Option<Tree> {
+        locked(&self.settled).get(&stage).cloned()
+    }
+
+    pub(super) fn remember(&self, stage: usize, tree: &Tree) {
+        locked(&self.settled).insert(stage, tree.clone());
+    }
+
+    /// The entry, and where it is.
+    fn find(&self, key: &Key) -> Option<(Entry, Arc<dyn Backend>)> {
+        if self.damaged.contains(key) {
+            return None;
+        }
+        for place in &self.cache.from {
+            let name = place.name();
+            if locked(&self.silent).contains(&name) {
+                continue;
+            }
+            match self.entry(key, place.as_ref()) {
+                Ok(Some(entry)) => {
+                    place.used(key);
+                    return Some((entry, Arc::clone(place)));
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    locked(&self.warnings).push(format!("look into the cache {name}: {error}"));
+                    if !place.is_near() {
+                        locked(&self.silent).insert(name);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn entry(&self, key: &Key, place: &dyn Backend) -> Result<Option<Entry>, BackendError> {
+        let Some(manifest) = place.manifest(key)? else { return Ok(None) };
+        let (entry, _) = read(key, &manifest, place)?;
+        if self.cache.is_too_old(entry.created) {
+            return Ok(None);
+        }
+        // What is near is known to be there, or not; the rest is seen when it is fetched.
+        if place.is_near() {
+            let layer = entry.layer.map(|kept| (kept.digest, kept.size));
+            for (digest, size) in layer.into_iter().chain(entry.fixes) {
+                place.blob(&digest, size)?;
+            }
+        }
+        Ok(Some(entry))
+    }
+}
+
+/// Reads an entry whose manifest is at hand; and its configuration's digest.
+///
+/// # Errors
+/// It is damaged, or none.
+pub fn read(key: &Key, manifest: &[u8], place: &dyn Backend) -> Result<(Entry, Digest), BackendError> {
+    let bad = |why: String| BackendError { what: format!("read the entry {key}"), why };
+    let manifest = Entry::manifest(manifest).map_err(bad)?;
+    let (digest, size) = (manifest.config.digest, manifest.config.size);
+    let source = place.blob(&digest, size)?;
+    let mut config = Vec::new();
+    let read = source.open(0, size).and_then(|mut reader| {
+        use std::io::Read as _;
+        reader.by_ref().take(16 << 20).read_to_end(&mut config)
+    });
+    read.map_err(|error| bad(error.to_string()))?;
+    if Digest::of(&config) != digest {
+        return Err(bad("the digest of its configuration is another; it is damaged".to_owned()));
+    }
+    Ok((Entry::read(key, &manifest, &config).map_err(bad)?, digest))
+}
+
+/// Carries out an instruction with `carry_out`, unless what it would do is known.
+pub fn step(
+    stage: &mut Stage,
+    session: &Session<'_>,
+    node: &Instruction,
+    carry_out: impl FnOnce(&mut Stage) -> Result<(), StepError>,
+) -> Result<(), StepError> {
+    let Some(turn) = &session.cache else { return carry_out(stage) };
+    if !parts::is_kept(node) {
+        return carry_out(stage);
+    }
+    let parts = match parts::of(stage, session, node, false) {
+        Ok(parts) => parts,
+        Err(why) => {
+            turn.tell(session, node, None, Fate::Unkept(why));
+            return turn.carry_out(stage, session, node, None, carry_out);
+        }
+    };
+    let key = (turn.cache.keys.key)(&super::keys::Facts { parts: &parts });
+    if let Some((entry, place)) = turn.find(&key) {
+        let name = place.name();
+        replay(stage, session, entry, place)?;
+        (session.progress())(Event::Cached { number: session.step_number(), place: &name });
+        turn.tell(session, node, Some((key, parts)), Fate::Found(name));
+        return Ok(());
+    }
+    turn.tell(session, node, Some((key, parts)), Fate::CarriedOut);
+    turn.carry_out(stage, session, node, Some(key), carry_out)
+}
+
+/// Puts what was found in the place of the step.
+fn replay(
+    stage: &mut Stage,
+    session: &Session<'_>,
+    entry: Entry,
+    place: Arc<dyn Backend>,
+) -> Result<(), StepError> {
+    if let Some(dir) = entry.working_dir {
+        stage.config.working_dir = dir;
+    }
+    let later = Later {
+        index: entry.layer.map(|_| stage.layers.len()),
+        key: entry.key,
+        place,
+        layer: entry.layer,
+        fixes: entry.fixes,
+    };
+    if let Some(kept) = entry.layer {
+        let blob = Some((later.source(&kept)?, COMPRESSION));
+        let layer = Layer { diff_id: Some(kept.diff_id), size: kept.tar_size, entries: Vec::new(), blob };
+        stage.layers.push(layer);
+    }
+    stage.record(session.dialect, &entry.line, entry.layer.is_none());
+    let layer = entry.layer.map(|kept| kept.diff_id);
+    let fixes = entry.fixes.map(|(digest, _)| digest);
+    stage.ground = stage.ground.take().map(|ground| ground.with(layer, fixes));
+    if later.layer.is_some() || later.fixes.is_some() {
+        stage.unread.push(later);
+    }
+    Ok(())
+}
+
+impl Turn<'_> {
+    fn tell(&self, session: &Session<'_>, node: &Instruction, known: Option<(Key, Parts)>, fate: Fate) {
+        let (key, parts) = known.unzip();
+        locked(&self.looked).push(Looked {
+            number: session.step_number(),
+            line: node.line,
+            text: node.original.clone(),
+            key,
+            parts,
+            fate,
+        });
+    }
+
+    /// The last step that was looked at turned out otherwise.
+    fn correct(&self, fate: Fate) {
+        if let Some(last) = locked(&self.looked).last_mut() {
+            last.fate = fate;
+        }
+    }
+
+    /// Carries a step out on files that are all there, and keeps its result under `key`.
+    fn carry_out(
+        &self,
+        stage: &mut Stage,
+        session: &Session<'_>,
+        node: &Instruction,
+        key: Option<Key>,
+        carry_out: impl FnOnce(&mut Stage) -> Result<(), StepError>,
+    ) -> Result<(), StepError> {
+        unread::settle(stage, session)?;
+        let (below, layers) = (stage.tree.clone(), stage.layers.len());
+        stage.told = None;
+        carry_out(stage)?;
+        let made = stage.layers.get_mut(layers);
+        let known = match made {
+            None => Some(None),
+            Some(layer) => {
+                // Its digest is its name for every step above it.
+                let (digest, size) =
+                    measured(layer, session).map_err(StepError::broken("take a layer's digest"))?;
+                (layer.diff_id, layer.size) = (Some(digest), size);
+                Some(Some(digest))
+            }
+        };
+        let layer = stage.layers.get(layers).cloned();
+        let nothing = Layer::default();
+        let fixes = fixes::between(&below, layer.as_ref().unwrap_or(&nothing), &stage.tree);
+        let (Some(digest), Some(fixes)) = (known, fixes) else {
+            self.correct(Fate::Unkept("its layer does not hold all that it did".to_owned()));
+            stage.ground = None;
+            return Ok(());
+        };
+        let written = fixes::write(&fixes);
+        let of_fixes = (!written.is_empty()).then(|| Digest::of(&written));
+        stage.ground = stage.ground.take().map(|ground| ground.with(digest, of_fixes));
+        if let (Some(key), Some((line, _))) = (key, stage.told.clone()) {
+            let is_workdir = matches!(node.kind, InstructionKind::Workdir(_));
+            let job = Job {
+                key,
+                instruction: node.original.clone(),
+                line,
+                working_dir: is_workdir.then(|| stage.config.working_dir.clone()),
+                layer,
+                fixes,
+                created: self.cache.now,
+            };
+            if let Some(uploader) = locked(&self.uploader).as_ref() {
+                uploader.keep(job);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The digest and the size of a layer's tar.
+fn measured(layer: &Layer, session: &Session<'_>) -> Result<(Digest, u64), layer_write::WriteError> {
+    let mut out = HashWriter::new(std::io::sink());
+    layer_write::write_tar(&layer.entries, session.dialect.tar_style(), &mut out)?;
+    let (_, digest, size) = out.finish();
+    Ok((digest, size))
+}

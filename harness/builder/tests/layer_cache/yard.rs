@@ -1,0 +1,243 @@
+//! A place to build in: a base, a cache, and builds with and without it, told by the digest of their manifest.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use samebuild_builder::cache::{Backend, LayerCache, Local, Times, Used};
+use samebuild_builder::fetch::Offline;
+use samebuild_builder::snapshot::probe::Clear;
+use samebuild_builder::{
+    Dialect, Images, Network, NotFound, OwnIgnore, Pace, Request, Stamp, Trust, Wanted, build, own_platform,
+};
+use samebuild_image::layout::{self, LayoutOptions};
+use samebuild_image::manifest::Media;
+use samebuild_image::tree::ApplyError;
+use samebuild_image::{
+    At, Compression, Content, Digest, Entry, Image, Kind, Layer, Meta, Mtime, NewFiles, Tree, layer_write,
+};
+use serde_json::json;
+
+pub struct Yard {
+    pub dir: tempfile::TempDir,
+    base: Base,
+}
+
+/// What was built.
+pub struct Done {
+    pub manifest: Digest,
+    pub used: Used,
+}
+
+impl Yard {
+    pub fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), base: Base::new() }
+    }
+
+    pub fn local(&self) -> Local {
+        Local::new(&self.dir.path().join("cache"))
+    }
+
+    /// How often all files of the base were asked for.
+    pub fn trees_asked(&self) -> usize {
+        self.base.trees.load(Ordering::Relaxed)
+    }
+
+    pub fn build(
+        &self,
+        dialect: &Dialect,
+        dockerfile: &str,
+        context: &Tree,
+        args: &[(&str, &str)],
+        cached: bool,
+    ) -> Done {
+        let cache =
+            cached.then(|| LayerCache { now: 1_600_000_000, ..LayerCache::at(Arc::new(self.local())) });
+        self.with(dialect, dockerfile, context, args, cache.as_ref()).unwrap()
+    }
+
+    pub fn build_later(
+        &self,
+        dialect: &Dialect,
+        dockerfile: &str,
+        context: &Tree,
+        later: i64,
+        ttl: u64,
+    ) -> Done {
+        let cache = LayerCache::at(Arc::new(self.local()));
+        let cache = LayerCache { now: 1_600_000_000 + later, ttl: Some(ttl), to: Vec::new(), ..cache };
+        self.with(dialect, dockerfile, context, &[], Some(&cache)).unwrap()
+    }
+
+    pub fn build_at(
+        &self,
+        dialect: &Dialect,
+        dockerfile: &str,
+        context: &Tree,
+        places: &[Arc<dyn Backend>],
+    ) -> Done {
+        let cache = LayerCache {
+            from: places.to_vec(),
+            to: places.to_vec(),
+            times: Times::Kept,
+            ..LayerCache::at(Arc::new(self.local()))
+        };
+        self.with(dialect, dockerfile, context, &[], Some(&cache)).unwrap()
+    }
+
+    pub fn with(
+        &self,
+        dialect: &Dialect,
+        dockerfile: &str,
+        context: &Tree,
+        args: &[(&str, &str)],
+        cache: Option<&LayerCache>,
+    ) -> Result<Done, String> {
+        let work = tempfile::tempdir_in(self.dir.path()).unwrap();
+        let request = Request {
+            dockerfile: dockerfile.as_bytes(),
+            dockerfile_name: "Dockerfile",
+            own_ignore: OwnIgnore::InContext,
+            context,
+            dialect,
+            build_args: args.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            target: None,
+            secrets: BTreeMap::new(),
+            platform: own_platform(),
+            images: &self.base,
+            fetch: &Offline,
+            work: work.path(),
+            unpacked: work.path(),
+            network: Network::None,
+            now: (1_600_000_000, 5),
+            pace: Pace::Still,
+            stamp: Stamp::Epoch(1_500_000_000),
+            child: PathBuf::from("/proc/self/exe"),
+            snapshotter: None,
+            trust: Trust::Dialect,
+            witness: false,
+            lens: &Clear,
+            cache,
+            progress: &|_| {},
+        };
+        let built = build(&request).map_err(|error| error.to_string())?;
+        let options = LayoutOptions {
+            name: None,
+            style: dialect.tar_style(),
+            compression: Compression::Gzip,
+            media: Media::Oci,
+        };
+        let written = layout::write(&built.image, &Nowhere, &options).map_err(|error| error.to_string())?;
+        Ok(Done { manifest: written.manifest, used: built.cache })
+    }
+}
+
+struct Nowhere;
+
+impl NewFiles for Nowhere {
+    fn put(&self, fill: &mut dyn FnMut(&mut (dyn Write + Send)) -> io::Result<String>) -> io::Result<()> {
+        fill(&mut io::sink()).map(drop)
+    }
+}
+
+/// One base image, of one layer, for whoever asks for `base`.
+struct Base {
+    image: Image,
+    trees: AtomicUsize,
+}
+
+impl Base {
+    fn new() -> Self {
+        let entries: Vec<Entry> = [("etc", None), ("etc/passwd", Some("app:x:7:8::/:/bin/sh\n"))]
+            .into_iter()
+            .map(|(at, text)| {
+                let kind = text.map_or(Kind::Dir, |text| Kind::File(Content::inline(text.as_bytes())));
+                Entry::new(At::from(at), kind, Meta::new(0o755, Mtime::secs(1)))
+            })
+            .collect();
+        let style = layer_write::TarStyle::PLAIN;
+        let mut tar = Vec::new();
+        layer_write::write_tar(&entries, style, &mut tar).unwrap();
+        let blob: Arc<dyn samebuild_image::Source> = Arc::new(samebuild_image::Bytes::new(tar.as_slice()));
+        let layer = Layer {
+            diff_id: Some(Digest::of(&tar)),
+            size: tar.len() as u64,
+            entries,
+            blob: Some((blob, Compression::None)),
+        };
+        let platform = own_platform();
+        let config = json!({
+            "architecture": platform.architecture,
+            "os": platform.os,
+            "config": { "Env": ["PATH=/bin"] },
+            "history": [{ "created": "2001-01-01T00:00:00Z", "created_by": "base" }],
+        });
+        let image = Image {
+            config: config.as_object().cloned().unwrap(),
+            layers: vec![layer],
+            annotations: BTreeMap::new(),
+        };
+        Self { image, trees: AtomicUsize::new(0) }
+    }
+}
+
+impl Images for Base {
+    fn find(&self, wanted: &Wanted<'_>) -> Result<Image, NotFound> {
+        match wanted.name {
+            "base" => Ok(self.image.clone()),
+            name => Err(NotFound { name: name.to_owned(), tried: Vec::new() }),
+        }
+    }
+
+    fn outline(&self, wanted: &Wanted<'_>) -> Option<Result<Image, NotFound>> {
+        Some(self.find(wanted).map(|mut image| {
+            image.layers.iter_mut().for_each(|layer| layer.entries.clear());
+            image
+        }))
+    }
+
+    fn tree(&self, _: &str, image: &Image) -> Result<Tree, ApplyError> {
+        self.trees.fetch_add(1, Ordering::Relaxed);
+        image.tree()
+    }
+}
+
+/// A file as it stands in a context.
+pub fn file(text: &str, mode: u32, nanos: u32) -> (Kind, Meta) {
+    (Kind::File(Content::inline(text.as_bytes())), Meta::new(mode, Mtime::At { secs: 9, nanos }))
+}
+
+/// A context of these files, directories made around them.
+pub fn tree(files: &[(&str, &str)]) -> Tree {
+    let mut tree = Tree::new();
+    for (n, (path, text)) in files.iter().enumerate() {
+        let at = At::from(*path);
+        for dir in at.parents().filter(|dir| !dir.is_root()) {
+            if tree.get(&dir).is_none() {
+                tree.insert(&dir, Kind::Dir, Meta::new(0o755, Mtime::secs(8)));
+            }
+        }
+        let (kind, meta) = file(text, 0o644, n as u32);
+        tree.insert(&at, kind, meta);
+    }
+    tree
+}
+
+/// Every file below a directory, and its bytes.
+pub fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut out = BTreeMap::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.file_type().unwrap().is_dir() {
+            out.extend(
+                files(&entry.path()).into_iter().map(|(below, bytes)| (format!("{name}/{below}"), bytes)),
+            );
+        } else {
+            out.insert(name, std::fs::read(entry.path()).unwrap());
+        }
+    }
+    out
+}
