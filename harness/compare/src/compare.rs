@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 
 use samebuild_image::golden::{Observation, Outcome, Record};
+use samebuild_image::read::ReadError;
 use samebuild_image::{At, Entry, Image, Kind, Meta, Mtime, entry::Whiteout};
 
 use crate::difference::{Difference, Seen, Where};
@@ -12,19 +13,28 @@ use crate::pairing::{Places, Sides};
 use crate::rootfs::{Rootfs, implied};
 use crate::rules::{Findings, RULES};
 use crate::side::Side;
+use crate::sieve::Hand;
+use crate::stored::digest_pairs;
 
-/// Why two images could not be compared: the content of a file could not be read.
+/// Why two images could not be compared.
 #[derive(Debug, thiserror::Error)]
-#[error("compare {at}: {source}; read the image again or fetch it anew")]
-pub struct CompareError {
-    /// The place whose content was needed: `layer 2 · /srv/app`.
-    pub at: Where,
-    pub source: io::Error,
+pub enum CompareError {
+    /// The content of a file could not be read.
+    #[error("compare {at}: {source}; read the image again or fetch it anew")]
+    Content {
+        /// The place whose content was needed: `layer 2 · /srv/app`.
+        at: Where,
+        source: io::Error,
+    },
+    /// A layer could not be read: it is damaged, truncated, hostile or not what its digest says.
+    #[error("{} image: failed to {error}", match side { Hand::Left => "left", Hand::Right => "right" })]
+    Read { side: Hand, error: ReadError },
 }
 
 /// Everything that differs between two images, in the order of [`Where`], rules in the order of [`RULES`].
 pub fn compare(left: &Image, right: &Image, options: &Options) -> Result<Vec<Difference>, CompareError> {
-    let found = sides(&Side::of_image(left, &options.left), &Side::of_image(right, &options.right), options)?;
+    let (left, right) = (Side::of_image(left, &options.left), Side::of_image(right, &options.right));
+    let found = sides(&left, &right, None, options)?;
     Ok(found.1)
 }
 
@@ -37,7 +47,7 @@ pub fn compare_records(
     let base = options.base.as_deref();
     let left = Side::of_record(left, base, &options.left);
     let right = Side::of_record(right, base, &options.right);
-    Ok(sides(&left, &right, options)?.1)
+    Ok(sides(&left, &right, None, options)?.1)
 }
 
 /// Everything that differs between what two builders did. Who they were, and on which platform, is not compared.
@@ -61,8 +71,17 @@ pub fn compare_outcome(
 /// Pairs of layers, and what differs.
 type Found = (Vec<(usize, usize)>, Vec<Difference>);
 
-pub(crate) fn sides(left: &Side<'_>, right: &Side<'_>, options: &Options) -> Result<Found, CompareError> {
-    let sides = Sides::new(left, right);
+/// Both sides by every rule; `pairs` of layers where they are paired already.
+pub(crate) fn sides(
+    left: &Side<'_>,
+    right: &Side<'_>,
+    pairs: Option<Vec<(usize, usize)>>,
+    options: &Options,
+) -> Result<Found, CompareError> {
+    let sides = match pairs {
+        Some(pairs) => Sides::paired(left, right, pairs),
+        None => Sides::new(left, right),
+    };
     let mut all = Vec::new();
     for rule in RULES {
         let mut found = Findings::new(rule.about().name);
@@ -82,7 +101,10 @@ pub(crate) fn sides(left: &Side<'_>, right: &Side<'_>, options: &Options) -> Res
     if options.rootfs && !(options.layers && layers.is_empty() && sides.layers_correspond()) {
         let implied = implied();
         let (left, right) = (Rootfs::of(left, &implied), Rootfs::of(right, &implied));
-        places(&Rootfs::pair(&left, &right), options, &mut rootfs)?;
+        let pairs = Rootfs::pair(&left, &right);
+        let content = |source| CompareError::Content { at: Where::Image, source };
+        digest_pairs(pairs.both.iter().map(|both| (both.left, both.right))).map_err(content)?;
+        places(&pairs, options, &mut rootfs)?;
     }
     if options.layers && options.rootfs {
         all.extend(join(layers, rootfs));
@@ -116,7 +138,7 @@ fn places(places: &Places<'_>, options: &Options, all: &mut Vec<Difference>) -> 
             }
             let told = rule.entry(both, options);
             if let Some((left, right)) =
-                told.map_err(|source| CompareError { at: places.place(both.at), source })?
+                told.map_err(|source| CompareError::Content { at: places.place(both.at), source })?
             {
                 found.say_of(places.place(both.at), left, right, both.entries());
             }

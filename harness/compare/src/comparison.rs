@@ -1,6 +1,7 @@
 //! What a comparison hands on: the differences, and the shape of what was compared, for whoever explains or draws them.
 //! No judgement.
 
+use samebuild_image::read::Warning;
 use samebuild_image::{Compression, Digest, Image};
 use serde_json::{Map, Value};
 
@@ -18,6 +19,8 @@ pub struct Comparison {
     pub right: Shape,
     /// Which layers were held against which, counted from 0; one that is in no pair has no counterpart.
     pub layers: Vec<(usize, usize)>,
+    /// What was odd about the layers of the left and the right image that were opened.
+    pub warnings: (Vec<Warning>, Vec<Warning>),
 }
 
 /// An image without what is in its files.
@@ -52,8 +55,14 @@ pub struct LayerShape {
 pub fn compare_images(left: &Image, right: &Image, options: &Options) -> Result<Comparison, CompareError> {
     let (left_side, right_side) =
         (Side::of_image(left, &options.left), Side::of_image(right, &options.right));
-    let (layers, differences) = sides(&left_side, &right_side, options)?;
-    Ok(Comparison { differences, left: Shape::of(left), right: Shape::of(right), layers })
+    let (layers, differences) = sides(&left_side, &right_side, None, options)?;
+    Ok(Comparison {
+        differences,
+        left: Shape::of(left),
+        right: Shape::of(right),
+        layers,
+        warnings: (vec![], vec![]),
+    })
 }
 
 impl Shape {

@@ -18,9 +18,14 @@ pub mod pairing;
 mod rootfs;
 pub mod rules;
 pub mod side;
+pub mod sieve;
+mod stored;
+mod touched;
 
 pub use compare::{CompareError, compare, compare_outcome, compare_records};
 pub use comparison::{Comparison, LayerShape, Shape, compare_images};
 pub use difference::{Difference, Entries, LayerNumber, Seen, Where, render};
 pub use options::Options;
 pub use rules::{About, RULES, Rule, Severity};
+pub use sieve::Hand;
+pub use stored::compare_stored;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use samebuild_image::layer_walk::WalkOptions;
 use samebuild_image::{Epochs, Image};
 
 /// The views and clocks of one comparison.
@@ -23,13 +24,24 @@ pub struct Options {
     pub base: Option<Arc<Image>>,
     /// Compare `created` and `history[].created`. Records have none.
     pub clocks: bool,
+    /// How stored layers are read, and whether their digests are taken or believed.
+    pub walk: WalkOptions,
 }
 
 impl Options {
     /// Everything: how a golden is held against a build.
     pub fn strict() -> Self {
         let (left, right) = (Epochs::default(), Epochs::default());
-        Self { left, right, layers: true, tar: true, rootfs: true, base: None, clocks: true }
+        Self {
+            left,
+            right,
+            layers: true,
+            tar: true,
+            rootfs: true,
+            base: None,
+            clocks: true,
+            walk: WalkOptions::default(),
+        }
     }
 
     /// What a running container can notice: the flattened file system and the configuration.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use samebuild_image::{At, Digest};
 
 use crate::difference::{Entries, LayerNumber, Where};
-use crate::side::{Item, Side, SideLayer};
+use crate::side::{Item, Packed, Side, SideLayer};
 
 /// Both sides, and which parts of them belong together.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub struct Places<'s> {
     pub order: (Vec<&'s At>, Vec<&'s At>),
     /// The digests of the layers.
     pub diff_ids: (Option<Digest>, Option<Digest>),
+    /// How the layers are stored, where they are.
+    pub packed: (Option<&'s Packed>, Option<&'s Packed>),
 }
 
 /// A place that both sides have.
@@ -79,11 +81,14 @@ impl Places<'_> {
 impl<'s, 'a> Sides<'s, 'a> {
     /// Pairs layers and history.
     pub fn new(left: &'s Side<'a>, right: &'s Side<'a>) -> Self {
-        let layers = if left.layers.len() == right.layers.len() {
-            (0..left.layers.len()).map(|n| (n, n)).collect()
-        } else {
-            align(left, right)
-        };
+        let weights = weights(left, right);
+        let all = (0..left.layers.len(), 0..right.layers.len());
+        let layers = fill_even_gaps(align(all.clone(), &|l, r| weights[l][r]), all);
+        Self::paired(left, right, layers)
+    }
+
+    /// Pairs history; the layers are paired already.
+    pub fn paired(left: &'s Side<'a>, right: &'s Side<'a>, layers: Vec<(usize, usize)>) -> Self {
         Self { left, right, layers, history: pair_history(left, right) }
     }
 
@@ -94,6 +99,7 @@ impl<'s, 'a> Sides<'s, 'a> {
         let mut places = Places {
             layer: Some(LayerNumber { left: pair.0 + 1, right: pair.1 + 1 }),
             diff_ids: (left.diff_id, right.diff_id),
+            packed: (left.packed.as_ref(), right.packed.as_ref()),
             ..Places::default()
         };
         for (key, left_index) in &left_keys {
@@ -111,7 +117,10 @@ impl<'s, 'a> Sides<'s, 'a> {
             places.lone.push(lone(key.0, None, Some(&right.items[*index])));
         }
         places.lone.sort_by(|a, b| a.at.cmp(&b.at));
-        places.order = (in_order(&left_keys, &right_keys), in_order(&right_keys, &left_keys));
+        places.order = match (&left.sifted, &right.sifted) {
+            (Some(left), Some(right)) => (left.common.clone(), right.common.clone()),
+            _ => (in_order(&left_keys, &right_keys), in_order(&right_keys, &left_keys)),
+        };
         places
     }
 }
@@ -143,11 +152,10 @@ fn in_order<'s>(keys: &BTreeMap<Key<'s>, usize>, other: &BTreeMap<Key<'_>, usize
     common.into_iter().map(|(_, at)| at).collect()
 }
 
-/// Pairs the layers of images with different numbers of them so that what belongs together weighs most: the same
-/// digest, else the same instruction, else the same paths. Order is kept; layers with nothing in common stay alone.
-fn align(left: &Side<'_>, right: &Side<'_>) -> Vec<(usize, usize)> {
-    let weights = weights(left, right);
-    let (rows, columns) = (left.layers.len(), right.layers.len());
+/// Pairs so that what belongs together weighs most. Order is kept; what weighs nothing stays alone.
+pub(crate) fn align(of: Gap, weight: &dyn Fn(usize, usize) -> u32) -> Vec<(usize, usize)> {
+    let (rows, columns) = (of.0.len(), of.1.len());
+    let weights: Vec<Vec<u32>> = of.0.clone().map(|i| of.1.clone().map(|j| weight(i, j)).collect()).collect();
     // best[i][j]: the greatest weight of the layers from i on the left and j on the right.
     let mut best = vec![vec![0u32; columns + 1]; rows + 1];
     for i in (0..rows).rev() {
@@ -159,7 +167,7 @@ fn align(left: &Side<'_>, right: &Side<'_>) -> Vec<(usize, usize)> {
     let (mut i, mut j, mut pairs) = (0, 0, Vec::new());
     while i < rows && j < columns {
         if weights[i][j] > 0 && best[i][j] == weights[i][j] + best[i + 1][j + 1] {
-            pairs.push((i, j));
+            pairs.push((of.0.start + i, of.1.start + j));
             (i, j) = (i + 1, j + 1);
         } else if best[i][j] == best[i + 1][j] {
             i += 1;
@@ -167,6 +175,41 @@ fn align(left: &Side<'_>, right: &Side<'_>) -> Vec<(usize, usize)> {
             j += 1;
         }
     }
+    pairs
+}
+
+/// Layers of left and right that lie between two pairs.
+pub(crate) type Gap = (Range<usize>, Range<usize>);
+
+/// What lies between, before and behind these pairs.
+pub(crate) fn gaps(pairs: &[(usize, usize)], all: Gap) -> Vec<Gap> {
+    let mut gaps = Vec::new();
+    let (mut i, mut j) = (all.0.start, all.1.start);
+    for (l, r) in pairs.iter().copied().chain([(all.0.end, all.1.end)]) {
+        gaps.push((i..l, j..r));
+        (i, j) = (l + 1, r + 1);
+    }
+    gaps
+}
+
+/// `pairs`, and more in the gaps between them.
+pub(crate) fn within(
+    pairs: &[(usize, usize)],
+    all: Gap,
+    weight: &dyn Fn(usize, usize) -> u32,
+) -> Vec<(usize, usize)> {
+    let more = gaps(pairs, all).into_iter().flat_map(|gap| align(gap, weight));
+    let mut pairs: Vec<(usize, usize)> = pairs.iter().copied().chain(more).collect();
+    pairs.sort_unstable();
+    pairs
+}
+
+/// `pairs`, and one by one what is left between them where it is as many on both sides.
+pub(crate) fn fill_even_gaps(pairs: Vec<(usize, usize)>, all: Gap) -> Vec<(usize, usize)> {
+    let even = gaps(&pairs, all).into_iter().filter(|(l, r)| l.len() == r.len());
+    let more: Vec<(usize, usize)> = even.flat_map(|(l, r)| l.zip(r)).collect();
+    let mut pairs: Vec<(usize, usize)> = pairs.into_iter().chain(more).collect();
+    pairs.sort_unstable();
     pairs
 }
 
@@ -191,7 +234,7 @@ fn sorted_places(layer: &SideLayer<'_>) -> Vec<At> {
 }
 
 /// How many of all places both layers have, in thousandths. Both sorted.
-fn similarity(left: &[At], right: &[At]) -> u32 {
+pub(crate) fn similarity(left: &[At], right: &[At]) -> u32 {
     let (mut i, mut j, mut common) = (0, 0, 0usize);
     while i < left.len() && j < right.len() {
         match left[i].cmp(&right[j]) {

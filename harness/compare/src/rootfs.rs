@@ -9,7 +9,7 @@ use samebuild_image::{At, Content, Entry, Kind, Layer, Meta, Mtime, Tree};
 
 use crate::difference::Entries;
 use crate::pairing::{Both, Lone, Places};
-use crate::side::{Item, Origin, Side, Thing};
+use crate::side::{Item, Origin, Side, SideLayer, Thing};
 
 /// What is where after all layers.
 #[derive(Debug)]
@@ -29,13 +29,14 @@ struct Place<'s> {
 impl<'s> Rootfs<'s> {
     /// Applies the layers of `side`. `implied` is what a directory looks like that no entry made.
     pub(crate) fn of(side: &'s Side<'_>, implied: &'s Item<'static>) -> Self {
-        let items: Vec<&'s Item<'s>> =
-            side.base.iter().chain(&side.layers).flat_map(|layer| &layer.items).collect();
+        let layers: Vec<Vec<&'s Item<'s>>> =
+            side.base.iter().chain(&side.layers).map(SideLayer::in_order).collect();
+        let items: Vec<&'s Item<'s>> = layers.iter().flatten().copied().collect();
         let mut tree = Tree::new();
         let mut gone = BTreeSet::new();
         let mut first = 0;
-        for layer in side.base.iter().chain(&side.layers) {
-            let numbered = || (first..).zip(&layer.items);
+        for layer in &layers {
+            let numbered = || (first..).zip(layer.iter().copied());
             // Whiteouts hide what lies below the layer, never what it brings, wherever they stand in it.
             for (_, item) in numbered() {
                 hide(&mut tree, &mut gone, item);
@@ -43,7 +44,7 @@ impl<'s> Rootfs<'s> {
             for (number, item) in numbered() {
                 put(&mut tree, &mut gone, number, item);
             }
-            first += layer.items.len();
+            first += layer.len();
         }
         let mut names: BTreeMap<_, Vec<At>> = BTreeMap::new();
         for (at, ino, _) in tree.iter() {
@@ -72,6 +73,8 @@ impl<'s> Rootfs<'s> {
         let all: BTreeSet<&At> = left.places.keys().chain(right.places.keys()).collect();
         for at in all {
             match (left.places.get(at), right.places.get(at)) {
+                // One entry that both sides have, and that is the same file's.
+                (Some(Some(l)), Some(Some(r))) if std::ptr::eq(l.item, r.item) && l.names == r.names => {}
                 (Some(Some(l)), Some(Some(r))) => places.both.push(Both {
                     at,
                     in_tar: false,
@@ -117,6 +120,7 @@ pub(crate) fn implied() -> Item<'static> {
         meta: Cow::Owned(meta),
         mtime,
         origin: Origin::Elsewhere,
+        twin: None,
     }
 }
 

@@ -6,8 +6,13 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use samebuild_image::golden::{Body, Record, Row, Stratum, What, is_printable, word};
-use samebuild_image::{At, Content, Digest, Entry, Epochs, Image, Kind, Layer, Meta, Mtime};
+use samebuild_image::stored::Envelope;
+use samebuild_image::{
+    At, Compression, Content, Digest, Entry, Epochs, Image, Kind, Layer, Meta, Mtime, Stored, StoredLayer,
+};
 use serde_json::{Map, Value};
+
+use crate::sieve::Twin;
 
 /// An image or a record.
 #[derive(Debug)]
@@ -24,13 +29,45 @@ pub struct Side<'a> {
     pub history: Vec<Cow<'a, Map<String, Value>>>,
     /// Whether something unknown lies below the first layer.
     pub partial: bool,
+    /// What is around a stored image, where it has a manifest.
+    pub manifest: Option<&'a Envelope>,
 }
 
 /// A layer.
 #[derive(Debug)]
 pub struct SideLayer<'a> {
     pub diff_id: Option<Digest>,
+    /// Its entries; of one that was sifted, those that the other side's has not or has differently.
     pub items: Vec<Item<'a>>,
+    /// The rest, of one that was sifted.
+    pub sifted: Option<SiftedItems<'a>>,
+    /// How many entries it has in all.
+    pub count: usize,
+    /// How it is stored, where it is.
+    pub packed: Option<Packed>,
+}
+
+/// What is known of the entries that were settled before the rules.
+#[derive(Debug, Default)]
+pub struct SiftedItems<'a> {
+    /// The number in the tar of each of the layer's items.
+    pub numbers: Vec<u32>,
+    /// Entries that both sides have: the number in this tar, and the entry. Only those that bear on differences.
+    pub settled: Vec<(u32, &'a Item<'a>)>,
+    /// Places that both sides have, in this tar's order; nothing where both have them in the same.
+    pub common: Vec<&'a At>,
+    /// Numbers of items without a counterpart whose place the layer has had before.
+    pub again: Vec<u32>,
+}
+
+/// How a layer is stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Packed {
+    pub compression: Option<Compression>,
+    pub blob: Option<Digest>,
+    /// Stored bytes.
+    pub size: Option<u64>,
+    pub media_type: Option<String>,
 }
 
 /// An entry.
@@ -44,6 +81,8 @@ pub struct Item<'a> {
     /// Named, where the moment has a name.
     pub mtime: Mtime,
     pub origin: Origin<'a>,
+    /// What it was held against already.
+    pub twin: Option<Twin>,
 }
 
 /// What an item was made from.
@@ -53,6 +92,8 @@ pub enum Origin<'a> {
     Elsewhere,
     /// An entry of an image.
     Entry(&'a Entry),
+    /// An entry that is shared already.
+    Shared(&'a Arc<Entry>),
 }
 
 /// What an entry is.
@@ -79,23 +120,46 @@ pub enum Stuff<'a> {
 impl<'a> Side<'a> {
     /// An image with all its layers.
     pub fn of_image(image: &'a Image, epochs: &Epochs) -> Self {
-        let mut top = image.config.clone();
-        let history = image.config.get("history").is_some_and(Value::is_array);
+        Self { layers: layers_of(image, epochs), ..Self::framed(&image.config) }
+    }
+
+    /// A stored image; its layers are empty so far.
+    pub fn of_stored(stored: &'a Stored) -> Self {
+        let layer = |layer: &StoredLayer| SideLayer {
+            diff_id: layer.diff_id,
+            items: Vec::new(),
+            sifted: Some(SiftedItems::default()),
+            count: 0,
+            packed: Some(crate::stored::packed(layer)),
+        };
+        Self {
+            layers: stored.layers.iter().map(layer).collect(),
+            manifest: stored.manifest.as_ref(),
+            ..Self::framed(&stored.config)
+        }
+    }
+
+    /// What the configuration says.
+    fn framed(config: &'a Map<String, Value>) -> Self {
+        let runtime = config.get("config").and_then(Value::as_object);
+        let history = config.get("history").and_then(Value::as_array);
+        let mut top = config.clone();
         for (field, elsewhere) in
-            [("config", image.runtime().is_some()), ("history", history), ("rootfs", true)]
+            [("config", runtime.is_some()), ("history", history.is_some()), ("rootfs", true)]
         {
             if elsewhere {
                 top.shift_remove(field);
             }
         }
         Self {
-            layers: layers_of(image, epochs),
+            layers: Vec::new(),
             below: 0,
             base: Vec::new(),
-            config: image.runtime().map_or_else(Cow::default, Cow::Borrowed),
+            config: runtime.map_or_else(Cow::default, Cow::Borrowed),
             top: Cow::Owned(top),
-            history: image.history().iter().map(history_entry).collect(),
+            history: history.into_iter().flatten().map(history_entry).collect(),
             partial: false,
+            manifest: None,
         }
     }
 
@@ -106,6 +170,9 @@ impl<'a> Side<'a> {
         let layer = |layer: &'a Stratum| SideLayer {
             diff_id: layer.diff_id,
             items: layer.rows.iter().map(|row| item_of_row(row, base, epochs)).collect(),
+            sifted: None,
+            count: layer.rows.len(),
+            packed: None,
         };
         Self {
             layers: record.layers.iter().map(layer).collect(),
@@ -115,6 +182,7 @@ impl<'a> Side<'a> {
             top: Cow::Borrowed(&record.top),
             history: record.history.iter().map(Cow::Borrowed).collect(),
             partial: below > 0 && standing.is_none(),
+            manifest: None,
         }
     }
 
@@ -136,8 +204,22 @@ fn layers_of<'a>(image: &'a Image, epochs: &Epochs) -> Vec<SideLayer<'a>> {
     let layer = |layer: &'a Layer| SideLayer {
         diff_id: layer.diff_id,
         items: layer.entries.iter().map(|entry| item_of_entry(entry, epochs)).collect(),
+        sifted: None,
+        count: layer.entries.len(),
+        packed: None,
     };
     image.layers.iter().map(layer).collect()
+}
+
+impl<'a> SideLayer<'a> {
+    /// Every entry that is known, in the order of the tar.
+    pub fn in_order(&self) -> Vec<&Item<'a>> {
+        let Some(sifted) = &self.sifted else { return self.items.iter().collect() };
+        let own = sifted.numbers.iter().copied().zip(&self.items);
+        let mut all: Vec<(u32, &Item<'a>)> = own.chain(sifted.settled.iter().copied()).collect();
+        all.sort_by_key(|(number, _)| *number);
+        all.into_iter().map(|(_, item)| item).collect()
+    }
 }
 
 /// The file at exactly this place in one of the layers of `image`, the highest first.
@@ -156,7 +238,7 @@ fn history_entry(entry: &Value) -> Cow<'_, Map<String, Value>> {
     }
 }
 
-fn item_of_entry<'a>(entry: &'a Entry, epochs: &Epochs) -> Item<'a> {
+pub(crate) fn item_of_entry<'a>(entry: &'a Entry, epochs: &Epochs) -> Item<'a> {
     let thing = match &entry.kind {
         Kind::File(content) => Thing::File(Stuff::Content(content)),
         Kind::Dir => Thing::Dir,
@@ -173,6 +255,7 @@ fn item_of_entry<'a>(entry: &'a Entry, epochs: &Epochs) -> Item<'a> {
         meta: Cow::Borrowed(&entry.meta),
         mtime: epochs.name(entry.meta.mtime),
         origin: Origin::Entry(entry),
+        twin: None,
     }
 }
 
@@ -203,6 +286,7 @@ fn item_of_row<'a>(row: &'a Row, base: Option<&'a Image>, epochs: &Epochs) -> It
         meta: Cow::Borrowed(&row.meta),
         mtime: epochs.name(row.meta.mtime),
         origin: Origin::Elsewhere,
+        twin: None,
     }
 }
 
@@ -212,6 +296,7 @@ impl Item<'_> {
         match self.origin {
             Origin::Elsewhere => None,
             Origin::Entry(entry) => Some(Arc::new(entry.clone())),
+            Origin::Shared(entry) => Some(Arc::clone(entry)),
         }
     }
 
@@ -222,6 +307,17 @@ impl Item<'_> {
         match self.thing.detail() {
             detail if detail.is_empty() => head,
             detail => format!("{head} {detail}"),
+        }
+    }
+}
+
+impl Item<'_> {
+    /// Whether two files have the same content; not asked again where they were held against each other already.
+    pub fn same_content(&self, other: &Item<'_>) -> io::Result<bool> {
+        match (self.twin, other.twin, &self.thing, &other.thing) {
+            (Some(one), Some(two), ..) if one.pair == two.pair => Ok(one.same_content),
+            (_, _, Thing::File(left), Thing::File(right)) => left.same(right),
+            _ => Ok(true),
         }
     }
 }

@@ -11,13 +11,13 @@ use crate::at::At;
 use crate::digest::Digest;
 use crate::files::Files;
 use crate::image::{Compression, Image};
-use crate::layer_blob::{self, Blob};
 use crate::layer_tar::{self, SaveError};
 use crate::layer_write::TarStyle;
 use crate::layout::{self, is_named};
 use crate::manifest::ArchiveRow;
 use crate::read::{self, Loaded, ReadError, ReadOptions};
 use crate::source::{Source, Window};
+use crate::stored::{Stored, StoredLayer};
 use crate::tar_error::TarError;
 use crate::tar_header::BLOCK;
 use crate::tar_pax::Records;
@@ -76,6 +76,11 @@ impl Archive {
 
     /// Reads the image that is wanted, as manifest.json has it.
     pub fn read(&self, options: &ReadOptions) -> Result<Loaded, ReadError> {
+        self.find(options)?.load(options)
+    }
+
+    /// Finds the image that is wanted, as manifest.json has it; its layers are not opened.
+    pub fn find(&self, options: &ReadOptions) -> Result<Stored, ReadError> {
         let what = "manifest.json";
         let rows: Vec<ArchiveRow> = read::json(&read::small(self, what, what)?, what)?;
         let row = self.choose(&rows, options)?;
@@ -92,19 +97,12 @@ impl Archive {
         if diff_ids.len() != row.layers.len() {
             return Err(ReadError::LayerCount { layers: row.layers.len(), diff_ids: diff_ids.len() });
         }
-        let mut blobs = Vec::new();
+        let mut layers = Vec::new();
         for (number, (name, diff_id)) in row.layers.iter().zip(diff_ids).enumerate() {
             let source = read::open(self, name, &format!("layer {number}"))?;
-            blobs.push(Blob { source, stated: None, diff_id, media_type: None });
+            layers.push(StoredLayer { source, stated: None, diff_id: Some(diff_id), media_type: None });
         }
-        let (layers, warnings) = layer_blob::read_all(&blobs, options)?;
-        Ok(Loaded {
-            image: Image { config, layers, annotations: BTreeMap::new() },
-            names: row.repo_tags.clone(),
-            config: config_digest,
-            manifest: None,
-            warnings,
-        })
+        Ok(Stored { config, config_digest, layers, names: row.repo_tags.clone(), manifest: None })
     }
 
     fn choose<'r>(&self, rows: &'r [ArchiveRow], options: &ReadOptions) -> Result<&'r ArchiveRow, ReadError> {

@@ -164,6 +164,10 @@ impl Source for Unpacked {
     fn name(&self) -> String {
         format!("{}, uncompressed", self.source.name())
     }
+
+    fn seeks(&self) -> bool {
+        false
+    }
 }
 
 /// A writer that compresses; the same bytes give the same bytes.

@@ -88,6 +88,62 @@ impl Content {
     pub fn has_bytes(&self) -> bool {
         self.bytes.is_some()
     }
+
+    /// Whether the bytes can be read without reading much else first.
+    pub fn is_near(&self) -> bool {
+        self.bytes.as_ref().is_some_and(|(source, _)| source.seeks())
+    }
+
+    /// Hands every content that has bytes to `read`, in the order in which they lie, each source opened once: the way to
+    /// read many contents of a compressed layer. `read` gets the number of the content; what it leaves is skipped.
+    ///
+    /// # Errors
+    /// The first that a source or `read` has.
+    pub fn each_of(
+        contents: &[&Content],
+        mut read: impl FnMut(usize, &mut dyn Read) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let placed = contents.iter().enumerate().filter_map(|(number, content)| {
+            let (source, offset) = content.bytes.as_ref()?;
+            Some((Arc::as_ptr(source).cast::<()>() as usize, *offset, number, source))
+        });
+        let mut placed: Vec<_> = placed.collect();
+        placed.sort_by_key(|(source, offset, number, _)| (*source, *offset, *number));
+        for of_one in placed.chunk_by(|a, b| a.0 == b.0) {
+            let source = of_one[0].3;
+            let mut opened: Option<(u64, Box<dyn Read + Send + '_>)> = None;
+            for (_, offset, number, _) in of_one {
+                let content = contents[*number];
+                let (at, mut reader) = match opened.take() {
+                    Some((at, reader)) if at <= *offset && !source.seeks() => (at, reader),
+                    _ => {
+                        (*offset, source.open(*offset, if source.seeks() { content.size } else { u64::MAX })?)
+                    }
+                };
+                io::copy(&mut reader.by_ref().take(offset - at), &mut io::sink())?;
+                let mut window = reader.by_ref().take(content.size);
+                read(*number, &mut window)?;
+                io::copy(&mut window, &mut io::sink())?;
+                opened = Some((offset + content.size, reader));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the digests of all of them that have bytes and no digest yet.
+    pub fn digest_all(contents: &[&Content]) -> io::Result<()> {
+        let unknown: Vec<&Content> =
+            contents.iter().copied().filter(|content| content.known_digest().is_none()).collect();
+        Self::each_of(&unknown, |number, reader| {
+            let content = unknown[number];
+            let (digest, size) = Digest::of_reader(reader)?;
+            if size != content.size {
+                return Err(short_read(content, size));
+            }
+            let _ = content.digest.set(digest);
+            Ok(())
+        })
+    }
 }
 
 fn short_read(content: &Content, got: u64) -> io::Error {

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 const THREADS: usize = 4;
 
 /// Does all work, several pieces at a time; the results are in the order of the pieces.
-pub(crate) fn in_order<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+pub fn in_order<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     if count < 2 {
         return (0..count).map(work).collect();
     }

@@ -10,22 +10,15 @@ use crate::digest::{Digest, HashReader};
 use crate::image::Layer;
 use crate::in_order::in_order;
 use crate::layer_read::{self, End, Keeper, LayerOptions, LayerRead};
+use crate::manifest::Role;
 use crate::read::{ReadError, ReadOptions, Warning};
 use crate::source::Source;
+use crate::stored::StoredLayer;
 use crate::tar_error::TarError;
-
-/// A layer as it is stored.
-pub(crate) struct Blob {
-    pub(crate) source: Arc<dyn Source>,
-    /// Digest and size of the stored bytes, where they are stated.
-    pub(crate) stated: Option<(Digest, u64)>,
-    pub(crate) diff_id: Digest,
-    pub(crate) media_type: Option<(Compression, String)>,
-}
 
 /// Reads layers, bottom first, several at a time; equal ones once. The first error from the bottom is the one returned.
 pub(crate) fn read_all(
-    blobs: &[Blob],
+    blobs: &[StoredLayer],
     options: &ReadOptions,
 ) -> Result<(Vec<Layer>, Vec<Warning>), ReadError> {
     let mut seen = BTreeMap::new();
@@ -56,7 +49,11 @@ pub(crate) fn read_all(
     Ok((layers, warnings))
 }
 
-fn read_one(blob: &Blob, number: usize, options: &ReadOptions) -> Result<(Layer, Vec<Warning>), ReadError> {
+fn read_one(
+    blob: &StoredLayer,
+    number: usize,
+    options: &ReadOptions,
+) -> Result<(Layer, Vec<Warning>), ReadError> {
     let what = format!("layer {number}");
     let io = |error| ReadError::Io { what: what.clone(), error };
     let size = blob.source.size().map_err(io)?;
@@ -81,11 +78,11 @@ fn read_one(blob: &Blob, number: usize, options: &ReadOptions) -> Result<(Layer,
     }
     let LayerRead { layer, end, global_headers, trailing_data } =
         result.map_err(|error| ReadError::Layer { layer: number, error })?;
-    if let Some(got) = layer.diff_id
-        && got != blob.diff_id
+    if let (Some(got), Some(want)) = (layer.diff_id, blob.diff_id)
+        && got != want
     {
         let what = format!("{what}, uncompressed");
-        return Err(ReadError::DigestMismatch { what, want: blob.diff_id, got });
+        return Err(ReadError::DigestMismatch { what, want, got });
     }
     let mut warnings = Vec::new();
     if end == End::Missing {
@@ -97,8 +94,9 @@ fn read_one(blob: &Blob, number: usize, options: &ReadOptions) -> Result<(Layer,
     if trailing_data {
         warnings.push(Warning::TrailingData { layer: number });
     }
-    if let Some((stated, media_type)) = &blob.media_type
-        && *stated != compression
+    if let Some(media_type) = &blob.media_type
+        && let Some(Role::Layer(stated)) = Role::of(media_type)
+        && stated != compression
     {
         warnings.push(Warning::MediaType { layer: number, media_type: media_type.clone() });
     }
@@ -117,7 +115,7 @@ pub(crate) fn check_size(what: &str, want: u64, got: u64) -> Result<(), ReadErro
 
 /// Reads a compressed layer, and the digest of its stored bytes, to their end whatever the tar is like.
 fn unpack(
-    blob: &Blob,
+    blob: &StoredLayer,
     compression: Compression,
     layers: &LayerOptions,
     options: &ReadOptions,

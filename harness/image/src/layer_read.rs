@@ -219,7 +219,7 @@ fn drain(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
     }
 }
 
-fn entry(member: Member, content: Option<Content>, archive: bool) -> Result<Entry, TarError> {
+pub(crate) fn entry(member: Member, content: Option<Content>, archive: bool) -> Result<Entry, TarError> {
     let Member { header, nanos, xattrs, entry: number, start, .. } = member;
     let damaged = |why: String| TarError::Damaged { entry: number, offset: start, why };
     let device = |number: i64| {

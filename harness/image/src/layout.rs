@@ -10,12 +10,13 @@ use crate::digest::Digest;
 use crate::files::{Files, NewFiles};
 use crate::image::{Compression, Image, Layer};
 use crate::in_order::in_order;
-use crate::layer_blob::{self, Blob, check_size};
+use crate::layer_blob::check_size;
 use crate::layer_tar::{self, SaveError};
 use crate::layer_write::{TarStyle, Written};
 use crate::manifest::{Descriptor, Index, Manifest, Media, Platform, Role};
 use crate::read::{self, Loaded, ReadError, ReadOptions};
 use crate::source::{Source, Stated};
+use crate::stored::{Envelope, Stored, StoredLayer};
 
 /// The annotations that name an image in an index; the first is what is written.
 const NAMES: [&str; 2] = ["org.opencontainers.image.ref.name", "io.containerd.image.name"];
@@ -28,6 +29,11 @@ const DEPTH: usize = 4;
 
 /// Reads the image that is wanted.
 pub fn read(files: &dyn Files, options: &ReadOptions) -> Result<Loaded, ReadError> {
+    find(files, options)?.load(options)
+}
+
+/// Finds the image that is wanted; its layers are not opened.
+pub fn find(files: &dyn Files, options: &ReadOptions) -> Result<Stored, ReadError> {
     let mut index: Index = read::json(&read::small(files, "index.json", "index.json")?, "index.json")?;
     if let Some(wanted) = &options.name {
         index = named(index, wanted, files)?;
@@ -40,9 +46,9 @@ pub fn read(files: &dyn Files, options: &ReadOptions) -> Result<Loaded, ReadErro
         match role(&chosen, &bytes)? {
             Role::Index => index = read::json(&bytes, &format!("index {}", chosen.digest))?,
             _ => {
-                let mut loaded = image(files, &chosen, &bytes, options)?;
-                loaded.names = names;
-                return Ok(loaded);
+                let mut stored = image(files, &chosen, &bytes)?;
+                stored.names = names;
+                return Ok(stored);
             }
         }
     }
@@ -220,12 +226,7 @@ fn role(entry: &Descriptor, bytes: &[u8]) -> Result<Role, ReadError> {
     Ok(if fields.contains_key("manifests") { Role::Index } else { Role::Manifest })
 }
 
-fn image(
-    files: &dyn Files,
-    entry: &Descriptor,
-    bytes: &[u8],
-    options: &ReadOptions,
-) -> Result<Loaded, ReadError> {
+fn image(files: &dyn Files, entry: &Descriptor, bytes: &[u8]) -> Result<Stored, ReadError> {
     let manifest: Manifest = read::json(bytes, &format!("manifest {}", entry.digest))?;
     let config: Map<String, Value> =
         read::json(&blob(files, &manifest.config, "the configuration")?, "the configuration")?;
@@ -233,22 +234,25 @@ fn image(
     if diff_ids.len() != manifest.layers.len() {
         return Err(ReadError::LayerCount { layers: manifest.layers.len(), diff_ids: diff_ids.len() });
     }
-    let mut blobs = Vec::new();
+    let mut layers = Vec::new();
     for (number, (layer, diff_id)) in manifest.layers.iter().zip(diff_ids).enumerate() {
         let source = read::open(files, &blob_name(&layer.digest), &format!("layer {number}"))?;
-        let media_type = match Role::of(&layer.media_type) {
-            Some(Role::Layer(compression)) => Some((compression, layer.media_type.clone())),
-            _ => None,
-        };
-        blobs.push(Blob { source, stated: Some((layer.digest, layer.size)), diff_id, media_type });
+        let stated = Some((layer.digest, layer.size));
+        let media_type = Some(layer.media_type.clone());
+        layers.push(StoredLayer { source, stated, diff_id: Some(diff_id), media_type });
     }
-    let (layers, warnings) = layer_blob::read_all(&blobs, options)?;
-    Ok(Loaded {
-        image: Image { config, layers, annotations: manifest.annotations },
+    let envelope = Envelope {
+        digest: entry.digest,
+        media_type: manifest.media_type,
+        config_media_type: manifest.config.media_type,
+        annotations: manifest.annotations,
+    };
+    Ok(Stored {
+        config,
+        config_digest: manifest.config.digest,
+        layers,
         names: Vec::new(),
-        config: manifest.config.digest,
-        manifest: Some(entry.digest),
-        warnings,
+        manifest: Some(envelope),
     })
 }
 

@@ -9,11 +9,12 @@ use crate::compression::Expansion;
 use crate::digest::Digest;
 use crate::files::Files;
 use crate::image::{Image, Layer};
-use crate::layer_blob::{self, Blob};
+use crate::layer_blob;
 use crate::layer_read::LayerOptions;
 use crate::layout;
 use crate::manifest::Platform;
 use crate::source::Source;
+use crate::stored::{Stored, StoredLayer};
 use crate::tar_error::TarError;
 
 /// Which image is wanted, and how to read it.
@@ -45,7 +46,7 @@ pub struct Loaded {
 /// # Errors
 /// It is damaged, truncated, or no layer.
 pub fn layer(source: Arc<dyn Source>, stated: (Digest, u64), diff_id: Digest) -> Result<Layer, ReadError> {
-    let blob = Blob { source, stated: Some(stated), diff_id, media_type: None };
+    let blob = StoredLayer { source, stated: Some(stated), diff_id: Some(diff_id), media_type: None };
     let layers = LayerOptions { hash_contents: true, ..LayerOptions::default() };
     let options = ReadOptions { layers, ..ReadOptions::default() };
     let (mut layers, _) = layer_blob::read_all(&[blob], &options)?;
@@ -115,12 +116,17 @@ impl ReadError {
 
 /// Reads an image from one file: a docker-archive, old or new, or a tar of an OCI layout.
 pub fn image(source: Arc<dyn Source>, options: &ReadOptions) -> Result<Loaded, ReadError> {
+    find_image(source, options)?.load(options)
+}
+
+/// Finds an image in one file, as [`image`] does; its layers are not opened.
+pub fn find_image(source: Arc<dyn Source>, options: &ReadOptions) -> Result<Stored, ReadError> {
     let archive = Archive::open(source)?;
     if archive.contains("manifest.json") {
-        return archive.read(options);
+        return archive.find(options);
     }
     if archive.contains("index.json") {
-        return layout(&archive, options);
+        return layout::find(&archive, options);
     }
     Err(ReadError::Unsupported {
         what: archive.name(),

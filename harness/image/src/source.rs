@@ -21,6 +21,12 @@ pub trait Source: Send + Sync {
     fn stated(&self) -> Option<Digest> {
         None
     }
+
+    /// Whether opening it anywhere costs as much as opening it at its beginning; a compressed stream has to be read up to
+    /// there.
+    fn seeks(&self) -> bool {
+        true
+    }
 }
 
 impl fmt::Debug for dyn Source {
@@ -85,6 +91,10 @@ impl Source for Window {
     fn name(&self) -> String {
         format!("{} in {}", self.name, self.source.name())
     }
+
+    fn seeks(&self) -> bool {
+        self.source.seeks()
+    }
 }
 
 /// A source whose digest is stated: by a manifest, or by the name it is stored under.
@@ -115,5 +125,9 @@ impl Source for Stated {
 
     fn stated(&self) -> Option<Digest> {
         Some(self.digest)
+    }
+
+    fn seeks(&self) -> bool {
+        self.source.seeks()
     }
 }

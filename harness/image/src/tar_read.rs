@@ -1,7 +1,7 @@
 //! Walks a tar member by member: extended headers resolved as Go's `archive/tar` does, sizes bounded, truncation told
 //! from the end. What a member means in a layer is [`crate::layer_read`]'s affair.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 use crate::source::Source;
 use crate::tar_error::{Part, TarError};
@@ -193,6 +193,42 @@ impl<I: Input> Members<I> {
         }
         self.content_left -= n as u64;
         Ok(n)
+    }
+
+    /// What is left of the current member's content, as much as is at hand; empty at its end.
+    pub(crate) fn peek(&mut self) -> Result<&[u8], TarError>
+    where
+        I: BufRead,
+    {
+        if self.content_left == 0 {
+            return Ok(&[]);
+        }
+        let at_hand = loop {
+            match self.input.fill_buf() {
+                Ok(bytes) => break bytes.len(),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(self.io(e)),
+            }
+        };
+        if at_hand == 0 {
+            return Err(self.truncated(Part::Content));
+        }
+        let len = self.content_left.min(at_hand as u64) as usize;
+        // What has been filled once is given again, without reading.
+        match self.input.fill_buf() {
+            Ok(bytes) => Ok(&bytes[..len.min(bytes.len())]),
+            Err(_) => Ok(&[]),
+        }
+    }
+
+    /// Goes on by `len` of the bytes that `peek` gave.
+    pub(crate) fn advance(&mut self, len: usize)
+    where
+        I: BufRead,
+    {
+        self.input.consume(len);
+        self.offset += len as u64;
+        self.content_left -= (len as u64).min(self.content_left);
     }
 
     /// The input, how the tar ended, and how many global extended headers there were. Only after `next` gave `None`.

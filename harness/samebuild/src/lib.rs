@@ -17,6 +17,7 @@ pub mod files;
 pub mod gate;
 pub mod images;
 pub mod lag;
+mod operands;
 pub mod programs;
 pub mod proxy;
 pub mod prune;

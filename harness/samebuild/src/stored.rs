@@ -12,7 +12,7 @@ use samebuild_image::files::{Files, NewFiles};
 use samebuild_image::layout::{self, LayoutOptions};
 use samebuild_image::manifest::Media;
 use samebuild_image::read::{self, Loaded, ReadOptions};
-use samebuild_image::{Compression, Image, Source, TarStyle};
+use samebuild_image::{Compression, Image, Source, Stored, TarStyle};
 
 use crate::tag::Tag;
 
@@ -30,12 +30,21 @@ pub struct NotThere {
 /// There is nothing, or it is not an image, is damaged or truncated; each names the path and what is accepted.
 pub fn read_image(path: &Path) -> Result<Loaded> {
     let place = || format!("read the image {}", path.display());
+    find_image(path)?.load(&ReadOptions::default()).with_context(place)
+}
+
+/// Finds the image at `path`: only its manifest and configuration are read.
+///
+/// # Errors
+/// As [`read_image`], but for what is wrong with its layers.
+pub fn find_image(path: &Path) -> Result<Stored> {
+    let place = || format!("read the image {}", path.display());
     let missing = |source| NotThere { path: path.to_owned(), source };
     let stat = std::fs::metadata(path).map_err(missing)?;
     let loaded = if stat.is_dir() {
-        read::layout(&Dir::new(path), &ReadOptions::default())
+        layout::find(&Dir::new(path), &ReadOptions::default())
     } else if stat.is_file() {
-        let read = read::image(Arc::new(FileSource::new(path, stat.len())), &ReadOptions::default());
+        let read = read::find_image(Arc::new(FileSource::new(path, stat.len())), &ReadOptions::default());
         if read.is_err() && !may_be_tar(path).with_context(place)? {
             bail!("{}: it is not an OCI layout, an archive of one or a docker-archive", place());
         }

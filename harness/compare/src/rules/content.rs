@@ -23,7 +23,7 @@ impl Rule for Content {
         let (Thing::File(left), Thing::File(right)) = (&both.left.thing, &both.right.thing) else {
             return Ok(None);
         };
-        if left.same(right)? {
+        if both.left.same_content(both.right)? {
             return Ok(None);
         }
         let (left, mut right) = (left.show(), right.show());

@@ -39,7 +39,7 @@ fn show(side: &Side<'_>, paired: BTreeSet<usize>) -> String {
     }
     let alone: Vec<String> = (0..side.layers.len())
         .filter(|n| !paired.contains(n))
-        .map(|n| format!("layer {} ({})", n + 1, plural(side.layers[n].items.len(), "entry", "entries")))
+        .map(|n| format!("layer {} ({})", n + 1, plural(side.layers[n].count, "entry", "entries")))
         .collect();
     if !alone.is_empty() {
         text.push_str(&format!("; alone: {}", alone.join(", ")));

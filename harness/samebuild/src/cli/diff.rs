@@ -4,22 +4,23 @@ use std::io::IsTerminal as _;
 
 use anyhow::Result;
 use comfy_table::{ContentArrangement, Table, presets};
-use samebuild_compare::{Difference, Options, compare, render};
+use samebuild_compare::{Difference, Options, render};
 use serde_json::json;
 
 use super::terminal::out;
 use super::verbs::{Diff, Format};
 use crate::conform::Exit;
-use crate::stored::read_image;
+use crate::operands;
 
 pub(crate) fn run(args: &Diff) -> Result<Exit> {
-    let (left, right) = (read_image(&args.left)?, read_image(&args.right)?);
-    for (path, loaded) in [(&args.left, &left), (&args.right, &right)] {
-        for warning in &loaded.warnings {
-            eprintln!("warning: {}: {warning}", path.display());
+    let (left, right) = (operands::open(&args.left)?, operands::open(&args.right)?);
+    let found = operands::compare(&left, &right, &Options::strict())?;
+    for (operand, warnings) in [(&left, &found.warnings.0), (&right, &found.warnings.1)] {
+        for warning in warnings {
+            eprintln!("warning: {}: {warning}", operand.name);
         }
     }
-    let differences = compare(&left.image, &right.image, &Options::strict())?;
+    let differences = found.differences;
     match args.format {
         Format::Json => out!("{}", serde_json::to_string_pretty(&data(&differences))?),
         Format::Text if differences.is_empty() => out!("same"),

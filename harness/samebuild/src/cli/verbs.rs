@@ -177,8 +177,8 @@ pub(crate) enum PageFormat {
 
 #[derive(Debug, Args)]
 pub(crate) struct Diff {
-    pub(crate) left: PathBuf,
-    pub(crate) right: PathBuf,
+    pub(crate) left: String,
+    pub(crate) right: String,
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
 }
