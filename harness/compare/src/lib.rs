@@ -6,25 +6,32 @@
 //!
 //! Rules do not know who built what, and nothing here tolerates anything: `case.toml`'s `known` is the judge's.
 //! Why two images differ, from which instruction on, and what to do about it is a step of its own that takes these
-//! differences as its input: causes, a trait and a table beside the rules, in `causes/`. There are none yet.
+//! differences as its input: [`explain()`] asks the rows of [`CAUSES`].
 //!
 //! Pure: contents arrive through [`samebuild_image::Source`]; equal digests are never opened.
 
+pub mod causes;
 mod compare;
 mod comparison;
 mod difference;
+mod explain;
+pub mod instructions;
 mod options;
 pub mod pairing;
+pub mod peek;
 mod rootfs;
 pub mod rules;
+pub mod scene;
 pub mod side;
 pub mod sieve;
 mod stored;
 mod touched;
 
+pub use causes::{CAUSES, Cause, Page};
 pub use compare::{CompareError, compare, compare_outcome, compare_records};
 pub use comparison::{Comparison, LayerShape, Shape, compare_images};
 pub use difference::{Difference, Entries, LayerNumber, Seen, Where, render};
+pub use explain::{Explained, Finding, explain, explain_rows};
 pub use options::Options;
 pub use rules::{About, RULES, Rule, Severity};
 pub use sieve::Hand;

@@ -424,3 +424,22 @@ fn a_benchmark_file_has_every_instruction_once_for_each_builder_and_failing_ones
     assert!(all.iter().all(|steps| steps.len() == expected.len()), "{all:?}");
     assert!(serde_json::from_slice::<serde_json::Value>(&output.stdout).is_ok(), "no table among the JSON");
 }
+
+#[test]
+fn a_rule_and_a_cause_have_a_page_each_and_what_is_neither_is_told_with_what_is_like_it() {
+    let place = Place::with(GOOD);
+    let told = |args: &[&str]| String::from_utf8(place.samebuild(args).stdout).unwrap();
+    assert!(told(&["explain", "mtime"]).contains("When was it last modified"));
+    let page = told(&["explain", "context-times"]);
+    assert!(
+        page.contains("context-times · cause · reproducibility") && page.contains("git restore-mtime"),
+        "{page}"
+    );
+    let list = told(&["explain", "--list"]);
+    for cause in samebuild_compare::CAUSES {
+        assert!(list.contains(cause.page().id), "{}", cause.page().id);
+    }
+    let (code, said) = place.fails(&["explain", "context-tomes"]);
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("there are context-times"), "{said}");
+}

@@ -23,6 +23,12 @@ const FAMILIES: &[Family] = &[
         not_members: &["fields.rs"],
     },
     Family {
+        dir: "harness/compare/src/causes",
+        table_in: "harness/compare/src/causes.rs",
+        table: "CAUSES",
+        not_members: &[],
+    },
+    Family {
         dir: "harness/samebuild/src/builders",
         table_in: "harness/samebuild/src/builders/mod.rs",
         table: "BUILDERS",

@@ -45,6 +45,13 @@ pub fn quoted(bytes: &[u8]) -> String {
     out
 }
 
+/// The text of a content that is shown as `6 "hello\n"`; `None` where it is shown in another form.
+pub fn short_text(shown: &str) -> Option<String> {
+    let (size, quoted) = shown.split_once(' ')?;
+    let (bytes, _) = unquote(quoted).ok()?;
+    (size.parse() == Ok(bytes.len())).then(|| String::from_utf8(bytes).ok())?
+}
+
 /// What the quoted string at the beginning of `line` says, and what follows it.
 pub(super) fn unquote(line: &str) -> Result<(Vec<u8>, &str), String> {
     let mut rest = line.strip_prefix('"').ok_or_else(|| format!("`{line}` does not begin with a quote"))?;

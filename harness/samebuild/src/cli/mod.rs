@@ -9,6 +9,7 @@ mod check;
 mod conform;
 mod dialects;
 mod diff;
+mod explain;
 mod fault;
 mod gate;
 mod lag;
@@ -60,6 +61,7 @@ fn run(verb: &Verb) -> anyhow::Result<ExitCode> {
         Verb::Build(args) => build::run(args),
         Verb::Check(args) => check::run(args),
         Verb::Diff(args) => diff::run(args),
+        Verb::Explain(args) => explain::run(args),
         Verb::Conform(args) => conform::run(args),
         Verb::Dialects(args) => dialects::run(args),
         Verb::Lag(args) => lag::run(args),

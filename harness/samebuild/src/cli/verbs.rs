@@ -28,6 +28,8 @@ pub(crate) enum Verb {
     Check(super::check::Check),
     /// What two images differ in: OCI layout directories or docker-archive files.
     Diff(Diff),
+    /// What a rule looks at, or what a cause is, how it comes about and what to do.
+    Explain(super::explain::Explain),
     /// Build every case in every dialect and hold it against what real builders did; on somebody else's directories,
     /// hold the dialects against one another.
     ///

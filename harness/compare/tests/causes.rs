@@ -1,0 +1,123 @@
+//! Every cause explains its own pair of images, and nothing else does; every row of every rule has a cause.
+#![expect(clippy::disallowed_methods, reason = "fixtures are files; the crate itself never reads any")]
+
+mod made;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use made::PAIRS;
+use samebuild_compare::{
+    CAUSES, Options, RULES, Severity, Shape, compare_images, compare_outcome, explain, explain_rows, render,
+};
+use samebuild_image::golden::Observation;
+
+#[test]
+fn every_cause_has_a_pair_and_every_pair_a_cause() {
+    let causes: BTreeSet<&str> = CAUSES.iter().map(|cause| cause.page().id).collect();
+    assert_eq!(causes.len(), CAUSES.len(), "two causes have the same id");
+    let mut pairs: BTreeSet<&str> = PAIRS.iter().map(|pair| pair.cause).collect();
+    // No image, so no pair of them: it explains the pairs of the rules `outcome` and `failure`.
+    pairs.insert("build-failed");
+    assert_eq!(causes, pairs);
+}
+
+#[test]
+fn each_cause_alone_explains_its_own_pair() {
+    for pair in PAIRS {
+        let (left, right) = (pair.make)();
+        let options = Options { left: made::EPOCHS, right: made::EPOCHS, ..Options::strict() };
+        let comparison = compare_images(&left, &right, &options).unwrap();
+        let shown = render(&comparison.differences);
+        assert!(!comparison.differences.is_empty(), "{}: nothing differs", pair.cause);
+        let explained = explain(&comparison, None);
+        let found: Vec<(&str, &str)> =
+            explained.findings.iter().map(|finding| (finding.cause.id, &*finding.said)).collect();
+        let causes: BTreeSet<&str> = found.iter().map(|(id, _)| *id).collect();
+        assert_eq!(causes, BTreeSet::from([pair.cause]), "{}: {found:?}\n{shown}", pair.cause);
+        let said: Vec<String> = explained
+            .findings
+            .iter()
+            .map(|finding| {
+                let notes = finding.details.iter().filter_map(|(_, lines)| lines.first());
+                let notes: Vec<&str> = notes.map(|line| &*line.text).collect();
+                format!("{} | {}", finding.said, notes.join(" | "))
+            })
+            .collect();
+        assert!(
+            said.iter().any(|said| said.contains(pair.says)),
+            "{}: {said:?} lacks `{}`",
+            pair.cause,
+            pair.says
+        );
+        let explained_rows: usize =
+            explained.findings.iter().map(|finding| finding.rows.len() + finding.consequences.len()).sum();
+        assert_eq!(explained_rows, comparison.differences.len(), "{}: each row once\n{shown}", pair.cause);
+    }
+}
+
+#[test]
+fn every_row_of_every_rule_has_a_cause() {
+    let pairs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/pairs");
+    for rule in RULES.iter().map(|rule| rule.about().name) {
+        let read = |side: &str| {
+            // A pair of a rule that goldens cannot show lies there in another form.
+            let text = std::fs::read_to_string(pairs.join(rule).join(side)).ok()?;
+            Some(Observation::parse(&text).unwrap())
+        };
+        let (Some(left), Some(right)) = (read("left.txt"), read("right.txt")) else { continue };
+        for (left, right) in [(&left, &right), (&right, &left)] {
+            let rows = compare_outcome(left, right, &Options::strict()).unwrap();
+            let explained = explain_rows(&rows, &Shape::default(), &Shape::default(), None);
+            let count: usize = explained.findings.iter().map(|f| f.rows.len() + f.consequences.len()).sum();
+            assert_eq!(count, rows.len(), "{rule}: {}", render(&rows));
+        }
+    }
+}
+
+#[test]
+fn pages_say_what_how_and_the_fix_and_no_cause_is_called_like_a_rule() {
+    let rules: BTreeSet<&str> = RULES.iter().map(|rule| rule.about().name).collect();
+    for page in CAUSES.iter().map(|cause| cause.page()) {
+        let is_kebab = page.id.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+        assert!(is_kebab && !rules.contains(page.id), "{}", page.id);
+        assert!(!page.title.ends_with('.') && !page.title.contains('\n'), "{}", page.id);
+        for text in [page.what, page.how, page.fix] {
+            assert!(text.len() > 10 && !text.contains('\n'), "{}: {text}", page.id);
+        }
+    }
+}
+
+#[test]
+fn a_missing_whiteout_has_what_comes_back_as_its_consequences() {
+    let pair = PAIRS.iter().find(|pair| pair.cause == "missing-whiteout").unwrap();
+    let (left, right) = (pair.make)();
+    let explained = explain(&compare_images(&left, &right, &Options::strict()).unwrap(), None);
+    let [finding] = &explained.findings[..] else { panic!("{explained:?}") };
+    assert_eq!((finding.rows.len(), finding.consequences.len()), (1, 2));
+    assert_eq!(finding.severity, Severity::Security);
+}
+
+#[test]
+fn what_only_layers_show_is_no_behaviour() {
+    let pair = PAIRS.iter().find(|pair| pair.cause == "repeated-file").unwrap();
+    let (left, right) = (pair.make)();
+    let explained = explain(&compare_images(&left, &right, &Options::strict()).unwrap(), None);
+    assert!(explained.findings.iter().all(|finding| finding.severity > Severity::Security));
+}
+
+#[test]
+fn a_thousand_files_of_one_copy_are_one_finding_with_its_directory_and_line() {
+    let (left, right) = made::many(1000);
+    let dockerfile = b"FROM scratch\nENV A=b\nCOPY src /srv/src\n";
+    let file =
+        samebuild_dockerfile::Dockerfile::parse(dockerfile, &samebuild_dockerfile::Syntax::BUILDKIT_HEAD)
+            .unwrap();
+    let explained = explain(&compare_images(&left, &right, &Options::strict()).unwrap(), Some((&file, None)));
+    let [finding] = &explained.findings[..] else { panic!("{:?}", explained.findings) };
+    assert_eq!((finding.cause.id, finding.rows.len()), ("context-times", 1000));
+    assert_eq!(finding.said, "every time on the right is 77 s later");
+    assert_eq!(finding.under, Some(samebuild_image::At::from("srv/src")));
+    assert_eq!(finding.line.as_ref().map(|line| line.line), Some(3));
+    assert_eq!(finding.instruction.as_deref(), Some("COPY src /srv/src # buildkit"));
+}
