@@ -1,6 +1,7 @@
 //! The command line and the harness: cases, builders, engines, faults, races, verdicts, report.
 //! Effects on the world (disk, processes, sockets, clock) live in this crate and nowhere below it.
 
+pub mod artifacts;
 pub mod bases;
 pub mod bench;
 pub mod builders;

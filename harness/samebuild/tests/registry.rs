@@ -1,6 +1,7 @@
 //! Pulling, from a small registry of our own that misbehaves on demand. Nothing needs root, an engine or a network but
 //! loopback; a real registry is in `images_live.rs`.
 
+#[expect(dead_code, reason = "tests of other files use the rest")]
 mod registry_server;
 
 use std::path::Path;

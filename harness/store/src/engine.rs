@@ -113,6 +113,9 @@ pub enum EngineError {
     /// The daemon went away. A delete that ends so may or may not have been done.
     #[error("connection to the engine lost")]
     ConnectionLost,
+    /// The build came to an end without an image: what is built is at fault, or it could not be found out.
+    #[error("the build failed")]
+    NotBuilt,
     /// What none of the others says; the engine's log has its words.
     #[error("the engine answered with status {0}")]
     Refused(u16),

@@ -151,7 +151,7 @@ fn beside(file: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 /// The dialect with the decisions of `--set` changed.
-fn changed(dialect: &Dialect, sets: &[String]) -> Result<Dialect> {
+pub(super) fn changed(dialect: &Dialect, sets: &[String]) -> Result<Dialect> {
     let mut dialect = dialect.clone();
     for set in sets {
         let (name, variant) = set.split_once('=').ok_or_else(|| {
@@ -180,7 +180,7 @@ fn build_args(args: &[String]) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn tell(event: Event<'_>) {
+pub(super) fn tell(event: Event<'_>) {
     match event {
         Event::Step { number, text, .. } => {
             eprintln!("step {number}: {}", text.lines().next().unwrap_or(text))
@@ -194,7 +194,7 @@ fn tell(event: Event<'_>) {
 }
 
 /// The failure with its place and the line it speaks of.
-fn show(failure: &Failure, file: &Path, dockerfile: &[u8]) {
+pub(super) fn show(failure: &Failure, file: &Path, dockerfile: &[u8]) {
     let text = String::from_utf8_lossy(dockerfile);
     let place = match (failure.line, failure.column) {
         (Some(line), Some(column)) => format!("{}:{line}:{column}", file.display()),

@@ -1,6 +1,7 @@
 //! The command line: from words to calls, from results to text and an exit code. What a verb does is in a file of its own;
 //! what it calls knows nothing of terminals.
 
+mod artifacts;
 mod bench;
 mod benchmark_file;
 mod bless;
@@ -59,6 +60,7 @@ fn run(verb: &Verb) -> anyhow::Result<ExitCode> {
         Verb::Fault(args) => return fault::run(args),
         Verb::List(args) => list::run(args),
         Verb::Build(args) => build::run(args),
+        Verb::Artifacts(args) => artifacts::run(args),
         Verb::Check(args) => check::run(args),
         Verb::Diff(args) => diff::run(args),
         Verb::Explain(args) => explain::run(args),

@@ -21,6 +21,9 @@ pub(crate) enum Verb {
     List(List),
     /// Build a Dockerfile as one dialect's builder would, without that builder.
     Build(Box<Build>),
+    /// The images of a file of artifacts, a skaffold.yaml or a TOML of the same keys, built only where they are not there
+    /// already.
+    Artifacts(super::artifacts::Artifacts),
     /// Build it again and again with nothing changed, then with one thing changed at a time (times, order, owners, umask,
     /// zone, path, …): what makes another image, by instruction? Prints its seed first, the command that does it again last.
     ///
@@ -65,17 +68,18 @@ pub(crate) enum Verb {
 impl Verb {
     /// Whether a RUN may be built, for which one who is not root enters a user namespace first.
     pub(crate) fn may_run_commands(&self) -> bool {
-        matches!(
-            self,
-            Self::Build(_)
-                | Self::Lag(_)
-                | Self::Check(_)
-                | Self::Conform(_)
-                | Self::Dialects(Dialects { mutate: true, .. })
-                | Self::Observe(_)
-                | Self::Bless(_)
-                | Self::Gate(_)
-        )
+        matches!(self, Self::Artifacts(args) if args.may_build())
+            || matches!(
+                self,
+                Self::Build(_)
+                    | Self::Lag(_)
+                    | Self::Check(_)
+                    | Self::Conform(_)
+                    | Self::Dialects(Dialects { mutate: true, .. })
+                    | Self::Observe(_)
+                    | Self::Bless(_)
+                    | Self::Gate(_)
+            )
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use samebuild_image::files::Files;
 use samebuild_image::layout::{self, LayoutOptions, WrittenImage};
-use samebuild_image::manifest::{Descriptor, Index, Media, Platform, Role};
+use samebuild_image::manifest::{Descriptor, Index, Manifest, Media, Platform, Role};
 use samebuild_image::read::{self, Loaded, ReadError, ReadOptions};
 use samebuild_image::{Bytes, Compression, Digest, Image, Source, TarStyle};
 
@@ -53,9 +53,7 @@ impl Store {
     /// # Errors
     /// It is there, but damaged.
     pub fn find(&self, name: &str, platform: &Platform) -> Result<Option<Loaded>> {
-        let wanted = names::whole(name);
-        let mut found = self.index()?.manifests;
-        found.retain(|entry| entry.annotations.get(NAME) == Some(&wanted));
+        let found = self.named(name)?;
         let fits = |entry: &&Descriptor| entry.platform.as_ref().is_none_or(|p| platform.takes(p));
         let chosen = found.iter().find(fits).or(found.first());
         let read = chosen.map(|entry| self.read(entry.clone(), &ReadOptions::default()));
@@ -71,10 +69,69 @@ impl Store {
         self.prepare().with_context(place)?;
         let options = LayoutOptions { name: None, style, compression: Compression::Gzip, media: Media::Oci };
         let written = layout::write_blobs(image, &Dir::new(&self.root), &options).with_context(place)?;
+        self.give_names(&written.entry, names)?;
+        Ok(written)
+    }
+
+    /// Every image of that name: one for each platform.
+    ///
+    /// # Errors
+    /// The index is damaged.
+    pub fn named(&self, name: &str) -> Result<Vec<Descriptor>> {
+        let wanted = names::whole(name);
+        let mut found = self.index()?.manifests;
+        found.retain(|entry| entry.annotations.get(NAME) == Some(&wanted));
+        Ok(found)
+    }
+
+    /// The image of that manifest, if all of it is here: the manifest with the right digest, and every blob with the size
+    /// it should have. Contents are not read; whoever reads them sees damage.
+    ///
+    /// # Errors
+    /// The disk cannot be read.
+    pub fn holds(&self, manifest: &Digest) -> Result<Option<Descriptor>> {
+        let there = |digest: &Digest| -> Result<Option<Vec<u8>>> {
+            match std::fs::read(self.blob(digest)) {
+                Ok(bytes) => Ok(Some(bytes).filter(|bytes| Digest::of(bytes) == *digest)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error).with_context(|| format!("read {}", self.blob(digest).display())),
+            }
+        };
+        let Some(bytes) = there(manifest)? else { return Ok(None) };
+        let Ok(read) = serde_json::from_slice::<Manifest>(&bytes) else { return Ok(None) };
+        let is_whole = |part: &Descriptor| {
+            std::fs::metadata(self.blob(&part.digest))
+                .is_ok_and(|stat| stat.is_file() && stat.len() == part.size)
+        };
+        let Some(config) = there(&read.config.digest)? else { return Ok(None) };
+        if !read.layers.iter().all(is_whole) {
+            return Ok(None);
+        }
+        let media_type = if read.media_type.is_empty() {
+            Role::Manifest.media_type(Media::Oci).to_owned()
+        } else {
+            read.media_type
+        };
+        Ok(Some(Descriptor {
+            media_type,
+            digest: *manifest,
+            size: bytes.len() as u64,
+            platform: serde_json::from_slice(&config).ok(),
+            annotations: Default::default(),
+        }))
+    }
+
+    /// Gives an image that is here these names, each of which it takes from whatever had it for the same platform.
+    ///
+    /// # Errors
+    /// The disk is full, the index is damaged.
+    pub fn give_names(&self, entry: &Descriptor, names: &[String]) -> Result<()> {
+        let place = || format!("keep the image in {}", self.root.display());
+        self.prepare().with_context(place)?;
         let _lock = self.lock().with_context(place)?;
         let mut all = self.index()?;
         for name in names {
-            let mut entry = written.entry.clone();
+            let mut entry = entry.clone();
             let name = names::whole(name);
             let is_it =
                 |old: &Descriptor| old.annotations.get(NAME) == Some(&name) && old.platform == entry.platform;
@@ -84,8 +141,7 @@ impl Store {
         }
         crate::files::write(&self.root.join("oci-layout"), layout::LAYOUT_VERSION)?;
         let bytes = serde_json::to_vec(&all).with_context(place)?;
-        crate::files::write(&self.root.join(INDEX), &bytes)?;
-        Ok(written)
+        crate::files::write(&self.root.join(INDEX), &bytes)
     }
 
     /// The image whose manifest is `entry`, its blobs being here.

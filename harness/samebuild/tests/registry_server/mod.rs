@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
+use samebuild_image::Digest;
+
 /// What goes wrong with one blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -73,6 +75,16 @@ impl Server {
         }
     }
 
+    /// Whether it has something at a path below /v2/.
+    pub fn has(&self, path: &str) -> bool {
+        self.state.lock().unwrap().files.contains_key(path)
+    }
+
+    /// Forgets what is at a path below /v2/.
+    pub fn forget(&self, path: &str) {
+        self.state.lock().unwrap().files.remove(path);
+    }
+
     /// Paths asked for since the last time.
     pub fn requests(&self) -> Vec<String> {
         std::mem::take(&mut self.state.lock().unwrap().requests)
@@ -88,7 +100,7 @@ fn answer(mut stream: TcpStream, door: Door, host: &str, state: &Mutex<State>) -
     reader.read_line(&mut line)?;
     let mut words = line.split_whitespace();
     let (method, path) = (words.next().unwrap_or("").to_owned(), words.next().unwrap_or("").to_owned());
-    let (mut authorization, mut length) = (String::new(), 0);
+    let (mut authorization, mut content_type, mut length) = (String::new(), String::new(), 0);
     loop {
         let mut header = String::new();
         reader.read_line(&mut header)?;
@@ -99,13 +111,16 @@ fn answer(mut stream: TcpStream, door: Door, host: &str, state: &Mutex<State>) -
         let (name, value) = header.split_once(':').unwrap_or((header, ""));
         match name.to_ascii_lowercase().as_str() {
             "authorization" => authorization = value.trim().to_owned(),
+            "content-type" => content_type = value.trim().to_owned(),
             "content-length" => length = value.trim().parse().unwrap_or(0),
             _ => {}
         }
     }
-    std::io::copy(&mut reader.take(length), &mut std::io::sink())?;
+    let mut sent = Vec::new();
+    reader.take(length).read_to_end(&mut sent)?;
     let mut state = state.lock().unwrap();
     state.requests.push(format!("{method} {path}"));
+    let query = path.split_once('?').map(|(_, query)| query.to_owned()).unwrap_or_default();
     let path = path.split('?').next().unwrap_or("").to_owned();
     if path == "/token" {
         let body = if authorization == BASIC { br#"{"token":"open"}"#.as_slice() } else { b"{}" };
@@ -128,6 +143,29 @@ fn answer(mut stream: TcpStream, door: Door, host: &str, state: &Mutex<State>) -
     if name.is_empty() {
         return send(&mut stream, "200 OK", "application/json", "", 2, b"{}");
     }
+    if method == "POST" && name.ends_with("/blobs/uploads/") {
+        let header = format!("Location: http://{host}{path}1\r\n");
+        return send(&mut stream, "202 Accepted", "text/plain", &header, 0, b"");
+    }
+    if method == "PUT" {
+        let digest = Digest::of(&sent).to_string();
+        let (repository, place) = match name.split_once("/blobs/uploads/") {
+            Some((repository, _))
+                if query.contains(&digest.replace(':', "%3A")) || query.contains(&digest) =>
+            {
+                (repository.to_owned(), format!("{repository}/blobs/{digest}"))
+            }
+            Some(_) => return send(&mut stream, "400 Bad Request", "text/plain", "", 0, b""),
+            None => (name.split_once("/manifests/").map_or("", |(it, _)| it).to_owned(), name.to_owned()),
+        };
+        let header = format!("Location: http://{host}/v2/{place}\r\n");
+        let known = (content_type, sent);
+        if place.contains("/manifests/") {
+            state.files.insert(format!("{repository}/manifests/{digest}"), known.clone());
+        }
+        state.files.insert(place, known);
+        return send(&mut stream, "201 Created", "text/plain", &header, 0, b"");
+    }
     let fault = state.faults.get(name).copied();
     let Some((media_type, bytes)) = state.files.get(name).filter(|_| fault != Some(Fault::Missing)) else {
         let code = if name.contains("/manifests/") { "MANIFEST_UNKNOWN" } else { "BLOB_UNKNOWN" };
@@ -148,8 +186,10 @@ fn answer(mut stream: TcpStream, door: Door, host: &str, state: &Mutex<State>) -
         }
         Some(Fault::Missing) | None => {}
     }
+    let header = format!("Docker-Content-Digest: {}\r\n", Digest::of(bytes));
+    let header = if name.contains("/manifests/") && fault.is_none() { header } else { String::new() };
     let body = if method == "HEAD" { &[][..] } else { &body };
-    send(&mut stream, "200 OK", media_type, "", stated, body)
+    send(&mut stream, "200 OK", media_type, &header, stated, body)
 }
 
 fn send(

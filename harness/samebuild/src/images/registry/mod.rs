@@ -4,9 +4,11 @@
 pub mod credentials;
 mod pull;
 mod push;
+mod retry;
 
-pub use pull::pull;
-pub use push::push;
+pub use pull::{Pulled, fetch, pull};
+pub(crate) use push::push_with;
+pub use push::{push, push_blobs};
 
 use std::time::Duration;
 
@@ -31,6 +33,10 @@ pub enum RegistryError {
     Credentials(String),
     #[error("reach {registry}: {why}")]
     Unreachable { registry: String, why: String },
+    #[error("{what}: {registry} says {status}; it is busy or ill, try again later")]
+    Busy { what: String, registry: String, status: u16 },
+    #[error("{what}: the connection to {registry} broke: {why}")]
+    Broke { what: String, registry: String, why: String },
     #[error("find {image}: {registry} has no such image")]
     NoSuchImage { image: String, registry: String },
     #[error(
@@ -68,7 +74,6 @@ impl RegistryError {
 
 /// A connection to one registry, with who we are to it.
 pub(crate) struct Registry {
-    runtime: Runtime,
     client: Client,
     auth: RegistryAuth,
     /// Who we are, in words.
@@ -85,9 +90,7 @@ impl Registry {
             Credentials::Anonymous => RegistryAuth::Anonymous,
             Credentials::Basic { user, password } => RegistryAuth::Basic(user, password),
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let broken = |why: String| RegistryError::Other { what: format!("speak to {host}"), why };
-        let runtime = runtime.map_err(|error| broken(error.to_string()))?;
         // Whoever was first has chosen; all choose the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let protocol = if names::is_loopback(&host) { ClientProtocol::Http } else { ClientProtocol::Https };
@@ -101,7 +104,55 @@ impl Registry {
             ..ClientConfig::default()
         };
         let client = Client::try_from(config).map_err(|error| broken(chain(&error)))?;
-        Ok(Self { runtime, client, auth, how: found.from, host })
+        Ok(Self { client, auth, how: found.from, host })
+    }
+
+    /// What the name stands for; `None` if for nothing.
+    pub(crate) async fn digest(&self, reference: &Reference) -> Result<Option<Digest>, RegistryError> {
+        let asked = retry::patiently(&|_| {}, async || {
+            self.log_in(reference, RegistryOperation::Pull).await?;
+            let answer = self.client.fetch_manifest_digest(reference, &self.auth).await;
+            answer.map_err(|error| self.explain(format!("find {reference}"), reference, &error))
+        });
+        match asked.await {
+            Ok(text) => digest_of(&text).map(Some),
+            Err(RegistryError::NoSuchImage { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives the manifest of that digest, which is in the repository, the name `reference`; whether it was there.
+    pub(crate) async fn name(&self, reference: &Reference, digest: &str) -> Result<bool, RegistryError> {
+        let what = || format!("name {digest} {reference}");
+        let explain = |error: OciDistributionError| self.explain(what(), reference, &error);
+        let by_digest = Reference::with_digest(
+            reference.registry().to_owned(),
+            reference.repository().to_owned(),
+            digest.to_owned(),
+        );
+        let read = retry::patiently(&|_| {}, async || {
+            self.log_in(reference, RegistryOperation::Push).await?;
+            let answer = self.client.pull_manifest_raw(&by_digest, &self.auth, &pull::accepted()).await;
+            answer.map_err(explain)
+        });
+        let bytes = match read.await {
+            Ok((bytes, _)) => bytes,
+            Err(RegistryError::NoSuchImage { .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let odd = |why: String| RegistryError::Odd { what: what(), why };
+        let fields: serde_json::Value =
+            serde_json::from_slice(&bytes).map_err(|error| odd(error.to_string()))?;
+        let media_type = fields.get("mediaType").and_then(serde_json::Value::as_str);
+        let media_type = media_type.unwrap_or("application/vnd.oci.image.manifest.v1+json");
+        let media_type =
+            ureq::http::HeaderValue::from_str(media_type).map_err(|error| odd(error.to_string()))?;
+        retry::patiently(&|_| {}, async || {
+            let (bytes, media_type) = (bytes.clone(), media_type.clone());
+            self.client.push_manifest_raw(reference, bytes, media_type).await.map(drop).map_err(explain)
+        })
+        .await
+        .map(|()| true)
     }
 
     /// Gets a token where the registry gives tokens.
@@ -116,6 +167,8 @@ impl Registry {
         match kind(error) {
             Kind::Absent => RegistryError::NoSuchImage { image: reference.to_string(), registry },
             Kind::Denied => RegistryError::Denied { what, registry, how: self.how.clone() },
+            Kind::Busy(status) => RegistryError::Busy { what, registry, status },
+            Kind::Broke => RegistryError::Broke { what, registry, why: chain(error) },
             Kind::Unreachable => RegistryError::Unreachable { registry, why: chain(error) },
             Kind::WrongDigest(want) => RegistryError::WrongDigest { what: reference.to_string(), want },
             Kind::Other => RegistryError::Other { what, why: chain(error) },
@@ -123,9 +176,29 @@ impl Registry {
     }
 }
 
+/// What the name stands for in its registry; `None` if for nothing.
+///
+/// # Errors
+/// See [`RegistryError`].
+pub fn digest(reference: &Reference) -> Result<Option<Digest>, RegistryError> {
+    let registry = Registry::of(reference)?;
+    runtime()?.block_on(registry.digest(reference))
+}
+
+/// What speaks to one registry at a time.
+pub(crate) fn runtime() -> Result<Runtime, RegistryError> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| RegistryError::Other {
+        what: "start an executor".to_owned(),
+        why: error.to_string(),
+    })
+}
+
 enum Kind {
     Absent,
     Denied,
+    /// With its status.
+    Busy(u16),
+    Broke,
     Unreachable,
     WrongDigest(String),
     Other,
@@ -136,6 +209,7 @@ fn kind(error: &OciDistributionError) -> Kind {
     let of_code = |code: u16| match code {
         404 => Kind::Absent,
         401 | 403 => Kind::Denied,
+        429 | 500 | 502..=504 => Kind::Busy(code),
         _ => Kind::Other,
     };
     match error {
@@ -145,6 +219,8 @@ fn kind(error: &OciDistributionError) -> Kind {
                 Kind::Absent
             } else if has(&[OciErrorCode::Unauthorized, OciErrorCode::Denied]) {
                 Kind::Denied
+            } else if has(&[OciErrorCode::Toomanyrequests]) {
+                Kind::Busy(429)
             } else {
                 Kind::Other
             }
@@ -159,7 +235,8 @@ fn kind(error: &OciDistributionError) -> Kind {
         }
         OciDistributionError::RequestError(error) => match error.status() {
             Some(status) => of_code(status.as_u16()),
-            None if error.is_connect() || error.is_timeout() || error.is_request() => Kind::Unreachable,
+            None if error.is_connect() || error.is_timeout() => Kind::Unreachable,
+            None if error.is_request() || error.is_body() || error.is_decode() => Kind::Broke,
             None => Kind::Other,
         },
         _ => Kind::Other,

@@ -12,7 +12,8 @@ use samebuild_image::manifest::{Descriptor, Index, Manifest, Media, Platform, Ro
 use samebuild_image::read::{ReadError, ReadOptions};
 use samebuild_image::{Digest, Image};
 
-use super::{Registry, RegistryError, digest_of};
+use super::retry::patiently;
+use super::{Registry, RegistryError, digest_of, runtime};
 use crate::engines::Progress;
 use crate::images::store::Store;
 
@@ -32,25 +33,47 @@ pub fn pull(
     store: &Store,
     progress: Progress,
 ) -> Result<Image, RegistryError> {
+    fetch(reference, platform, store, progress).map(|pulled| pulled.image)
+}
+
+/// An image that came from a registry, and is in a store now.
+pub struct Pulled {
+    pub image: Image,
+    /// Its manifest, without a name.
+    pub entry: Descriptor,
+}
+
+/// As [`pull`]; says what it is called by its digest, too.
+///
+/// # Errors
+/// As [`pull`].
+pub fn fetch(
+    reference: &Reference,
+    platform: &Platform,
+    store: &Store,
+    progress: Progress,
+) -> Result<Pulled, RegistryError> {
     store.prepare().map_err(|error| disk(store, &error))?;
     let registry = Registry::of(reference)?;
+    let runtime = runtime()?;
     let pull = Pull { registry: &registry, reference, platform, store, progress };
-    let entry = registry.runtime.block_on(pull.manifest())?;
+    let entry = runtime.block_on(pull.manifest())?;
     let options = ReadOptions { platform: Some(platform.clone()), ..ReadOptions::default() };
-    registry.runtime.block_on(pull.blobs(&entry))?;
+    runtime.block_on(pull.blobs(&entry))?;
     let read = || store.read(Descriptor { platform: None, ..entry.clone() }, &options);
-    match read() {
-        Ok(loaded) => Ok(loaded.image),
+    let image = match read() {
+        Ok(loaded) => loaded.image,
         // Something that was here already has been damaged since: all of it anew, once.
         Err(ReadError::DigestMismatch { .. } | ReadError::Truncated { .. } | ReadError::TooLong { .. }) => {
             for descriptor in parts(&pull.stored(&entry)?) {
                 let _ = std::fs::remove_file(store.blob(&descriptor.digest));
             }
-            registry.runtime.block_on(pull.blobs(&entry))?;
-            Ok(read()?.image)
+            runtime.block_on(pull.blobs(&entry))?;
+            read()?.image
         }
-        Err(error) => Err(error.into()),
-    }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Pulled { image, entry })
 }
 
 struct Pull<'a> {
@@ -66,7 +89,8 @@ impl Pull<'_> {
     async fn manifest(&self) -> Result<Descriptor, RegistryError> {
         let mut reference = self.reference.clone();
         for _ in 0..DEPTH {
-            let (bytes, digest) = self.raw_manifest(&reference).await?;
+            let (bytes, digest) =
+                patiently(self.progress, async || self.raw_manifest(&reference).await).await?;
             let what = format!("the manifest of {reference}");
             let odd =
                 |error: serde_json::Error| RegistryError::Odd { what: what.clone(), why: error.to_string() };
@@ -111,10 +135,7 @@ impl Pull<'_> {
             }
         }
         self.registry.log_in(reference, RegistryOperation::Pull).await?;
-        let accepted = [Role::Index, Role::Manifest]
-            .iter()
-            .flat_map(|role| [Media::Oci, Media::Docker].map(|media| role.media_type(media)))
-            .collect::<Vec<_>>();
+        let accepted = accepted();
         let answer = self.registry.client.pull_manifest_raw(reference, &self.registry.auth, &accepted).await;
         let (bytes, _) =
             answer.map_err(|error| self.registry.explain(format!("pull {reference}"), reference, &error))?;
@@ -162,12 +183,16 @@ impl Pull<'_> {
             missing.len(),
             megabytes(bytes)
         ));
-        self.registry.log_in(self.reference, RegistryOperation::Pull).await?;
+        let log_in = async || self.registry.log_in(self.reference, RegistryOperation::Pull).await;
+        patiently(self.progress, log_in).await?;
         self.registry
             .client
             .store_auth_if_needed(self.reference.resolve_registry(), &self.registry.auth)
             .await;
-        let fetched = stream::iter(missing.into_iter().map(|(what, part)| self.blob(what, part)));
+        let fetched =
+            stream::iter(missing.into_iter().map(|(what, part)| {
+                patiently(self.progress, async move || self.blob(what.clone(), part).await)
+            }));
         fetched.buffer_unordered(AT_A_TIME).try_collect::<Vec<()>>().await.map(drop)
     }
 
@@ -210,6 +235,12 @@ impl Pull<'_> {
         }
         crate::files::publish(file, &place).map_err(broken)
     }
+}
+
+/// The media types of manifests that we read.
+pub(super) fn accepted() -> Vec<&'static str> {
+    let both = |role: &Role| [Media::Oci, Media::Docker].map(|media| role.media_type(media));
+    [Role::Index, Role::Manifest].iter().flat_map(both).collect()
 }
 
 /// What a manifest is made of: the configuration, then the layers.

@@ -9,8 +9,10 @@ use samebuild_image::layout::{self, LayoutOptions};
 use samebuild_image::manifest::{Descriptor, Manifest, Media};
 use samebuild_image::{Compression, Digest, Image, TarStyle};
 use tokio::io::AsyncReadExt as _;
+use ureq::http::HeaderValue;
 
-use super::{Registry, RegistryError};
+use super::retry::patiently;
+use super::{Registry, RegistryError, runtime};
 use crate::engines::Progress;
 use crate::stored::Dir;
 
@@ -32,10 +34,33 @@ pub fn push(
     let written = layout::write_blobs(image, &Dir::new(dir.path()), &options).map_err(|error| {
         RegistryError::Disk { what: "write the image".to_owned(), why: error.to_string() }
     })?;
-    let registry = Registry::of(reference)?;
-    let push = Push { registry: &registry, reference, dir: dir.path(), progress };
-    registry.runtime.block_on(push.all(&written.entry))?;
+    push_blobs(dir.path(), &written.entry, reference, progress)?;
     Ok(written.manifest)
+}
+
+/// Pushes the image of a manifest whose blobs are in the layout `dir`, byte for byte.
+///
+/// # Errors
+/// See [`RegistryError`].
+pub fn push_blobs(
+    dir: &Path,
+    entry: &Descriptor,
+    reference: &Reference,
+    progress: Progress,
+) -> Result<(), RegistryError> {
+    let registry = Registry::of(reference)?;
+    runtime()?.block_on(push_with(&registry, dir, entry, reference, progress))
+}
+
+/// The same, where an executor runs already.
+pub(crate) async fn push_with(
+    registry: &Registry,
+    dir: &Path,
+    entry: &Descriptor,
+    reference: &Reference,
+    progress: Progress<'_>,
+) -> Result<(), RegistryError> {
+    Push { registry, reference, dir, progress }.all(entry).await
 }
 
 struct Push<'a> {
@@ -52,23 +77,28 @@ impl Push<'_> {
             what: "our own manifest".to_owned(),
             why: error.to_string(),
         })?;
-        self.registry.log_in(self.reference, RegistryOperation::Push).await?;
+        let log_in = async || self.registry.log_in(self.reference, RegistryOperation::Push).await;
+        patiently(self.progress, log_in).await?;
         self.registry
             .client
             .store_auth_if_needed(self.reference.resolve_registry(), &self.registry.auth)
             .await;
         for part in manifest.layers.iter().chain([&manifest.config]) {
-            self.blob(part).await?;
+            patiently(self.progress, async || self.blob(part).await).await?;
         }
         let explain = |error: OciDistributionError| {
             self.registry.explain(format!("push {}", self.reference), self.reference, &error)
         };
-        let media_type = entry.media_type.parse().map_err(|_| RegistryError::Odd {
+        let media_type: HeaderValue = entry.media_type.parse().map_err(|_| RegistryError::Odd {
             what: "our own manifest".to_owned(),
             why: format!("`{}` is no media type", entry.media_type),
         })?;
-        self.registry.client.push_manifest_raw(self.reference, bytes, media_type).await.map_err(explain)?;
-        Ok(())
+        patiently(self.progress, async || {
+            let (bytes, media_type) = (bytes.clone(), media_type.clone());
+            self.registry.client.push_manifest_raw(self.reference, bytes, media_type).await.map_err(explain)
+        })
+        .await
+        .map(drop)
     }
 
     async fn blob(&self, part: &Descriptor) -> Result<(), RegistryError> {
