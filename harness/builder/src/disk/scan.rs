@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, Dir, FileType, Mode, OFlags, Stat};
-use samebuild_image::{At, Kind, Meta, Mtime, Tree};
+use samebuild_image::{At, Content, Kind, Meta, Mtime, Tree};
 
 use super::source::FileSource;
 
@@ -39,6 +39,18 @@ pub fn scan(dir: &Path) -> Result<Tree, ScanError> {
 /// # Errors
 /// As [`scan`]; what is skipped is never looked at.
 pub fn scan_without(dir: &Path, skip: &dyn Fn(&At, bool) -> bool) -> Result<Tree, ScanError> {
+    scan_knowing(dir, skip, &|_| None)
+}
+
+/// As [`scan_without`], and `known` is asked for the content of each regular file by its stat before the file itself is.
+///
+/// # Errors
+/// As [`scan`].
+pub(crate) fn scan_knowing(
+    dir: &Path,
+    skip: &dyn Fn(&At, bool) -> bool,
+    known: &dyn Fn(&Stat) -> Option<Content>,
+) -> Result<Tree, ScanError> {
     let root_error = |source: io::Error| ScanError::Root { path: dir.to_owned(), source };
     // The directory itself may be reached by a link, as `docker build link/` may.
     let fd = rustix::fs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
@@ -49,6 +61,7 @@ pub fn scan_without(dir: &Path, skip: &dyn Fn(&At, bool) -> bool) -> Result<Tree
         linked: BTreeMap::new(),
         check_access: !crate::sandbox::standing().is_root(),
         skip,
+        known,
     };
     let meta = meta_of(&stat, dir).map_err(root_error)?;
     walk.tree.insert(&At::root(), Kind::Dir, meta);
@@ -62,6 +75,7 @@ struct Walk<'a> {
     linked: BTreeMap<(u64, u64), At>,
     check_access: bool,
     skip: &'a dyn Fn(&At, bool) -> bool,
+    known: &'a dyn Fn(&Stat) -> Option<Content>,
 }
 
 impl Walk<'_> {
@@ -98,7 +112,10 @@ impl Walk<'_> {
         }
         let (major, minor) = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
         let kind = match file_type {
-            FileType::RegularFile => Kind::File(FileSource::new(path, size_of(&stat)).content()),
+            FileType::RegularFile => {
+                let on_disk = || FileSource::new(path, size_of(&stat)).content();
+                Kind::File((self.known)(&stat).unwrap_or_else(on_disk))
+            }
             FileType::Directory => Kind::Dir,
             FileType::Symlink => Kind::Symlink(rustix::fs::readlinkat(dir, name, Vec::new())?.into_bytes()),
             FileType::Fifo => Kind::Fifo,

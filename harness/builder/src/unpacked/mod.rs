@@ -2,9 +2,11 @@
 //! snapshot afterwards finds the layer. What a step changed it says itself or leaves to be found ([`Did`]).
 //!
 //! Here is when things happen; which paths a layer takes is `snapshot`, `resolve` and `ignore`, what is known of them
-//! [`map`], how they are written `layer`. RUN in such a root is `run`, files kept for later stages are `saved`.
+//! [`map`], how they are written `layer`. RUN in such a root is `run`, what it surely
+//! left alone `kept`; files kept for later stages are `saved`.
 
 pub mod ignore;
+mod kept;
 mod layer;
 pub mod map;
 pub mod resolve;

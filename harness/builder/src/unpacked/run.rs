@@ -4,9 +4,10 @@ use samebuild_dockerfile::RunInstruction;
 use samebuild_image::{At, Content, Kind, Meta, Tree};
 
 use super::Did;
+use super::kept::Kept;
 use super::rules::{RunChanges, SnapshotMode};
 use super::snapshot::of_mode;
-use crate::disk::scan_without;
+use crate::disk::scan::scan_knowing;
 use crate::failure::StepFailure;
 use crate::materialise;
 use crate::sandbox::{Root, Stub};
@@ -25,9 +26,11 @@ pub fn run(stage: &mut Stage, session: &Session<'_>, run: &RunInstruction) -> Re
     let root = around.scratch.join("root");
     let on_disk = with_mount_points(&stage.tree, &around.stubs, session);
     materialise::tree(&on_disk, &root).map_err(StepError::broken("unpack the root"))?;
+    let kept = Kept::of(&on_disk, &root, session.request.trust)
+        .map_err(StepError::broken("look at the unpacked root"))?;
     around.run(Root::Dir(root.clone()), working_dir(stage)?, &command)?;
     let ignored = &stage.unpacked.ignored;
-    let after = scan_without(&root, &|at, _| ignored.skips(at))
+    let after = scan_knowing(&root, &|at, _| ignored.skips(at), &|stat| kept.content(stat))
         .map_err(StepError::broken("read what RUN changed"))?;
     let before = std::mem::replace(&mut stage.tree, after);
     stage.unpacked.did = match session.dialect.unpacked.run_changes {
