@@ -11,7 +11,7 @@ use crate::difference::{Difference, Seen, Where};
 use crate::options::Options;
 use crate::pairing::{Places, Sides};
 use crate::rootfs::{Rootfs, implied};
-use crate::rules::{Findings, RULES};
+use crate::rules::{Findings, RULES, link};
 use crate::side::Side;
 use crate::sieve::Hand;
 use crate::stored::digest_pairs;
@@ -112,6 +112,10 @@ pub(crate) fn sides(
         all.extend(layers);
         all.extend(rootfs);
     }
+    // Another digest of the configuration is news only where nothing else is.
+    if all.len() > 1 {
+        all.retain(|difference| difference.rule != "config_digest");
+    }
     let rank = |difference: &Difference| RULES.iter().position(|rule| rule.about().name == difference.rule);
     all.sort_by_cached_key(|difference| (difference.at.clone(), rank(difference)));
     Ok((sides.layers, all))
@@ -153,18 +157,36 @@ fn places(places: &Places<'_>, options: &Options, all: &mut Vec<Difference>) -> 
     Ok(())
 }
 
-/// Marks what only one view shows. A whiteout in a layer and the place it hides in the rootfs are one difference.
+/// Marks what only one view shows. A whiteout in a layer and the place it hides in the rootfs are one difference, and so are
+/// an entry of a layer that is linked to another file and the names of these two files.
 fn join(mut layers: Vec<Difference>, rootfs: Vec<Difference>) -> Vec<Difference> {
     let key = |difference: &Difference| difference.at.path().map(|at| (difference.rule, hidden(at)));
-    let in_rootfs: BTreeSet<_> = rootfs.iter().filter_map(key).collect();
+    let linked = |difference: &Difference| -> Vec<String> {
+        let sides = [&difference.left, &difference.right].into_iter().filter(|_| difference.rule == "link");
+        sides.filter_map(|side| link::other_name(side)).map(str::to_owned).collect()
+    };
     let in_layers: BTreeSet<_> = layers.iter().filter_map(key).collect();
+    let relinked: BTreeSet<String> = layers
+        .iter()
+        .filter(|difference| difference.rule == "link")
+        .filter_map(|difference| difference.at.path().map(ToString::to_string))
+        .collect();
+    let mut in_rootfs = BTreeSet::new();
+    let mut only = Vec::new();
+    for difference in rootfs {
+        let key = key(&difference);
+        let others = linked(&difference).into_iter().filter(|name| relinked.contains(name));
+        let others: Vec<_> = others.map(|name| ("link", At::clean(name))).collect();
+        if key.as_ref().is_none_or(|key| !in_layers.contains(key)) && others.is_empty() {
+            only.push(Difference { seen: Some(Seen::RootfsOnly), ..difference });
+        }
+        in_rootfs.extend(key.into_iter().chain(others));
+    }
     for difference in &mut layers {
         difference.seen =
             key(difference).map(|key| if in_rootfs.contains(&key) { Seen::Both } else { Seen::LayersOnly });
     }
-    let only =
-        rootfs.into_iter().filter(|difference| key(difference).is_none_or(|key| !in_layers.contains(&key)));
-    layers.extend(only.map(|difference| Difference { seen: Some(Seen::RootfsOnly), ..difference }));
+    layers.extend(only);
     layers
 }
 

@@ -68,6 +68,13 @@ pub struct LayerNumber {
     pub right: usize,
 }
 
+impl LayerNumber {
+    /// The number of a pair of layers counted from 0.
+    pub(crate) fn of((left, right): (usize, usize)) -> Self {
+        Self { left: left + 1, right: right + 1 }
+    }
+}
+
 /// Which view of the file system shows a difference, where both were asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Seen {

@@ -19,6 +19,7 @@ pub mod instructions;
 mod options;
 pub mod pairing;
 pub mod peek;
+pub mod planted;
 mod rootfs;
 pub mod rules;
 pub mod scene;

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use samebuild_image::layer_walk::Forms;
 use samebuild_image::{At, Digest};
 
 use crate::difference::{Entries, LayerNumber, Where};
-use crate::side::{Item, Packed, Side, SideLayer};
+use crate::side::{Item, Side, SideLayer};
 
 /// Both sides, and which parts of them belong together.
 #[derive(Debug)]
@@ -32,8 +33,8 @@ pub struct Places<'s> {
     pub order: (Vec<&'s At>, Vec<&'s At>),
     /// The digests of the layers.
     pub diff_ids: (Option<Digest>, Option<Digest>),
-    /// How the layers are stored, where they are.
-    pub packed: (Option<&'s Packed>, Option<&'s Packed>),
+    /// The forms of their tars' headers, where those were looked at.
+    pub forms: (Option<&'s Forms>, Option<&'s Forms>),
 }
 
 /// A place that both sides have.
@@ -59,6 +60,8 @@ pub struct Lone {
     pub right: String,
     /// The entry of the side that has it.
     pub entries: Entries,
+    /// Whether the layer that has it had this place before.
+    pub again: bool,
 }
 
 impl Both<'_> {
@@ -97,9 +100,9 @@ impl<'s, 'a> Sides<'s, 'a> {
         let (left, right) = (&self.left.layers[pair.0], &self.right.layers[pair.1]);
         let (left_keys, right_keys) = (keys(left), keys(right));
         let mut places = Places {
-            layer: Some(LayerNumber { left: pair.0 + 1, right: pair.1 + 1 }),
+            layer: Some(LayerNumber::of(pair)),
             diff_ids: (left.diff_id, right.diff_id),
-            packed: (left.packed.as_ref(), right.packed.as_ref()),
+            forms: (left.forms(), right.forms()),
             ..Places::default()
         };
         for (key, left_index) in &left_keys {
@@ -110,11 +113,11 @@ impl<'s, 'a> Sides<'s, 'a> {
                     let (left_names, right_names) = (&[][..], &[][..]);
                     places.both.push(Both { at: key.0, in_tar: true, left, right, left_names, right_names });
                 }
-                None => places.lone.push(lone(key.0, Some(left), None)),
+                None => places.lone.push(lone(*key, Some(left), None)),
             }
         }
         for (key, index) in right_keys.iter().filter(|(key, _)| !left_keys.contains_key(*key)) {
-            places.lone.push(lone(key.0, None, Some(&right.items[*index])));
+            places.lone.push(lone(*key, None, Some(&right.items[*index])));
         }
         places.lone.sort_by(|a, b| a.at.cmp(&b.at));
         places.order = match (&left.sifted, &right.sifted) {
@@ -125,10 +128,11 @@ impl<'s, 'a> Sides<'s, 'a> {
     }
 }
 
-fn lone(at: &At, left: Option<&Item<'_>>, right: Option<&Item<'_>>) -> Lone {
+fn lone((at, before): Key<'_>, left: Option<&Item<'_>>, right: Option<&Item<'_>>) -> Lone {
     let say = |item: Option<&Item<'_>>| item.map_or_else(|| "absent".to_owned(), Item::describe);
     let entries = Entries { left: left.and_then(Item::shared), right: right.and_then(Item::shared) };
-    Lone { at: at.clone(), left: say(left), right: say(right), entries }
+    let again = before > 0 || left.or(right).is_some_and(|item| item.again);
+    Lone { at: at.clone(), left: say(left), right: say(right), entries, again }
 }
 
 /// A place, and how many entries of the same layer named it before.

@@ -75,6 +75,8 @@ impl<'s> Rootfs<'s> {
             match (left.places.get(at), right.places.get(at)) {
                 // One entry that both sides have, and that is the same file's.
                 (Some(Some(l)), Some(Some(r))) if std::ptr::eq(l.item, r.item) && l.names == r.names => {}
+                // What no entry made is as whoever unpacks it likes.
+                (Some(Some(l)), Some(Some(r))) if l.item.is_like_implied(r.item) => {}
                 (Some(Some(l)), Some(Some(r))) => places.both.push(Both {
                     at,
                     in_tar: false,
@@ -92,6 +94,7 @@ impl<'s> Rootfs<'s> {
                         left: left.say(l),
                         right: right.say(r),
                         entries,
+                        again: false,
                     });
                 }
             }
@@ -119,8 +122,9 @@ pub(crate) fn implied() -> Item<'static> {
         thing: Thing::Dir,
         meta: Cow::Owned(meta),
         mtime,
-        origin: Origin::Elsewhere,
+        origin: Origin::Implied,
         twin: None,
+        again: false,
     }
 }
 

@@ -10,12 +10,15 @@ use crate::difference::{Difference, Entries, Where};
 use crate::options::Options;
 use crate::pairing::{Both, Places, Sides};
 
+mod annotations;
 mod cmd;
+mod config_digest;
 mod config_null;
 mod config_other;
 mod content;
 mod created;
 mod diff_id;
+mod duplicate;
 mod entrypoint;
 mod env;
 mod failure;
@@ -25,19 +28,23 @@ mod history;
 mod kind;
 mod labels;
 mod layer_count;
-mod link;
+pub(crate) mod link;
+mod media_type;
 mod mode;
 mod mtime;
 mod onbuild;
 mod order;
 mod outcome;
 mod owner;
+mod owner_name;
+mod packing;
 mod path_form;
 mod paths;
 mod platform;
 mod ports;
 mod shell;
 mod stop_signal;
+mod tar_form;
 mod user;
 mod volumes;
 mod workdir;
@@ -49,15 +56,21 @@ pub const RULES: &[&dyn Rule] = &[
     &failure::Failure,
     &layer_count::LayerCount,
     &paths::Paths,
+    &duplicate::Duplicate,
     &kind::Kind,
     &content::Content,
     &link::Link,
     &mode::Mode,
     &owner::Owner,
+    &owner_name::OwnerName,
     &mtime::Mtime,
     &xattr::Xattr,
     &path_form::PathForm,
     &order::Order,
+    &tar_form::TarForm,
+    &packing::Packing,
+    &media_type::MediaType,
+    &annotations::Annotations,
     &diff_id::DiffId,
     &platform::Platform,
     &env::Env,
@@ -76,6 +89,7 @@ pub const RULES: &[&dyn Rule] = &[
     &config_null::ConfigNull,
     &history::History,
     &created::Created,
+    &config_digest::ConfigDigest,
 ];
 
 /// One way in which two images can differ. A rule implements the one method in whose argument it can see its kind of

@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use samebuild_image::golden::{Body, Record, Row, Stratum, What, is_printable, word};
+use samebuild_image::layer_walk::Forms;
 use samebuild_image::stored::Envelope;
 use samebuild_image::{
     At, Compression, Content, Digest, Entry, Epochs, Image, Kind, Layer, Meta, Mtime, Stored, StoredLayer,
@@ -31,6 +32,8 @@ pub struct Side<'a> {
     pub partial: bool,
     /// What is around a stored image, where it has a manifest.
     pub manifest: Option<&'a Envelope>,
+    /// What Docker calls the image's id, of a stored image.
+    pub config_digest: Option<Digest>,
 }
 
 /// A layer.
@@ -56,8 +59,8 @@ pub struct SiftedItems<'a> {
     pub settled: Vec<(u32, &'a Item<'a>)>,
     /// Places that both sides have, in this tar's order; nothing where both have them in the same.
     pub common: Vec<&'a At>,
-    /// Numbers of items without a counterpart whose place the layer has had before.
-    pub again: Vec<u32>,
+    /// The forms of the tar's headers, of a layer that was opened.
+    pub forms: Option<&'a Forms>,
 }
 
 /// How a layer is stored.
@@ -83,13 +86,17 @@ pub struct Item<'a> {
     pub origin: Origin<'a>,
     /// What it was held against already.
     pub twin: Option<Twin>,
+    /// Whether its layer had its place before, where that was looked at.
+    pub again: bool,
 }
 
 /// What an item was made from.
 #[derive(Clone, Copy, Debug)]
 pub enum Origin<'a> {
-    /// A record's row, or a directory that no entry made.
+    /// A record's row.
     Elsewhere,
+    /// A directory that no entry made.
+    Implied,
     /// An entry of an image.
     Entry(&'a Entry),
     /// An entry that is shared already.
@@ -135,6 +142,7 @@ impl<'a> Side<'a> {
         Self {
             layers: stored.layers.iter().map(layer).collect(),
             manifest: stored.manifest.as_ref(),
+            config_digest: Some(stored.config_digest),
             ..Self::framed(&stored.config)
         }
     }
@@ -160,6 +168,7 @@ impl<'a> Side<'a> {
             history: history.into_iter().flatten().map(history_entry).collect(),
             partial: false,
             manifest: None,
+            config_digest: None,
         }
     }
 
@@ -183,6 +192,7 @@ impl<'a> Side<'a> {
             history: record.history.iter().map(Cow::Borrowed).collect(),
             partial: below > 0 && standing.is_none(),
             manifest: None,
+            config_digest: None,
         }
     }
 
@@ -212,6 +222,11 @@ fn layers_of<'a>(image: &'a Image, epochs: &Epochs) -> Vec<SideLayer<'a>> {
 }
 
 impl<'a> SideLayer<'a> {
+    /// The forms of the tar's headers, where they were looked at.
+    pub fn forms(&self) -> Option<&'a Forms> {
+        self.sifted.as_ref().and_then(|sifted| sifted.forms)
+    }
+
     /// Every entry that is known, in the order of the tar.
     pub fn in_order(&self) -> Vec<&Item<'a>> {
         let Some(sifted) = &self.sifted else { return self.items.iter().collect() };
@@ -256,6 +271,7 @@ pub(crate) fn item_of_entry<'a>(entry: &'a Entry, epochs: &Epochs) -> Item<'a> {
         mtime: epochs.name(entry.meta.mtime),
         origin: Origin::Entry(entry),
         twin: None,
+        again: false,
     }
 }
 
@@ -287,6 +303,7 @@ fn item_of_row<'a>(row: &'a Row, base: Option<&'a Image>, epochs: &Epochs) -> It
         mtime: epochs.name(row.meta.mtime),
         origin: Origin::Elsewhere,
         twin: None,
+        again: false,
     }
 }
 
@@ -294,7 +311,7 @@ impl Item<'_> {
     /// The entry it was made from, to hand on; a record's rows have none.
     pub fn shared(&self) -> Option<Arc<Entry>> {
         match self.origin {
-            Origin::Elsewhere => None,
+            Origin::Elsewhere | Origin::Implied => None,
             Origin::Entry(entry) => Some(Arc::new(entry.clone())),
             Origin::Shared(entry) => Some(Arc::clone(entry)),
         }
@@ -312,6 +329,16 @@ impl Item<'_> {
 }
 
 impl Item<'_> {
+    /// Whether one is a directory that no entry made and the other one as such are, but for its time.
+    pub(crate) fn is_like_implied(&self, other: &Item<'_>) -> bool {
+        let implied = |item: &Item<'_>| matches!(item.origin, Origin::Implied);
+        let plain = |item: &Item<'_>| {
+            let meta = &item.meta;
+            item.thing.is_dir() && (meta.mode, meta.uid, meta.gid) == (0o755, 0, 0) && meta.xattrs.is_empty()
+        };
+        (implied(self) || implied(other)) && plain(self) && plain(other)
+    }
+
     /// Whether two files have the same content; not asked again where they were held against each other already.
     pub fn same_content(&self, other: &Item<'_>) -> io::Result<bool> {
         match (self.twin, other.twin, &self.thing, &other.thing) {

@@ -1,6 +1,8 @@
 //! Two stored images: layers paired before any is opened, equal ones left closed, the others walked side by side, several
 //! pairs at a time. What is left over goes to the same rules that images in memory go to.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use samebuild_image::in_order::in_order;
 use samebuild_image::layer_walk::{self, Walk, WalkOptions};
 use samebuild_image::read::{ReadError, Warning};
@@ -191,13 +193,15 @@ fn fill<'a>(
     settled: &'a [(u32, u32, Item<'a>)],
     options: &Options,
 ) {
-    let (odd, epochs) = match hand {
-        Hand::Left => (&layer.left, &options.left),
-        Hand::Right => (&layer.right, &options.right),
+    let (odd, epochs, walked) = match hand {
+        Hand::Left => (&layer.left, &options.left, layer.walked.0.as_ref()),
+        Hand::Right => (&layer.right, &options.right, layer.walked.1.as_ref()),
     };
     let mine = |numbers: (u32, u32)| if hand == Hand::Left { numbers.0 } else { numbers.1 };
+    let again = again(layer, odd, hand);
     let item = |odd: &'a Odd| Item {
         twin: odd.twin,
+        again: again.contains(&odd.number),
         origin: Origin::Shared(&odd.entry),
         ..item_of_entry(&odd.entry, epochs)
     };
@@ -209,14 +213,14 @@ fn fill<'a>(
         numbers: odd.iter().map(|odd| odd.number).collect(),
         settled: items,
         common: common(layer, hand),
-        again: again(layer, odd, hand),
+        forms: walked.map(|walked| &walked.forms),
     });
     side.count = layer.settled.len() + odd.len();
 }
 
 /// The places that both layers have, in the order of one of them; nothing where the order is the same.
 fn common(layer: &Sifted, hand: Hand) -> Vec<&At> {
-    let mut right: std::collections::BTreeMap<u64, u32> = Default::default();
+    let mut right: BTreeMap<u64, u32> = Default::default();
     for odd in &layer.right {
         right.extend(odd.twin.map(|twin| (twin.pair, odd.number)));
     }
@@ -237,12 +241,11 @@ fn common(layer: &Sifted, hand: Hand) -> Vec<&At> {
 }
 
 /// Which of the odd entries without a twin have a place that the layer has had before.
-fn again(layer: &Sifted, odd: &[Odd], hand: Hand) -> Vec<u32> {
+fn again(layer: &Sifted, odd: &[Odd], hand: Hand) -> BTreeSet<u32> {
     let alone = || odd.iter().filter(|odd| odd.twin.is_none());
-    let mut first: std::collections::BTreeMap<&At, u32> =
-        alone().map(|odd| (&odd.entry.at, odd.number)).collect();
+    let mut first: BTreeMap<&At, u32> = alone().map(|odd| (&odd.entry.at, odd.number)).collect();
     if first.is_empty() {
-        return Vec::new();
+        return BTreeSet::new();
     }
     let mine = |numbers: (u32, u32)| if hand == Hand::Left { numbers.0 } else { numbers.1 };
     let settled = layer.settled.iter().map(|settled| (&settled.entry.at, mine(settled.numbers)));

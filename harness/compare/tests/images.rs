@@ -244,7 +244,7 @@ fn duplicate_entries_are_held_against_their_own_kind() {
         &right,
         &Options::strict(),
         expect![[r#"
-            layer 1 · /a · paths: file 0644 0:0 1970-01-01T00:01:40Z 1 "2" → absent (only in the layer, not in the rootfs)
+            layer 1 · /a · duplicate: again: file 0644 0:0 1970-01-01T00:01:40Z 1 "2" → not again (only in the layer, not in the rootfs)
             layer 1 · /a · content: 1 "1" → 1 "2" (only in the layer, not in the rootfs)
         "#]],
     );

@@ -1,6 +1,7 @@
 //! A stored layer, entry by entry, at the reader's own pace, so that two can be walked side by side. Contents pass by once
 //! and are not hashed unless that is asked for. Reading a layer whole is [`crate::layer_read`]'s affair.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -32,6 +33,7 @@ pub struct Walk<'s> {
     number: usize,
     expansion: Expansion,
     members: Members<Buffered<'s>>,
+    forms: Forms,
     /// Where contents can be read again.
     contents: Arc<dyn Source>,
     compression: Compression,
@@ -46,6 +48,16 @@ pub struct Walked {
     pub size: u64,
     pub compression: Compression,
     pub warnings: Vec<Warning>,
+    pub forms: Forms,
+}
+
+/// The forms in which a tar writes down its entries, and how many entries have each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Forms {
+    /// `v7`, `ustar`, `gnu`, `star`.
+    pub formats: BTreeMap<&'static str, u64>,
+    /// Keys of extended records that say nothing about the file.
+    pub records: BTreeMap<Vec<u8>, u64>,
 }
 
 impl<'s> Walk<'s> {
@@ -74,7 +86,18 @@ impl<'s> Walk<'s> {
         };
         let members = Members::new(Buffered(BufReader::with_capacity(BUFFER, reader)), options.limits);
         let expansion = options.expansion;
-        Ok(Self { layer, number, expansion, members, contents, compression, stored_digest, tar_digest })
+        let forms = Forms::default();
+        Ok(Self {
+            layer,
+            number,
+            expansion,
+            members,
+            forms,
+            contents,
+            compression,
+            stored_digest,
+            tar_digest,
+        })
     }
 
     /// How the layer is compressed.
@@ -90,6 +113,16 @@ impl<'s> Walk<'s> {
             Ok(None) => return Ok(None),
             Err(error) => return Err(self.failed(error)),
         };
+        *self.forms.formats.entry(member.header.format).or_default() += 1;
+        for key in &member.other_records {
+            // As many as a person would read; what is hostile may have more.
+            let is_full = self.forms.records.len() >= 64;
+            if let Some(count) = self.forms.records.get_mut(key) {
+                *count += 1;
+            } else if !is_full {
+                self.forms.records.insert(key.clone(), 1);
+            }
+        }
         let content = matches!(member.header.flag, 0 | b'0' | b'7').then(|| {
             let size = member.header.size.unsigned_abs();
             Content::lazy(Arc::clone(&self.contents), member.offset, size)
@@ -113,7 +146,8 @@ impl<'s> Walk<'s> {
     /// # Errors
     /// A digest is not what is stated, where digests are taken; a tar without its end, where they are not.
     pub fn finish(self) -> Result<Walked, ReadError> {
-        let Self { layer, number, expansion, members, compression, stored_digest, tar_digest, .. } = self;
+        let Self { layer, number, expansion, members, forms, compression, stored_digest, tar_digest, .. } =
+            self;
         let what = format!("layer {number}");
         let (entries, offset) = (members.entries(), members.offset());
         let (Buffered(mut rest), end, global_headers) = members.finish();
@@ -140,7 +174,7 @@ impl<'s> Walk<'s> {
             (trailing, Warning::TrailingData { layer: number }),
         ];
         let warnings = warnings.into_iter().filter(|(is, _)| *is).map(|(_, warning)| warning).collect();
-        Ok(Walked { size: offset + more, compression, warnings })
+        Ok(Walked { size: offset + more, compression, warnings, forms })
     }
 
     fn failed(&self, error: TarError) -> ReadError {

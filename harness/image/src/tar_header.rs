@@ -22,6 +22,8 @@ pub(crate) struct Header {
     pub(crate) gname: Vec<u8>,
     pub(crate) major: i64,
     pub(crate) minor: i64,
+    /// `v7`, `ustar`, `gnu` or `star`.
+    pub(crate) format: &'static str,
 }
 
 /// A field: its name, where it starts, how long it is.
@@ -94,12 +96,14 @@ pub(crate) fn decode(block: &Block) -> Result<Header, String> {
         gname: Vec::new(),
         major: 0,
         minor: 0,
+        format: "v7",
     };
     let magic = MAGIC.of(block);
     let (posix, gnu) = (magic.starts_with(b"ustar\0"), magic == b"ustar  \0");
     if !posix && !gnu {
         return Ok(header);
     }
+    header.format = if gnu { "gnu" } else { "ustar" };
     header.uname = UNAME.text(block);
     header.gname = GNAME.text(block);
     if matches!(header.flag, b'3' | b'4') {
@@ -108,6 +112,9 @@ pub(crate) fn decode(block: &Block) -> Result<Header, String> {
     }
     if posix {
         let star = STAR_TRAILER.of(block) == b"tar\0";
+        if star {
+            header.format = "star";
+        }
         let prefix = if star { STAR_PREFIX.text(block) } else { PREFIX.text(block) };
         if !prefix.is_empty() {
             header.name = [&prefix[..], b"/", &header.name].concat();

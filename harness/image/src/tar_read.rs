@@ -42,6 +42,8 @@ pub(crate) struct Member {
     /// Nanoseconds beyond the header's `mtime`.
     pub(crate) nanos: u32,
     pub(crate) xattrs: Records,
+    /// Keys of extended records that say nothing about the file.
+    pub(crate) other_records: Vec<Vec<u8>>,
     /// Its number, from 0.
     pub(crate) entry: u64,
     /// Where its first header block starts.
@@ -252,7 +254,8 @@ impl<I: Input> Members<I> {
     }
 
     fn member(&mut self, mut header: Header, extended: Extended, start: u64) -> Result<Member, TarError> {
-        let (nanos, xattrs) = extended.apply(&mut header).map_err(|why| self.damaged(start, why))?;
+        let (nanos, xattrs, other_records) =
+            extended.apply(&mut header).map_err(|why| self.damaged(start, why))?;
         let entry = self.entry;
         if entry >= self.limits.entries {
             return Err(self.limit(start, "entries", self.limits.entries));
@@ -276,7 +279,7 @@ impl<I: Input> Members<I> {
         self.content_left = size;
         self.padding = padded - size;
         self.entry += 1;
-        Ok(Member { header, nanos, xattrs, entry, start, offset: self.offset })
+        Ok(Member { header, nanos, xattrs, other_records, entry, start, offset: self.offset })
     }
 
     /// The content of an extended header.
@@ -373,9 +376,11 @@ impl Extended {
         !self.any && self.name.is_none() && self.link.is_none()
     }
 
-    /// Puts everything in its place; nanoseconds and extended attributes are returned. An empty value changes nothing.
-    fn apply(self, header: &mut Header) -> Result<(u32, Records), String> {
+    /// Puts everything in its place; nanoseconds, extended attributes and the keys of what has no place are returned. An
+    /// empty value changes nothing.
+    fn apply(self, header: &mut Header) -> Result<(u32, Records, Vec<Vec<u8>>), String> {
         let mut xattrs = Records::new();
+        let mut others = Vec::new();
         let mut nanos = 0;
         for (key, value) in self.records {
             if let Some(name) = key.strip_prefix(XATTR) {
@@ -398,12 +403,12 @@ impl Extended {
                     (header.mtime, nanos) = time.ok_or_else(|| bad_record(&key, &value))?;
                 }
                 key if key.starts_with(b"GNU.sparse.") => header.flag = b'S',
-                _ => {}
+                _ => others.push(key),
             }
         }
         header.name = self.name.unwrap_or_else(|| std::mem::take(&mut header.name));
         header.link = self.link.unwrap_or_else(|| std::mem::take(&mut header.link));
-        Ok((nanos, xattrs))
+        Ok((nanos, xattrs, others))
     }
 }
 

@@ -34,6 +34,11 @@ impl Rule for Link {
     }
 }
 
+/// The other name of the file that a side of a row of this rule tells of, as the row shows it.
+pub(crate) fn other_name(side: &str) -> Option<&str> {
+    side.strip_prefix("hard link to ")
+}
+
 /// The name that stands for the file: another one where the tar says so, the first of several in a file system.
 fn first_name<'t>(at: &'t At, thing: &'t Thing<'_>, names: &'t [At]) -> &'t At {
     match thing {

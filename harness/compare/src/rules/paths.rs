@@ -17,7 +17,7 @@ impl Rule for Paths {
     }
 
     fn places(&self, places: &Places<'_>, _: &Options, found: &mut Findings) {
-        for lone in &places.lone {
+        for lone in places.lone.iter().filter(|lone| !lone.again) {
             found.say_of(places.place(&lone.at), lone.left.clone(), lone.right.clone(), lone.entries.clone());
         }
     }
