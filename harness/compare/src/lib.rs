@@ -15,6 +15,7 @@ mod compare;
 mod comparison;
 mod difference;
 mod explain;
+pub mod ignore;
 pub mod instructions;
 mod options;
 pub mod pairing;

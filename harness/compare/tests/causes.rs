@@ -121,3 +121,34 @@ fn a_thousand_files_of_one_copy_are_one_finding_with_its_directory_and_line() {
     assert_eq!(finding.line.as_ref().map(|line| line.line), Some(3));
     assert_eq!(finding.instruction.as_deref(), Some("COPY src /srv/src # buildkit"));
 }
+
+#[test]
+fn what_is_ignored_is_hidden_last_and_counted() {
+    let (left, right) = made::many(10);
+    let comparison = compare_images(&left, &right, &Options::strict()).unwrap();
+    let explained = || explain(&comparison, None);
+    let hidden = |ignores: &[&str]| {
+        let ignores: Vec<_> = ignores.iter().map(|text| text.parse().unwrap()).collect();
+        let (explained, hidden) =
+            samebuild_compare::ignore::hide(explained(), &comparison.differences, &ignores);
+        let left: usize = explained.findings.iter().map(|finding| finding.rows.len()).sum();
+        let by: Vec<usize> = hidden.by.iter().map(|(_, count)| *count).collect();
+        (left, by, hidden.rows.len())
+    };
+    assert_eq!(hidden(&[]), (10, vec![], 0));
+    assert_eq!(hidden(&["path=/srv/src/f000?", "rule=mtime"]), (0, vec![10, 0], 10));
+    assert_eq!(hidden(&["path=**/f0001", "cause=context-times,path=**/f0002"]), (8, vec![1, 1], 2));
+    assert_eq!(hidden(&["cause=umask"]), (10, vec![0], 0));
+    assert_eq!(hidden(&["side=left"]), (10, vec![0], 0), "both sides have these");
+}
+
+#[test]
+fn what_follows_from_something_hidden_stays() {
+    let pair = PAIRS.iter().find(|pair| pair.cause == "missing-whiteout").unwrap();
+    let (left, right) = (pair.make)();
+    let comparison = compare_images(&left, &right, &Options::strict()).unwrap();
+    let ignore = ["path=/.wh.d".parse().unwrap()];
+    let (explained, _) =
+        samebuild_compare::ignore::hide(explain(&comparison, None), &comparison.differences, &ignore);
+    assert_eq!((explained.findings[0].rows.len(), explained.findings[0].consequences.len()), (2, 0));
+}

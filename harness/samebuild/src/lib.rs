@@ -28,4 +28,5 @@ pub mod served;
 pub mod step_costs;
 pub mod stored;
 pub mod tag;
+pub mod tell;
 pub mod unprivileged;

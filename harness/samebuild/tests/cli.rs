@@ -40,10 +40,9 @@ fn two_builds_of_one_dialect_are_the_same_and_two_dialects_differ() {
     }
     let diff = |right: &str| place.samebuild(&["diff", "one", right]);
     assert_eq!(diff("one").status.code(), Some(0));
-    let two = String::from_utf8(diff("two.tar").stdout).unwrap();
-    let clocks = ["created", "mtime"];
-    let told = |line: &&str| !clocks.iter().any(|rule| line.contains(&format!("{rule}:")));
-    assert_eq!(two.lines().filter(|line| *line != "same").filter(told).count(), 0, "{two}");
+    let clocks = ["--ignore", "rule=created", "--ignore", "rule=mtime"];
+    let two = place.samebuild(&[&["diff", "one", "two.tar"], &clocks[..]].concat());
+    assert_eq!(two.status.code(), Some(0), "{}", String::from_utf8_lossy(&two.stdout));
     assert_eq!(diff("three").status.code(), Some(1));
     let json = place.samebuild(&["diff", "one", "three", "--format", "json"]).stdout;
     let json: serde_json::Value = serde_json::from_slice(&json).unwrap();

@@ -35,6 +35,12 @@ const FAMILIES: &[Family] = &[
         not_members: &["mod.rs", "classes.rs", "laid.rs", "locate.rs"],
     },
     Family {
+        dir: "harness/samebuild/src/tell",
+        table_in: "harness/samebuild/src/tell/mod.rs",
+        table: "FORMATS",
+        not_members: &["mod.rs", "escape.rs", "html_layers.rs", "html_tree.rs"],
+    },
+    Family {
         dir: "harness/samebuild/src/bench/peers",
         table_in: "harness/samebuild/src/bench/peers.rs",
         table: "PEERS",

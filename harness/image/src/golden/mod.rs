@@ -42,7 +42,7 @@ pub use json::compact as compact_json;
 pub use mask::message as mask_message;
 pub use normalise::{Base, Normaliser};
 pub use parse::GoldenError;
-pub use quote::{quoted, short_text, text, word};
+pub use quote::{is_plain, quoted, short_text, text, word};
 pub use record::{
     BaseLine, Body, Failure, Observation, Outcome, Record, Row, Stratum, UNCLASSIFIED, What, is_printable,
 };

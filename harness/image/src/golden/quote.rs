@@ -105,7 +105,7 @@ fn is_plain_no_space(c: char) -> bool {
 }
 
 /// Whether a reviewer sees this character: no control, no direction marks, no zero-width or odd spaces.
-pub(super) fn is_plain(c: char) -> bool {
+pub fn is_plain(c: char) -> bool {
     let invisible = matches!(u32::from(c),
         0xad | 0x200b..=0x200f | 0x2028..=0x202e | 0x2060..=0x206f | 0xfeff | 0xfff9..=0xfffb | 0xe0000..=0xe007f);
     !c.is_control() && !invisible && (c == ' ' || !c.is_whitespace())

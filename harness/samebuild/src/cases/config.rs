@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use samebuild_compare::ignore::Ignore;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -14,6 +15,7 @@ use super::check;
 use super::dialects::{Vocabulary, matches as dialect_matches};
 use super::format::{BuildToml, OutcomeToml};
 use super::glob;
+use super::ignores::IgnoreToml;
 use super::problem::{CaseError, Problem, Text};
 use crate::bases::Policy;
 
@@ -27,6 +29,8 @@ pub(super) struct Config {
     rules: Vec<Rule>,
     /// Globs of names that FROM may say, and the base of ours that stands in for them.
     stand_ins: Vec<(String, String)>,
+    /// What a comparison is to leave out.
+    pub(super) ignores: Vec<Ignore>,
 }
 
 #[derive(Clone, Debug)]
@@ -46,6 +50,8 @@ struct ConfigToml {
     bases: BTreeMap<Spanned<String>, Spanned<String>>,
     #[serde(default, rename = "match")]
     rules: Vec<MatchToml>,
+    #[serde(default, rename = "ignore")]
+    ignores: Vec<Spanned<IgnoreToml>>,
 }
 
 #[derive(Deserialize)]
@@ -106,6 +112,9 @@ impl Config {
         }
         for rule in written.rules {
             config.rules.push(rule.checked(text, vocabulary)?);
+        }
+        for ignore in written.ignores {
+            config.ignores.push(IgnoreToml::checked(ignore)?);
         }
         Ok(config)
     }
@@ -317,7 +326,10 @@ dockerfile = "other/*"
                 "[bases]\n\"debian:*\" = \"debian\"\n",
                 "samebuild.toml:2:14: find the base `debian`; ci/bases.toml has `busybox`",
             ),
-            ("[build]\n", "unknown key `build`; accepted: `bases`, `match`"),
+            ("[build]\n", "unknown key `build`; accepted: `bases`, `match`, `ignore`"),
+            ("[[ignore]]\nwhy = \"x\"\n", "ignore everything: say path=GLOB"),
+            ("[[ignore]]\ncause = \"x\"\n", "samebuild.toml:1:1: ignore the cause `x`: there is none"),
+            ("[[ignore]]\nside = \"top\"\n", "samebuild.toml:2:8: read side=`top`"),
         ] {
             let error = read(content).unwrap_err();
             assert!(error.contains(says), "{content}: {error}");

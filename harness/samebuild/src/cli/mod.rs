@@ -30,6 +30,7 @@ mod race_records;
 mod repeat;
 mod report;
 mod snapshots;
+mod telling;
 mod terminal;
 mod times;
 mod trusting;

@@ -185,8 +185,8 @@ pub(crate) enum PageFormat {
 pub(crate) struct Diff {
     pub(crate) left: String,
     pub(crate) right: String,
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) telling: super::telling::Telling,
 }
 
 #[derive(Debug, Args)]

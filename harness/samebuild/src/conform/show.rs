@@ -137,7 +137,7 @@ pub(crate) fn body(check: &Check, dockerfile: &str) -> (String, usize) {
     for found in shown.iter().take(SHOWN) {
         if found.line.is_some() && found.line != line {
             line = found.line;
-            text.push_str(&underlined(dockerfile, line.unwrap_or_default()));
+            text.push_str(&underlined("Dockerfile", dockerfile, line.unwrap_or_default()));
         }
         let _ = write!(text, "    {}", found.difference);
         let _ = match &found.known {
@@ -250,7 +250,8 @@ pub fn json(results: &[CaseResult], again: &str) -> Value {
 }
 
 /// The instruction that begins in this line, all its lines, underlined.
-fn underlined(dockerfile: &str, line: usize) -> String {
+/// A line of a Dockerfile, called `name`, with those that continue it, underlined.
+pub(crate) fn underlined(name: &str, dockerfile: &str, line: usize) -> String {
     let lines: Vec<&str> = dockerfile.lines().collect();
     let Some(first) = line.checked_sub(1).filter(|first| *first < lines.len()) else { return String::new() };
     let mut last = first;
@@ -260,8 +261,8 @@ fn underlined(dockerfile: &str, line: usize) -> String {
     let mut text = String::new();
     for (number, content) in lines.iter().enumerate().take(last + 1).skip(first) {
         let width = content.trim_end().chars().count().max(1);
-        let _ = writeln!(text, "  Dockerfile:{} │ {content}", number + 1);
-        let pad = format!("  Dockerfile:{} ", number + 1).chars().count();
+        let _ = writeln!(text, "  {name}:{} │ {content}", number + 1);
+        let pad = format!("  {name}:{} ", number + 1).chars().count();
         let _ = writeln!(text, "{:pad$}│ {}", "", "─".repeat(width));
     }
     text
