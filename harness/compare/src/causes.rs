@@ -21,6 +21,7 @@ mod identity;
 mod kinds;
 mod layers;
 mod logs;
+mod manifests;
 mod modes;
 mod outcome;
 mod owners;
@@ -49,9 +50,11 @@ pub const CAUSES: &[&dyn Cause] = &[
     &entries::Parents,
     &layers::Repeated,
     &entries::Order,
+    &entries::Duplicate,
     &tar::Spelling,
     &tar::Encoding,
     &tar::Bytes,
+    &tar::Form,
     &identity::Key,
     &identity::MachineId,
     &identity::RuntimeFile,
@@ -85,6 +88,7 @@ pub const CAUSES: &[&dyn Cause] = &[
     &owners::IdMap,
     &owners::NotChanged,
     &owners::Owner,
+    &owners::Names,
     &xattrs::Capability,
     &xattrs::HostLabel,
     &xattrs::Xattr,
@@ -113,6 +117,10 @@ pub const CAUSES: &[&dyn Cause] = &[
     &spellings::Unknown,
     &history::Wording,
     &history::Count,
+    &manifests::Annotation,
+    &manifests::MediaType,
+    &manifests::Packing,
+    &manifests::Digest,
 ];
 
 /// One reason for which images differ. It implements the one method in whose arguments it can see that.

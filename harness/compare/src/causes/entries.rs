@@ -1,4 +1,4 @@
-//! How a layer's tar is put together: parents and order.
+//! How a layer's tar is put together: parents, order, names that come twice.
 
 use super::{Cause, Page};
 use crate::rules::Severity;
@@ -6,6 +6,7 @@ use crate::scene::{Row, Scene};
 
 pub(super) struct Parents;
 pub(super) struct Order;
+pub(super) struct Duplicate;
 
 impl Cause for Parents {
     fn page(&self) -> &'static Page {
@@ -40,5 +41,22 @@ impl Cause for Order {
 
     fn row(&self, _: &Scene<'_>, row: Row<'_>) -> Option<String> {
         (row.rule() == "order").then(String::new)
+    }
+}
+
+impl Cause for Duplicate {
+    fn page(&self) -> &'static Page {
+        &Page {
+            id: "repeated-entry",
+            title: "A tar has the same path twice",
+            severity: Severity::Reproducibility,
+            what: "One layer names a path more often than the other. The last entry counts, but not every tool agrees.",
+            how: "`tar -r` appends what changed and leaves the old entry; two sources of one COPY bring the same name.",
+            fix: "Make the tar anew instead of appending to it.",
+        }
+    }
+
+    fn row(&self, _: &Scene<'_>, row: Row<'_>) -> Option<String> {
+        (row.rule() == "duplicate").then(String::new)
     }
 }

@@ -9,6 +9,7 @@ use crate::scene::{Row, Scene};
 pub(super) struct IdMap;
 pub(super) struct NotChanged;
 pub(super) struct Owner;
+pub(super) struct Names;
 
 /// A shift of ids that no `--chown` makes.
 const FAR: i128 = 10_000;
@@ -82,11 +83,25 @@ impl Cause for Owner {
     }
 
     fn row(&self, _: &Scene<'_>, row: Row<'_>) -> Option<String> {
-        if row.rule() == "owner_name" {
-            return Some("by name only".to_owned());
-        }
         let (left, right) = row.owners()?;
         Some(said(left, right))
+    }
+}
+
+impl Cause for Names {
+    fn page(&self) -> &'static Page {
+        &Page {
+            id: "owner-names",
+            title: "The tars name owners otherwise, the numbers are the same",
+            severity: Severity::Cosmetic,
+            what: "Names of owner and group stand in a tar beside the numbers; engines look at the numbers only.",
+            how: "The writer looked names up on the host, in the image, or not at all.",
+            fix: "`tar --numeric-owner --owner=0 --group=0`; or ignore it: `--ignore cause=owner-names`.",
+        }
+    }
+
+    fn row(&self, _: &Scene<'_>, row: Row<'_>) -> Option<String> {
+        (row.rule() == "owner_name").then(String::new)
     }
 }
 

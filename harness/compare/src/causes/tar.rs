@@ -9,6 +9,7 @@ use crate::scene::{Row, Scene};
 pub(super) struct Spelling;
 pub(super) struct Encoding;
 pub(super) struct Bytes;
+pub(super) struct Form;
 
 impl Cause for Spelling {
     fn page(&self) -> &'static Page {
@@ -90,5 +91,22 @@ impl Cause for Bytes {
 
     fn row(&self, _: &Scene<'_>, row: Row<'_>) -> Option<String> {
         (row.rule() == "diff_id").then(String::new)
+    }
+}
+
+impl Cause for Form {
+    fn page(&self) -> &'static Page {
+        &Page {
+            id: "tar-records",
+            title: "The tars have other formats of headers, or records that no engine reads",
+            severity: Severity::Cosmetic,
+            what: "ustar, PAX and GNU headers say the same in other bytes; PAX records may hold times of access and change, comments, or what an archiver wants to remember (`LIBARCHIVE.*`).",
+            how: "Another archiver, or another of its options; times of access are the host's.",
+            fix: "`tar --format=posix --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime`, or one program for both.",
+        }
+    }
+
+    fn row(&self, _: &Scene<'_>, row: Row<'_>) -> Option<String> {
+        (row.rule() == "tar_form").then(String::new)
     }
 }
