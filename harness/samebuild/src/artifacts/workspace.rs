@@ -19,9 +19,10 @@ use samebuild_store::engine::Call;
 use samebuild_store::names::Content;
 use sha2::{Digest as _, Sha256};
 
-use super::bases::{self, Bases, REQUIRED};
+use super::bases::{Bases, REQUIRED};
 use super::building::Way;
 use super::file::Artifact;
+use crate::images::named;
 use crate::images::store::Store;
 
 /// The artifacts of a file; content n is artifact n.
@@ -141,11 +142,15 @@ impl Reader<'_> {
         let mut args = artifact.args.clone();
         let required = artifact.requires.keys().map(|alias| (alias.clone(), format!("{REQUIRED}{alias}")));
         args.extend(required);
-        let named = bases::named(&text, &self.way.dialect, &args, &platform)?;
+        if let Some(unknown) = named::fetches(&text, &self.way.dialect) {
+            return Err(unknown);
+        }
         let mut bases = BTreeMap::new();
-        for name in named {
-            let digest = self.bases.digest(&name)?;
-            bases.insert(name, digest);
+        for image in named::images(&text, &self.way.dialect, &args, &platform)? {
+            if !image.name.starts_with(REQUIRED) {
+                let digest = self.bases.digest(&image.name)?;
+                bases.insert(image.name, digest);
+            }
         }
         let tree = context(artifact, self.way)?;
         let witness = witness(artifact, &tree);

@@ -35,6 +35,7 @@ mod terminal;
 mod times;
 mod trusting;
 mod verbs;
+mod warm;
 mod why;
 
 use std::process::ExitCode;
@@ -61,6 +62,7 @@ fn run(verb: &Verb) -> anyhow::Result<ExitCode> {
         Verb::Fault(args) => return fault::run(args),
         Verb::List(args) => list::run(args),
         Verb::Build(args) => build::run(args),
+        Verb::Warm(args) => warm::run(args),
         Verb::Artifacts(args) => artifacts::run(args),
         Verb::Check(args) => check::run(args),
         Verb::Diff(args) => diff::run(args),

@@ -24,6 +24,8 @@ pub(crate) enum Verb {
     /// The images of a file of artifacts, a skaffold.yaml or a TOML of the same keys, built only where they are not there
     /// already.
     Artifacts(super::artifacts::Artifacts),
+    /// Fetch base images into the cache, where builds find them without a network; what is there is verified.
+    Warm(super::warm::Warm),
     /// Build it again and again with nothing changed, then with one thing changed at a time (times, order, owners, umask,
     /// zone, path, …): what makes another image, by instruction? Prints its seed first, the command that does it again last.
     ///

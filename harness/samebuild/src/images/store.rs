@@ -121,6 +121,17 @@ impl Store {
         }))
     }
 
+    /// The bytes of an image's layers, as they are stored.
+    ///
+    /// # Errors
+    /// Its manifest cannot be read.
+    pub fn bytes(&self, manifest: &Digest) -> Result<u64> {
+        let place = || format!("read {}", self.blob(manifest).display());
+        let bytes = std::fs::read(self.blob(manifest)).with_context(place)?;
+        let read: Manifest = serde_json::from_slice(&bytes).with_context(place)?;
+        Ok(read.layers.iter().map(|layer| layer.size).sum())
+    }
+
     /// Gives an image that is here these names, each of which it takes from whatever had it for the same platform.
     ///
     /// # Errors

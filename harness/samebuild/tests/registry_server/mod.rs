@@ -36,7 +36,8 @@ pub enum Door {
 struct State {
     /// Path below /v2/ → media type and bytes.
     files: BTreeMap<String, (String, Vec<u8>)>,
-    faults: BTreeMap<String, Fault>,
+    /// With how often yet.
+    faults: BTreeMap<String, (Fault, u32)>,
     requests: Vec<String>,
 }
 
@@ -68,11 +69,22 @@ impl Server {
     }
 
     pub fn set_fault(&self, path: &str, fault: Option<Fault>) {
-        let mut state = self.state.lock().unwrap();
         match fault {
-            Some(fault) => drop(state.faults.insert(path.to_owned(), fault)),
-            None => drop(state.faults.remove(path)),
+            Some(fault) => self.set_fault_times(path, fault, u32::MAX),
+            None => drop(self.state.lock().unwrap().faults.remove(path)),
         }
+    }
+
+    /// So many times, and then no more.
+    pub fn set_fault_times(&self, path: &str, fault: Fault, times: u32) {
+        self.state.lock().unwrap().faults.insert(path.to_owned(), (fault, times));
+    }
+
+    /// The path of the largest that begins so.
+    pub fn largest(&self, prefix: &str) -> String {
+        let state = self.state.lock().unwrap();
+        let all = state.files.iter().filter(|(path, _)| path.starts_with(prefix));
+        all.max_by_key(|(_, (_, bytes))| bytes.len()).unwrap().0.clone()
     }
 
     /// Whether it has something at a path below /v2/.
@@ -166,7 +178,13 @@ fn answer(mut stream: TcpStream, door: Door, host: &str, state: &Mutex<State>) -
         state.files.insert(place, known);
         return send(&mut stream, "201 Created", "text/plain", &header, 0, b"");
     }
-    let fault = state.faults.get(name).copied();
+    let fault = match state.faults.get_mut(name) {
+        Some((fault, left)) if *left > 0 => {
+            *left -= u32::from(method == "GET");
+            Some(*fault)
+        }
+        _ => None,
+    };
     let Some((media_type, bytes)) = state.files.get(name).filter(|_| fault != Some(Fault::Missing)) else {
         let code = if name.contains("/manifests/") { "MANIFEST_UNKNOWN" } else { "BLOB_UNKNOWN" };
         let body = format!(r#"{{"errors":[{{"code":"{code}","message":"unknown"}}]}}"#);
