@@ -93,6 +93,7 @@ pub fn compare_stored(left: &Stored, right: &Stored, options: &Options) -> Resul
         right: shape(right, &open, &sifted, Hand::Right),
         layers,
         warnings: (warnings(Hand::Left), warnings(Hand::Right)),
+        verified: options.walk.verify,
     })
 }
 

@@ -89,6 +89,30 @@ pub fn outline(files: &dyn Files, entry: &Descriptor) -> Result<Image, ReadError
     Ok(Image { config, layers, annotations: manifest.annotations })
 }
 
+/// The platforms that index.json, and the indexes in it, name; what attests others has none.
+pub fn platforms(files: &dyn Files) -> Result<Vec<Platform>, ReadError> {
+    let mut found = Vec::new();
+    let mut left = vec![(read::small(files, "index.json", "index.json")?, 0)];
+    while let Some((bytes, depth)) = left.pop() {
+        let index: Index = read::json(&bytes, "an index")?;
+        for entry in index.manifests.iter().filter(is_image) {
+            if matches!(Role::of(&entry.media_type), Some(Role::Index)) && depth < DEPTH {
+                left.push((blob(files, entry, "an index")?, depth + 1));
+            }
+            found.extend(entry.platform.clone());
+        }
+    }
+    found.sort_by_key(ToString::to_string);
+    found.dedup();
+    Ok(found)
+}
+
+/// Whether an entry of an index is an image, and not what attests one.
+fn is_image(entry: &&Descriptor) -> bool {
+    !entry.annotations.contains_key("vnd.docker.reference.type")
+        && entry.platform.as_ref().is_none_or(|platform| platform.os != "unknown")
+}
+
 /// What to write, and how.
 #[derive(Debug, Clone)]
 pub struct LayoutOptions {
@@ -185,10 +209,6 @@ pub(crate) fn is_named(name: &str, wanted: &str) -> bool {
 /// The one entry of `index`, which is called `set` in errors, that is wanted; what attests others is none.
 pub fn choose(index: &Index, options: &ReadOptions, set: &str) -> Result<Descriptor, ReadError> {
     let set = set.to_owned();
-    let is_image = |entry: &&Descriptor| {
-        !entry.annotations.contains_key("vnd.docker.reference.type")
-            && entry.platform.as_ref().is_none_or(|platform| platform.os != "unknown")
-    };
     let mut images: Vec<&Descriptor> = index.manifests.iter().filter(is_image).collect();
     let have: Vec<String> = images.iter().map(|entry| describe(entry)).collect();
     images.sort_by_key(|entry| entry.digest);

@@ -24,6 +24,25 @@ pub struct NotThere {
     source: io::Error,
 }
 
+impl NotThere {
+    pub(crate) fn new(path: &Path, source: io::Error) -> Self {
+        Self { path: path.to_owned(), source }
+    }
+}
+
+/// Something is there, but it is no image that could be read.
+#[derive(Debug, thiserror::Error)]
+#[error("read the image {}: it is not an OCI layout, an archive of one or a docker-archive, nor a layer's tar", path.display())]
+pub struct NotAnImage {
+    path: PathBuf,
+}
+
+impl NotAnImage {
+    pub(crate) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+}
+
 /// Reads the image at `path`. Contents stay where they are: the files must not go before the image does.
 ///
 /// # Errors
@@ -38,13 +57,21 @@ pub fn read_image(path: &Path) -> Result<Loaded> {
 /// # Errors
 /// As [`read_image`], but for what is wrong with its layers.
 pub fn find_image(path: &Path) -> Result<Stored> {
+    find_image_of(path, &ReadOptions::default())
+}
+
+/// As [`find_image`], the one of several that `options` want.
+///
+/// # Errors
+/// As [`find_image`].
+pub fn find_image_of(path: &Path, options: &ReadOptions) -> Result<Stored> {
     let place = || format!("read the image {}", path.display());
     let missing = |source| NotThere { path: path.to_owned(), source };
     let stat = std::fs::metadata(path).map_err(missing)?;
     let loaded = if stat.is_dir() {
-        layout::find(&Dir::new(path), &ReadOptions::default())
+        layout::find(&Dir::new(path), options)
     } else if stat.is_file() {
-        let read = read::find_image(Arc::new(FileSource::new(path, stat.len())), &ReadOptions::default());
+        let read = read::find_image(Arc::new(FileSource::new(path, stat.len())), options);
         if read.is_err() && !may_be_tar(path).with_context(place)? {
             bail!("{}: it is not an OCI layout, an archive of one or a docker-archive", place());
         }

@@ -159,7 +159,7 @@ fn what_could_not_be_found_out_exits_3_and_names_the_place() {
         (&["build", "ctx", "-o", "oci:x"][..], "--build-context example.test/absent:1=oci-layout://DIR"),
         (
             &["diff", "short.tar", "short.tar"],
-            "short.tar: it is not an OCI layout, an archive of one or a docker-archive\n",
+            "short.tar: it is not an OCI layout, an archive of one or a docker-archive, nor a layer's tar\n",
         ),
     ] {
         let (code, said) = place.fails(args);

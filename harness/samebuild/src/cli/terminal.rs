@@ -39,6 +39,7 @@ pub(crate) fn complain(error: &anyhow::Error) -> Exit {
             || cause.is::<NoCheckout>()
             || cause.is::<crate::conform::NotHere>()
             || cause.is::<NotThere>()
+            || cause.is::<crate::operands::NoName>()
             || cause.is::<samebuild_store::races::UnknownRace>()
             || cause.is::<samebuild_store::strategies::UnknownStrategy>()
             || cause.is::<samebuild_store::explore::ReplayError>()

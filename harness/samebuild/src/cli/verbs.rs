@@ -185,8 +185,21 @@ pub(crate) enum PageFormat {
 
 #[derive(Debug, Args)]
 pub(crate) struct Diff {
+    /// An OCI layout, an archive of one, a docker-archive (each also compressed), a layer's tar, a directory that is a root
+    /// file system; docker://NAME of this machine's engine; registry://NAME, or HOST/NAME[:TAG][@DIGEST].
     pub(crate) left: String,
+    /// As LEFT.
     pub(crate) right: String,
+    /// Which image of several: linux/amd64 if left out. What attests images is none.
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(crate) platform: Option<samebuild_image::manifest::Platform>,
+    /// Every platform that either has, one after the other; one that only one side has is a difference.
+    #[arg(long, conflicts_with = "platform")]
+    pub(crate) all_platforms: bool,
+    /// Whether to take digests or to believe what is stated of layers; `digest` for what an engine hands out, else
+    /// `structure`. What a registry hands out is verified as it comes.
+    #[arg(long, value_enum)]
+    pub(crate) verify: Option<crate::operands::Verify>,
     #[command(flatten)]
     pub(crate) telling: super::telling::Telling,
 }

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use samebuild_image::files::Files;
 use samebuild_image::layout::{self, LayoutOptions, WrittenImage};
 use samebuild_image::manifest::{Descriptor, Index, Manifest, Media, Platform, Role};
-use samebuild_image::read::{self, Loaded, ReadError, ReadOptions};
+use samebuild_image::read::{Loaded, ReadError, ReadOptions};
 use samebuild_image::{Bytes, Compression, Digest, Image, Source, TarStyle};
 
 use super::names;
@@ -160,11 +160,23 @@ impl Store {
     /// # Errors
     /// One is missing or damaged.
     pub fn read(&self, entry: Descriptor, options: &ReadOptions) -> Result<Loaded, ReadError> {
+        self.stored(entry, options)?.load(options)
+    }
+
+    /// As [`Self::read`], its layers not opened.
+    ///
+    /// # Errors
+    /// The manifest or the configuration is missing or damaged.
+    pub fn stored(
+        &self,
+        entry: Descriptor,
+        options: &ReadOptions,
+    ) -> Result<samebuild_image::Stored, ReadError> {
         let media_type = Role::Index.media_type(Media::Oci).to_owned();
         let index = Index { schema_version: 2, media_type, manifests: vec![entry] };
         let bytes = serde_json::to_vec(&index)
             .map_err(|error| ReadError::BadJson { what: INDEX.to_owned(), error })?;
-        read::layout(&Picked { index: Bytes::new(bytes), dir: Dir::new(&self.root) }, options)
+        layout::find(&Picked { index: Bytes::new(bytes), dir: Dir::new(&self.root) }, options)
     }
 
     /// Where a blob is, or would be.
