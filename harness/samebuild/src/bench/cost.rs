@@ -46,7 +46,13 @@ impl Ending {
     /// Whether it ended with 0.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.code == Some(0)
+        self.is(0)
+    }
+
+    /// Whether it ended with this exit code.
+    #[must_use]
+    pub fn is(&self, code: i32) -> bool {
+        self.code == Some(code)
     }
 }
 

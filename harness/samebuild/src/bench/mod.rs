@@ -3,6 +3,7 @@
 //! held against its goal. How a run is measured is in [`cost`], who is beside us in [`peers`], on what in [`workloads`].
 
 pub mod cost;
+pub mod diff;
 pub mod peers;
 pub mod table;
 pub mod workloads;

@@ -1,19 +1,22 @@
-//! `samebuild bench build`: what builds cost, ours beside others', as a table with a verdict for each goal. A benchmark is
+//! `samebuild bench build` and `bench diff`: what builds and comparisons cost, ours beside others', as a table with a verdict for each goal. A benchmark is
 //! a command, never a test: the machine decides it too.
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use comfy_table::{ContentArrangement, Table, presets};
+use samebuild_compare::planted::SIZES;
 
 use super::race_records::today;
 use super::terminal::{Usage, out, say};
 use super::verbs::Format;
+use crate::bench::diff;
 use crate::bench::table::{COLUMNS, Row, Run, Verdict, json, record};
 use crate::bench::workloads::{WORKLOADS, find};
 use crate::bench::{self, Asked};
 use crate::checkout::Checkout;
 use crate::conform::{Exit, open_engine, place_words};
 use crate::files;
+use crate::races::Record;
 
 /// Measures.
 #[derive(Debug, Args)]
@@ -28,6 +31,25 @@ enum What {
     /// Builds: the reference beside the builders of an engine, buildah on PATH and the kaniko executor that
     /// SAMEBUILD_KANIKO names. Exit 1: a goal is not met.
     Build(Builds),
+    /// Comparisons of planted images, beside sha256sum of both files and what is on PATH; and what is found of what was
+    /// planted. Exit 1: a goal is not met.
+    Diff(Diffs),
+}
+
+/// How much is planted, how often it is compared.
+#[derive(Debug, Args)]
+struct Diffs {
+    /// S: 1 layer, 100 files; M: 5 layers, 20,000 files, 330 MB a side; L: 10 layers, 100,000 files, 2.2 GB a side.
+    #[arg(long, default_value = "M", value_parser = clap::builder::PossibleValuesParser::new(SIZES.iter().map(|size| size.name)))]
+    size: String,
+    /// How many rounds; medians are of so many.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    times: u16,
+    /// Write what was measured to records/ (in a checkout).
+    #[arg(long)]
+    record: bool,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
 }
 
 /// Which builds, how often.
@@ -53,17 +75,68 @@ struct Builds {
 }
 
 pub(crate) fn run(args: &Bench) -> Result<Exit> {
-    let What::Build(args) = &args.what;
+    match &args.what {
+        What::Build(args) => builds(args),
+        What::Diff(args) => diffs(args),
+    }
+}
+
+/// Numbers of a debug build are never recorded.
+fn warn_of_debug(record: bool) -> Result<()> {
     if cfg!(debug_assertions) {
-        if args.record {
-            let why =
-                "record what a debug build costs: it says nothing; use `cargo xtask bench build --record`";
+        if record {
+            let why = "record what a debug build costs: it says nothing; use `cargo xtask bench … --record`";
             return Err(Usage(why.to_owned()).into());
         }
-        say(
-            "this is a debug build, whose numbers say nothing; `cargo xtask bench build` makes a release build",
-        );
+        say("this is a debug build, whose numbers say nothing; `cargo xtask bench …` makes a release build");
     }
+    Ok(())
+}
+
+fn diffs(args: &Diffs) -> Result<Exit> {
+    warn_of_debug(args.record)?;
+    let size = SIZES.iter().find(|size| size.name == args.size).context("find that size")?;
+    let place = format!("{}, load {}", place_words(None)?, load());
+    let work = tempfile::tempdir().context("make room for planted images")?;
+    let found = diff::run(size, args.times.into(), work.path(), &say)?;
+    let rows: Vec<Vec<String>> = found.rows.iter().map(|(cells, _)| cells.to_vec()).collect();
+    let record = Record {
+        about: format!(
+            "what comparing two planted images costs (size {}), beside sha256sum of both, medians of {}",
+            size.name, args.times
+        ),
+        when: today(),
+        place,
+        columns: diff::COLUMNS.map(str::to_owned).to_vec(),
+        rows,
+    };
+    match args.format {
+        Format::Json => out!("{}", serde_json::to_string_pretty(&record)?),
+        Format::Text => {
+            let mut table = Table::new();
+            table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+            table.set_header(&record.columns);
+            table.add_rows(&record.rows);
+            out!("{}", table.trim_fmt());
+            for lost in found.score.missed.iter().chain(&found.score.false_rows).take(20) {
+                out!("not as planted: {lost}");
+            }
+            for name in &found.absent {
+                out!("not exercised: {name} is not on PATH");
+            }
+        }
+    }
+    if args.record {
+        let path = Checkout::find()?.records().join(format!("bench-diff-{}.json", size.name));
+        files::write(&path, format!("{}\n", serde_json::to_string_pretty(&record)?).as_bytes())?;
+        say(&format!("{} written", path.display()));
+    }
+    let lost = found.rows.iter().any(|(_, verdict)| *verdict == Verdict::NotMet);
+    Ok(if lost { Exit::Different } else { Exit::Same })
+}
+
+fn builds(args: &Builds) -> Result<Exit> {
+    warn_of_debug(args.record)?;
     let engine = args.engine.as_deref().map(|name| open_engine(name, &say)).transpose()?;
     let place = place_words(engine.as_ref().map(|(engine, _)| engine))?;
     let named = args.workloads.iter().filter_map(|id| find(id));
