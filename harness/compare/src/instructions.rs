@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use crate::comparison::Shape;
 
+/// Pairs of instructions and entries that are held against each other, at most: a hostile history has millions.
+const MOST: usize = 1_000_000;
+
 /// An instruction of a Dockerfile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
@@ -35,6 +38,9 @@ pub fn lines(file: &Dockerfile, target: Option<&str>, shape: &Shape) -> Vec<Opti
         }
         10 + alike(&words(&line.original), text)
     };
+    if written.len().saturating_mul(said.len()) > MOST {
+        return vec![None; said.len()];
+    }
     // From the end: what is above a base in the history is the Dockerfile's.
     let (rows, columns) = (written.len(), said.len());
     let mut best = vec![vec![0u32; columns + 1]; rows + 1];

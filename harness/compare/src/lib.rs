@@ -13,6 +13,7 @@
 pub mod causes;
 mod compare;
 mod comparison;
+pub mod container_diff;
 mod difference;
 mod explain;
 pub mod ignore;

@@ -20,6 +20,9 @@ pub(crate) fn run(args: &Diff) -> Result<Exit> {
 fn one(args: &Diff, platform: Option<&Platform>) -> Result<bool> {
     let open = |name| operands::open(&Asked { name, platform, progress: &say });
     let (left, right) = (open(&args.left)?, open(&args.right)?);
+    if let Some(differs) = args.telling.container_diff(&left, &right)? {
+        return Ok(differs);
+    }
     if left.is_image() != right.is_image() {
         say("only one of the two is an image: file systems are compared, configuration and history are not");
     }

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
+use samebuild_compare::container_diff::{ContainerDiffError, DIFFERS, container_diff};
 use samebuild_compare::ignore::{Ignore, hide};
 use samebuild_compare::{Comparison, explain};
 use samebuild_dockerfile::{Dockerfile, Syntax};
 
-use super::terminal::out;
+use super::terminal::{Usage, out, put_raw};
 use crate::cases::read_ignores;
+use crate::operands::Operand;
 use crate::tell::{FORMATS, Report};
 
 #[derive(Debug, Args)]
@@ -31,11 +33,53 @@ pub(crate) struct Telling {
     /// Differences shown of a finding.
     #[arg(long, value_name = "N", default_value_t = 5)]
     rows: usize,
-    #[arg(long, default_value = "text", value_parser = PossibleValuesParser::new(FORMATS.iter().map(|format| format.name())))]
+    /// container-diff is that tool's JSON, whose --type it takes; it exits 0 whatever differs, unless told otherwise.
+    #[arg(long, default_value = "text", value_parser = PossibleValuesParser::new(names()))]
     format: String,
+    /// With --format container-diff: apt, file, layer, history, metadata, size or sizelayer; size if left out. May be
+    /// repeated.
+    #[arg(long = "type", value_name = "TYPE")]
+    types: Vec<String>,
+    /// With --format container-diff: exit 1 where something differs, as every other format does.
+    #[arg(long)]
+    exit_code: bool,
+}
+
+/// The one format that is not told from a comparison, but made of the images themselves.
+const CONTAINER_DIFF: &str = "container-diff";
+
+fn names() -> Vec<&'static str> {
+    FORMATS.iter().map(|format| format.name()).chain([CONTAINER_DIFF]).collect()
 }
 
 impl Telling {
+    /// Prints what container-diff would, if that is asked for; whether that is to be an exit code of 1.
+    pub(crate) fn container_diff(&self, left: &Operand, right: &Operand) -> Result<Option<bool>> {
+        if self.format != CONTAINER_DIFF {
+            return match self.types.is_empty() && !self.exit_code {
+                true => Ok(None),
+                false => Err(Usage(
+                    "use --type or --exit-code: they are container-diff's; say --format container-diff"
+                        .to_owned(),
+                )
+                .into()),
+            };
+        }
+        if self.dockerfile.is_some() || !self.ignores.is_empty() || self.config.is_some() {
+            let why = "use --dockerfile, --ignore or --config with --format container-diff, which has no place for it";
+            return Err(Usage(why.to_owned()).into());
+        }
+        if let Some(wanted) =
+            self.types.iter().find(|kind| !DIFFERS.iter().any(|differ| differ.name == **kind))
+        {
+            return Err(Usage(ContainerDiffError::Unknown { wanted: wanted.clone() }.to_string()).into());
+        }
+        let (l, r) = (left.whole()?, right.whole()?);
+        let (told, differs) = container_diff((&left.name, &l), (&right.name, &r), &self.types)?;
+        put_raw(&told);
+        Ok(Some(differs && self.exit_code))
+    }
+
     /// Prints it; whether anything is left that differs.
     pub(crate) fn tell(&self, left: &str, right: &str, comparison: &Comparison) -> Result<bool> {
         let text = self.dockerfile.as_deref().map(read).transpose()?;

@@ -84,7 +84,17 @@ pub(crate) use out;
 
 /// What [`out!`] prints.
 pub(crate) fn put(line: &str) {
-    if let Err(error) = writeln!(anstream::stdout(), "{line}")
+    printed(writeln!(anstream::stdout(), "{line}"));
+}
+
+/// Prints data that ends where it ends.
+pub(crate) fn put_raw(data: &str) {
+    let mut stdout = std::io::stdout();
+    printed(stdout.write_all(data.as_bytes()).and_then(|()| stdout.flush()));
+}
+
+fn printed(result: std::io::Result<()>) {
+    if let Err(error) = result
         && error.kind() != std::io::ErrorKind::BrokenPipe
     {
         // A full disk must not pass for an empty result.

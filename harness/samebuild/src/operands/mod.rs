@@ -107,13 +107,17 @@ impl Operand {
 
     /// Its layers, read whole, without a configuration.
     fn file_system(&self) -> Result<Image> {
-        let layers = match &self.what {
-            What::Directory(layer) => vec![layer.clone()],
+        Ok(Image { config: Default::default(), ..self.whole()? })
+    }
+
+    /// All of it, every layer read. What is no image has no configuration.
+    pub(crate) fn whole(&self) -> Result<Image> {
+        match &self.what {
+            What::Directory(layer) => Ok(Image { layers: vec![layer.clone()], ..Image::default() }),
             What::Image(stored) | What::Layer(stored) => {
                 let loaded = stored.clone().load(&ReadOptions::default());
-                loaded.with_context(|| format!("read {}", self.name))?.image.layers
+                Ok(loaded.with_context(|| format!("read {}", self.name))?.image)
             }
-        };
-        Ok(Image { layers, ..Image::default() })
+        }
     }
 }

@@ -214,3 +214,30 @@ fn a_browser_shows_the_page_and_nothing_of_an_image_runs() {
     assert!(!dom.contains("<script") && !dom.contains("<img") && !dom.contains("<title>owned"), "{dom}");
     assert!(dom.contains("&lt;script&gt;"), "{dom}");
 }
+
+#[test]
+fn container_diffs_readers_are_served_and_its_exit_code_is_honest_when_asked() {
+    let place = pair();
+    let (code, told) = diff(&place, &["--format", "container-diff", "--type", "file", "--type", "metadata"]);
+    assert_eq!(code, 0, "as container-diff: 0 whatever differs");
+    assert!(told.starts_with("[\n  {\n    \"Image1\": \"left\",\n    \"Image2\": \"right\",\n    \"DiffType\": \"File\",\n    \"Diff\": {\n      \"Adds\": null,"), "{told}");
+    assert!(told.ends_with(']') && told.contains("\\u003cscript\\u003e"), "{told}");
+    let json: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(
+        (json[0]["DiffType"].as_str(), json[1]["DiffType"].as_str()),
+        (Some("File"), Some("Metadata"))
+    );
+    assert_eq!(diff(&place, &["--format", "container-diff", "--type", "file", "--exit-code"]).0, 1);
+    let same = place
+        .command(&["diff", "left", "left", "--format", "container-diff", "--exit-code"])
+        .output()
+        .unwrap();
+    assert_eq!(same.status.code(), Some(0));
+    for args in [
+        &["--format", "container-diff", "--type", "rpm"][..],
+        &["--type", "file"],
+        &["--format", "container-diff", "--ignore", "rule=mtime"],
+    ] {
+        assert_eq!(diff(&place, args).0, 2, "{args:?}");
+    }
+}
