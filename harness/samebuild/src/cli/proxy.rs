@@ -11,7 +11,7 @@ use signal_hook::iterator::Signals;
 
 use super::terminal::{Usage, say};
 use crate::conform::Exit;
-use crate::proxy::{self, Entry, Rule, RuleError};
+use crate::proxy::{self, End, Entry, Rule, RuleError};
 
 /// A rule is one of:
 ///
@@ -19,6 +19,8 @@ use crate::proxy::{self, Entry, Rule, RuleError};
 ///   reorder METHOD PATH after METHOD PATH
 ///   delay METHOD PATH by MS
 ///   drop METHOD PATH after BYTES
+///   flip METHOD PATH at BYTE
+///   slow METHOD PATH to BYTES-A-SECOND
 ///   error METHOD PATH with STATUS
 ///   speak METHOD PATH as VERSION
 ///
@@ -27,12 +29,12 @@ use crate::proxy::{self, Entry, Rule, RuleError};
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Proxy {
-    /// The engine's socket.
-    #[arg(long, value_name = "SOCK")]
-    upstream: PathBuf,
-    /// The socket for clients; it is removed in the end.
-    #[arg(long, value_name = "SOCK")]
-    listen: PathBuf,
+    /// The engine's socket, or tcp://127.0.0.1:PORT of a registry.
+    #[arg(long, value_name = "SOCK|PORT")]
+    upstream: String,
+    /// The socket for clients, which is removed in the end; or tcp://127.0.0.1:PORT, 0 being any port.
+    #[arg(long, value_name = "SOCK|PORT")]
+    listen: String,
     /// Such as 'hold DELETE /images/* until POST */tag == 201'. May be repeated.
     #[arg(long = "rule", value_name = "RULE")]
     rules: Vec<String>,
@@ -44,6 +46,8 @@ pub(crate) struct Proxy {
 /// Runs until Ctrl-C.
 pub(crate) fn run(args: &Proxy) -> Result<Exit> {
     let rules = parse(&args.rules).map_err(|error| Usage(error.to_string()))?;
+    let end = |text: &str| text.parse::<End>().map_err(Usage);
+    let (upstream, listen) = (end(&args.upstream)?, end(&args.listen)?);
     let out: Box<dyn std::io::Write + Send> = match &args.log {
         Some(path) => {
             Box::new(std::fs::File::create(path).with_context(|| format!("write {}", path.display()))?)
@@ -58,12 +62,11 @@ pub(crate) fn run(args: &Proxy) -> Result<Exit> {
         }
     });
     let mut signals = Signals::new([SIGINT, SIGTERM]).context("listen for Ctrl-C")?;
-    let proxy = proxy::Proxy::start(&args.upstream, &args.listen, rules, log)?;
-    say(&format!(
-        "DOCKER_HOST=unix://{} leads to {}; Ctrl-C ends it",
-        args.listen.display(),
-        args.upstream.display()
-    ));
+    let proxy = proxy::Proxy::between(&upstream, &listen, rules, log)?;
+    say(&match proxy.end() {
+        End::Socket(_) => format!("DOCKER_HOST={} leads to {upstream}; Ctrl-C ends it", proxy.end()),
+        End::Port(address) => format!("{address} leads to {upstream}; Ctrl-C ends it"),
+    });
     signals.forever().next();
     drop(proxy);
     Ok(Exit::Same)

@@ -5,22 +5,21 @@ use std::io::{ErrorKind, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
+use super::ends::{self, Writer};
 use super::gates::{Exchange, Gates, Orders};
 use super::head::{self, Body, Request, Response};
 use super::log::What;
 use super::pass::Sink;
 
-type Reader = BufReader<OwnedReadHalf>;
+type Reader = BufReader<ends::Reader>;
 
 /// Both ends of a connection, each way.
 struct Ends {
     client: Reader,
-    to_client: OwnedWriteHalf,
+    to_client: Writer,
     engine: Reader,
-    to_engine: OwnedWriteHalf,
+    to_engine: Writer,
 }
 
 /// What follows a response.
@@ -30,9 +29,13 @@ enum Then {
 }
 
 /// Passes requests on until the connection ends. Tells the log if it broke.
-pub(super) async fn serve(client: UnixStream, engine: UnixStream, gates: &Gates, number: u64) {
-    let (client, to_client) = client.into_split();
-    let (engine, to_engine) = engine.into_split();
+pub(super) async fn serve(
+    client: (ends::Reader, Writer),
+    engine: (ends::Reader, Writer),
+    gates: &Gates,
+    number: u64,
+) {
+    let ((client, to_client), (engine, to_engine)) = (client, engine);
     let mut ends =
         Ends { client: BufReader::new(client), to_client, engine: BufReader::new(engine), to_engine };
     loop {
@@ -67,6 +70,7 @@ impl Ends {
         }
         let limit = orders.drop_after.as_ref().map(|(limit, _)| *limit);
         let mut answer = Sink::new(&mut self.to_client, limit);
+        (answer.flip_at, answer.bytes_a_second) = (orders.flip_at, orders.bytes_a_second);
         let sent = AtomicBool::new(false);
         let answered = {
             let upload = upload(&mut self.client, &mut self.to_engine, &request, &sent, orders.held);
@@ -121,7 +125,7 @@ fn dropped(orders: Orders) -> What {
 /// only with an error.
 async fn upload(
     client: &mut Reader,
-    to_engine: &mut OwnedWriteHalf,
+    to_engine: &mut Writer,
     request: &Request,
     sent: &AtomicBool,
     held: bool,
@@ -137,11 +141,7 @@ async fn upload(
 }
 
 /// Passes interim responses and the response on.
-async fn download(
-    engine: &mut Reader,
-    answer: &mut Sink<&mut OwnedWriteHalf>,
-    method: &str,
-) -> Result<Response> {
+async fn download(engine: &mut Reader, answer: &mut Sink<&mut Writer>, method: &str) -> Result<Response> {
     loop {
         let bytes = head::read(engine).await?.ok_or(ErrorKind::UnexpectedEof)?;
         let response = Response::parse(bytes, method)?;

@@ -51,6 +51,10 @@ pub(super) struct Orders {
     pub(super) version: Option<String>,
     /// The connection ends after so many bytes of the response.
     pub(super) drop_after: Option<(u64, String)>,
+    /// One bit of this byte of the response is turned.
+    pub(super) flip_at: Option<u64>,
+    /// The response passes no faster.
+    pub(super) bytes_a_second: Option<u64>,
 }
 
 impl Gates {
@@ -140,6 +144,8 @@ impl Exchange<'_> {
                     self.tell(What::Released { rule, by: "time" });
                 }
                 Action::Speak(version) => orders.version = Some(version.clone()),
+                Action::Flip { at } => orders.flip_at = Some(*at),
+                Action::Slow { bytes_a_second } => orders.bytes_a_second = Some(*bytes_a_second),
                 Action::Drop { after } => orders.drop_after = Some((*after, rule)),
                 Action::Error(status) => {
                     self.tell(What::Refused { rule: rule.clone(), status: *status });

@@ -1,6 +1,7 @@
 //! Passing a body on, as it comes, to its end. The bytes are not changed; of chunks only the lengths are understood.
 
 use std::io::{ErrorKind, Result};
+use std::time::Duration;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -14,13 +15,17 @@ pub(super) struct Sink<W> {
     to: W,
     pub(super) bytes: u64,
     limit: Option<u64>,
+    /// The byte of which one bit is turned.
+    pub(super) flip_at: Option<u64>,
+    /// No faster than so.
+    pub(super) bytes_a_second: Option<u64>,
     /// The reader has gone away; what comes is counted and thrown away.
     pub(super) gone: bool,
 }
 
 impl<W: AsyncWrite + Unpin> Sink<W> {
     pub(super) fn new(to: W, limit: Option<u64>) -> Self {
-        Self { to, bytes: 0, limit, gone: false }
+        Self { to, bytes: 0, limit, flip_at: None, bytes_a_second: None, gone: false }
     }
 
     /// Whether the limit was reached.
@@ -35,11 +40,31 @@ impl<W: AsyncWrite + Unpin> Sink<W> {
     pub(super) async fn put(&mut self, bytes: &[u8]) -> Result<()> {
         let left = self.limit.map_or(u64::MAX, |limit| limit - self.bytes);
         let fits = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
-        if !self.gone && self.to.write_all(&bytes[..fits]).await.is_err() {
+        if !self.gone && self.write(&bytes[..fits]).await.is_err() {
             self.gone = true;
         }
         self.bytes += fits as u64;
         if self.is_full() { Err(ErrorKind::WriteZero.into()) } else { Ok(()) }
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let mut turned;
+        let mut bytes = bytes;
+        let at = self.flip_at.and_then(|at| usize::try_from(at.checked_sub(self.bytes)?).ok());
+        if let Some(at) = at.filter(|at| *at < bytes.len()) {
+            turned = bytes.to_vec();
+            turned[at] ^= 1;
+            bytes = &turned;
+        }
+        let Some(rate) = self.bytes_a_second else { return self.to.write_all(bytes).await };
+        // Twenty pieces a second.
+        for piece in bytes.chunks(usize::try_from(rate / 20).unwrap_or(usize::MAX).max(1)) {
+            self.to.write_all(piece).await?;
+            self.to.flush().await?;
+            let time = Duration::from_secs_f64(piece.len() as f64 / rate.max(1) as f64);
+            tokio::time::sleep(time).await;
+        }
+        Ok(())
     }
 
     /// Everything to the end of `from`; an end of the connection in one direction is one in the other.
@@ -154,6 +179,28 @@ mod tests {
         }
         let endless = "1".repeat(MOST_LINE + 2);
         assert!(Sink::new(Vec::new(), None).body(&mut endless.as_bytes(), Body::Chunked).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn one_bit_of_one_byte_is_turned_wherever_pieces_begin() {
+        for size in [1, 3, 100] {
+            let mut from = BufReader::with_capacity(size, &b"0123456789"[..]);
+            let mut sink = Sink::new(Vec::new(), None);
+            sink.flip_at = Some(6);
+            sink.body(&mut from, Body::Length(10)).await.unwrap();
+            assert_eq!(sink.to, b"0123457789", "in pieces of {size}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slow_sink_takes_its_time_and_passes_everything() {
+        let began = std::time::Instant::now();
+        let mut sink = Sink::new(Vec::new(), None);
+        sink.bytes_a_second = Some(100);
+        let mut chunks = CHUNKS;
+        sink.body(&mut chunks, Body::Chunked).await.unwrap();
+        assert_eq!(sink.to, &CHUNKS[..CHUNKS.len() - 4]);
+        assert!(began.elapsed() >= Duration::from_millis(300), "{:?}", began.elapsed());
     }
 
     #[tokio::test]

@@ -24,6 +24,10 @@ pub(super) enum Action {
     Delay(Duration),
     /// Both connections are closed once so many bytes of the response, head included, have passed.
     Drop { after: u64 },
+    /// One bit of this byte of the response, head included and counted from 0, is turned.
+    Flip { at: u64 },
+    /// The response passes no faster than so.
+    Slow { bytes_a_second: u64 },
     /// Never reaches the engine; answered with this status.
     Error(u16),
     /// Reaches the engine as a request of this version of its API: some clients speak their newest to whomever they meet.
@@ -47,11 +51,13 @@ pub(super) struct Pattern {
 }
 
 /// Every form a rule has: its word, its grammar. Times are in milliseconds.
-const FORMS: [(&str, &str); 6] = [
+const FORMS: [(&str, &str); 8] = [
     ("hold", "hold METHOD PATH until [next] METHOD PATH [== STATUS] [or MS]"),
     ("reorder", "reorder METHOD PATH after METHOD PATH"),
     ("delay", "delay METHOD PATH by MS"),
     ("drop", "drop METHOD PATH after BYTES"),
+    ("flip", "flip METHOD PATH at BYTE"),
+    ("slow", "slow METHOD PATH to BYTES-A-SECOND"),
     ("error", "error METHOD PATH with STATUS"),
     ("speak", "speak METHOD PATH as VERSION"),
 ];
@@ -111,6 +117,18 @@ impl FromStr for Rule {
             "drop" => {
                 words.keyword("after")?;
                 Action::Drop { after: words.number("a number of bytes")? }
+            }
+            "flip" => {
+                words.keyword("at")?;
+                Action::Flip { at: words.number("the number of a byte")? }
+            }
+            "slow" => {
+                words.keyword("to")?;
+                let bytes_a_second = words.number("a number of bytes a second")?;
+                if bytes_a_second == 0 {
+                    return Err(words.wrong("nothing would pass; write at least 1".to_owned()));
+                }
+                Action::Slow { bytes_a_second }
             }
             "speak" => {
                 words.keyword("as")?;
@@ -297,6 +315,8 @@ mod tests {
         assert_eq!(rule("delay DELETE /images/* by 500").action, Action::Delay(Duration::from_millis(500)));
         assert_eq!(rule("delay * * by 5ms").action, Action::Delay(Duration::from_millis(5)));
         assert_eq!(rule("drop GET /events after 10").action, Action::Drop { after: 10 });
+        assert_eq!(rule("flip GET */blobs/* at 999").action, Action::Flip { at: 999 });
+        assert_eq!(rule("slow GET * to 1000").action, Action::Slow { bytes_a_second: 1000 });
         assert_eq!(rule("error POST /build with 500").action, Action::Error(500));
         assert_eq!(rule("error DELETE#3 * with 409").nth, Some(3));
         let Action::Hold { until, at_most } = rule("hold GET /a until next * /b == 200 or 30").action else {
@@ -325,6 +345,7 @@ mod tests {
             ("hold DELETE /x until POST /y and", "`and` is not expected here"),
             ("delay DELETE /x by soon", "`soon` is no time in milliseconds"),
             ("delay DELETE#0 /x by 1", "no number from 1"),
+            ("slow GET * to 0", "nothing would pass"),
             ("error DELETE /x with 500 please", "`please` is not expected here"),
             ("speak * * as v1.41", "`v1.41` is no version"),
         ] {

@@ -1,22 +1,23 @@
 //! A proxy that runs: its socket, its thread, its end.
 
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::oneshot;
 
 use super::connection;
+use super::ends::{End, Listener};
 use super::gates::Gates;
 use super::log::Log;
 use super::rule::Rule;
 
 /// Runs until it is dropped; its socket goes with it. Whatever it holds then is let go of unsent.
 pub struct Proxy {
-    listen: PathBuf,
+    listen: End,
     gates: Arc<Gates>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -25,10 +26,12 @@ pub struct Proxy {
 /// Why a proxy does not run. Every text fits after "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum ProxyError {
-    #[error("listen on {}: {why}", path.display())]
-    Listen { path: PathBuf, why: String },
-    #[error("reach an engine at {}: {why}; --upstream is the path of its socket, e.g. /var/run/docker.sock", path.display())]
-    Upstream { path: PathBuf, why: String },
+    #[error("listen on {end}: {why}")]
+    Listen { end: End, why: String },
+    #[error(
+        "reach anybody at {end}: {why}; --upstream is the path of an engine's socket, e.g. /var/run/docker.sock, or tcp://127.0.0.1:PORT"
+    )]
+    Upstream { end: End, why: String },
 }
 
 impl Proxy {
@@ -37,22 +40,37 @@ impl Proxy {
     /// # Errors
     /// There is something other than an abandoned socket at `listen`, or nothing answers at `upstream`.
     pub fn start(upstream: &Path, listen: &Path, rules: Vec<Rule>, log: Log) -> Result<Self, ProxyError> {
-        let unreachable = |error: std::io::Error| ProxyError::Upstream {
-            path: upstream.to_owned(),
-            why: error.to_string(),
+        Self::between(&End::Socket(upstream.to_owned()), &End::Socket(listen.to_owned()), rules, log)
+    }
+
+    /// The same for any two ends.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn between(upstream: &End, listen: &End, rules: Vec<Rule>, log: Log) -> Result<Self, ProxyError> {
+        let unreachable =
+            |error: std::io::Error| ProxyError::Upstream { end: upstream.clone(), why: error.to_string() };
+        upstream.answers().map_err(unreachable)?;
+        let cannot = |why: String| ProxyError::Listen { end: listen.clone(), why };
+        let broken = |error: std::io::Error| cannot(error.to_string());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(broken)?;
+        let inside = runtime.enter();
+        let (listener, listen) = match listen {
+            End::Socket(path) => {
+                let listener = bind(path).map_err(cannot)?;
+                (Listener::Unix(UnixListener::from_std(listener).map_err(broken)?), listen.clone())
+            }
+            End::Port(address) => {
+                let listener = std::net::TcpListener::bind(address).map_err(broken)?;
+                listener.set_nonblocking(true).map_err(broken)?;
+                let address = listener.local_addr().map_err(broken)?;
+                (Listener::Tcp(TcpListener::from_std(listener).map_err(broken)?), End::Port(address))
+            }
         };
-        std::os::unix::net::UnixStream::connect(upstream).map_err(unreachable)?;
-        let listener = bind(listen).map_err(|why| ProxyError::Listen { path: listen.to_owned(), why })?;
-        let cannot =
-            |error: std::io::Error| ProxyError::Listen { path: listen.to_owned(), why: error.to_string() };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
-        let listener = {
-            let _inside = runtime.enter();
-            UnixListener::from_std(listener).map_err(cannot)?
-        };
+        drop(inside);
         let gates = Arc::new(Gates::new(rules, log));
         let (stop, stopped) = oneshot::channel();
-        let (upstream, shared) = (upstream.to_owned(), Arc::clone(&gates));
+        let (upstream, shared) = (upstream.clone(), Arc::clone(&gates));
         let thread = std::thread::spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
@@ -61,12 +79,21 @@ impl Proxy {
                 }
             });
         });
-        Ok(Self { listen: listen.to_owned(), gates, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { listen, gates, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// The socket for clients.
+    /// The socket for clients; of a proxy that listens on a port, none.
     #[must_use]
     pub fn socket(&self) -> &Path {
+        match &self.listen {
+            End::Socket(path) => path,
+            End::Port(_) => Path::new(""),
+        }
+    }
+
+    /// Where clients go.
+    #[must_use]
+    pub fn end(&self) -> &End {
         &self.listen
     }
 
@@ -96,22 +123,24 @@ impl Drop for Proxy {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
-        let _ = std::fs::remove_file(&self.listen);
+        if let End::Socket(path) = &self.listen {
+            let _ = std::fs::remove_file(path);
+        }
     }
 }
 
-async fn accept(listener: UnixListener, upstream: PathBuf, gates: Arc<Gates>) {
+async fn accept(listener: Listener, upstream: End, gates: Arc<Gates>) {
     for number in 1.. {
-        let Ok((client, _)) = listener.accept().await else {
+        let Ok(client) = listener.accept().await else {
             // Out of descriptors, most likely: they come back.
             tokio::time::sleep(Duration::from_millis(20)).await;
             continue;
         };
         let (upstream, gates) = (upstream.clone(), Arc::clone(&gates));
         tokio::spawn(async move {
-            match UnixStream::connect(&upstream).await {
+            match upstream.connect().await {
                 Ok(engine) => connection::serve(client, engine, &gates, number).await,
-                Err(error) => gates.broke(number, format!("connect to {}: {error}", upstream.display())),
+                Err(error) => gates.broke(number, format!("connect to {upstream}: {error}")),
             }
         });
     }

@@ -156,7 +156,7 @@ fn answer(mut stream: TcpStream, door: Door, host: &str, state: &Mutex<State>) -
         return send(&mut stream, "200 OK", "application/json", "", 2, b"{}");
     }
     if method == "POST" && name.ends_with("/blobs/uploads/") {
-        let header = format!("Location: http://{host}{path}1\r\n");
+        let header = format!("Location: {path}1\r\n");
         return send(&mut stream, "202 Accepted", "text/plain", &header, 0, b"");
     }
     if method == "PUT" {
@@ -170,7 +170,7 @@ fn answer(mut stream: TcpStream, door: Door, host: &str, state: &Mutex<State>) -
             Some(_) => return send(&mut stream, "400 Bad Request", "text/plain", "", 0, b""),
             None => (name.split_once("/manifests/").map_or("", |(it, _)| it).to_owned(), name.to_owned()),
         };
-        let header = format!("Location: http://{host}/v2/{place}\r\n");
+        let header = format!("Location: /v2/{place}\r\n");
         let known = (content_type, sent);
         if place.contains("/manifests/") {
             state.files.insert(format!("{repository}/manifests/{digest}"), known.clone());
