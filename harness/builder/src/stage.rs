@@ -43,6 +43,8 @@ pub struct Stage {
     pub(crate) ground: Option<Ground>,
     /// What of its files has not been looked at yet.
     pub(crate) unread: Unread,
+    /// What its instructions left for keys by other rules than ours.
+    pub(crate) written: Vec<String>,
     /// The line that the step under way has written, and whether it made no layer.
     pub(crate) told: Option<(Line, bool)>,
     /// What the last step would have run and how it came into being, for `container_config`.
@@ -142,6 +144,7 @@ impl Stage {
             cmd_set: false,
             ground: None,
             unread: Unread::default(),
+            written: Vec::new(),
             told: None,
             last: None,
         }

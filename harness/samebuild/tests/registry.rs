@@ -64,6 +64,29 @@ fn manifest_at(name: &str) -> String {
     format!("{REPO}/manifests/{name}")
 }
 
+#[test]
+fn what_an_image_is_made_of_costs_its_manifest_and_configuration_and_no_byte_of_a_layer() {
+    let server = Server::start(Door::Open);
+    let pushed = Pushed::new(&server, "1", "amd64", "a layer");
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::in_cache(dir.path());
+    let name = names::parse(&format!("{}/{REPO}:1", server.host)).unwrap();
+    let image = registry::outline(&name, &Platform::linux_amd64(), &store, &|_| {}).unwrap();
+    let layer_asked = |server: &Server| {
+        server.requests().iter().filter(|request| request.contains(&pushed.layer.hex())).count()
+    };
+    assert_eq!(image.layers[0].diff_id, Some(pushed.layer));
+    assert!(image.layers[0].entries.is_empty());
+    assert_eq!(layer_asked(&server), 0, "{:?}", server.requests());
+    // Who reads it has it fetched, once.
+    let (blob, _) = image.layers[0].blob.as_ref().unwrap();
+    for _ in 0..2 {
+        let (digest, _) = Digest::of_reader(blob.open(0, blob.size().unwrap()).unwrap()).unwrap();
+        assert_eq!(digest, pushed.layer);
+    }
+    assert_eq!(layer_asked(&server), 1);
+}
+
 fn tar_of(text: &str) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_ustar();

@@ -11,6 +11,8 @@ mod blobs;
 pub mod entry;
 mod files;
 mod fixes;
+pub mod gc;
+pub mod journal;
 pub mod key;
 pub mod keys;
 pub mod local;
@@ -26,6 +28,8 @@ use std::sync::Arc;
 use samebuild_image::{Compression, Digest, Source};
 
 pub use backend::{Backend, BackendError};
+pub use blobs::Blobs;
+pub use journal::Journal;
 pub use key::{Key, Part, Parts};
 pub use local::Local;
 pub use oci_layout::OciLayout;

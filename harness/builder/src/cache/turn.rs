@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use samebuild_dockerfile::{Instruction, InstructionKind};
 use samebuild_image::digest::HashWriter;
-use samebuild_image::{Digest, Layer, Tree, layer_write};
+use samebuild_image::{Digest, Layer, Mtime, Tree, layer_write};
 
 use super::backend::{Backend, BackendError};
 use super::entry::{COMPRESSION, Entry};
 use super::fixes;
 use super::key::{Key, Parts};
+use super::keys::Facts;
 use super::parts;
 use super::unread::{self, Later};
 use super::upload::{Job, Uploader};
@@ -152,17 +153,29 @@ pub fn step(
     carry_out: impl FnOnce(&mut Stage) -> Result<(), StepError>,
 ) -> Result<(), StepError> {
     let Some(turn) = &session.cache else { return carry_out(stage) };
-    if !parts::is_kept(node) {
-        return carry_out(stage);
+    let rules = turn.cache.keys;
+    let facts = Facts { stage, session, node, parts: None };
+    let left = (rules.writes)(&facts);
+    if !(rules.keeps)(node) {
+        // A step that nobody keeps may still need files, and make some.
+        match parts::is_kept(node) {
+            true => turn.carry_out(stage, session, node, None, carry_out)?,
+            false => carry_out(stage)?,
+        }
+        stage.written.extend(left);
+        return Ok(());
     }
     let parts = match parts::of(stage, session, node, false) {
         Ok(parts) => parts,
         Err(why) => {
             turn.tell(session, node, None, Fate::Unkept(why));
-            return turn.carry_out(stage, session, node, None, carry_out);
+            turn.carry_out(stage, session, node, None, carry_out)?;
+            stage.written.extend(left);
+            return Ok(());
         }
     };
-    let key = (turn.cache.keys.key)(&super::keys::Facts { parts: &parts });
+    let key = (rules.key)(&Facts { stage, session, node, parts: Some(&parts) });
+    stage.written.extend(left);
     if let Some((entry, place)) = turn.find(&key) {
         let name = place.name();
         replay(stage, session, entry, place)?;
@@ -170,6 +183,8 @@ pub fn step(
         turn.tell(session, node, Some((key, parts)), Fate::Found(name));
         return Ok(());
     }
+    // Somebody may ask why; the files one by one are worth that, where the step is carried out anyway.
+    let parts = parts::of(stage, session, node, true).unwrap_or(parts);
     turn.tell(session, node, Some((key, parts)), Fate::CarriedOut);
     turn.carry_out(stage, session, node, Some(key), carry_out)
 }
@@ -251,8 +266,8 @@ impl Turn<'_> {
             }
         };
         let layer = stage.layers.get(layers).cloned();
-        let nothing = Layer::default();
-        let fixes = fixes::between(&below, layer.as_ref().unwrap_or(&nothing), &stage.tree);
+        let as_read = layer.as_ref().map_or_else(Layer::default, |layer| as_read(layer, session));
+        let fixes = fixes::between(&below, &as_read, &stage.tree);
         let (Some(digest), Some(fixes)) = (known, fixes) else {
             self.correct(Fate::Unkept("its layer does not hold all that it did".to_owned()));
             stage.ground = None;
@@ -278,6 +293,19 @@ impl Turn<'_> {
         }
         Ok(())
     }
+}
+
+/// The layer as whoever reads its tar will have it.
+fn as_read(layer: &Layer, session: &Session<'_>) -> Layer {
+    let mut layer = layer.clone();
+    if session.dialect.tar_style().times == layer_write::Times::WholeSeconds {
+        for entry in &mut layer.entries {
+            if let Some((secs, _)) = entry.meta.mtime.timestamp() {
+                entry.meta.mtime = Mtime::secs(secs);
+            }
+        }
+    }
+    layer
 }
 
 /// The digest and the size of a layer's tar.

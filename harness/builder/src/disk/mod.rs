@@ -1,9 +1,10 @@
 //! The disk, seen as trees and sources. What is copied into an image from them is the steps' affair.
 
+pub mod index;
 pub mod scan;
 pub mod source;
 
-pub use scan::{ScanError, scan, scan_without};
+pub use scan::{ScanError, scan, scan_with, scan_without};
 pub use source::FileSource;
 
 pub use crate::materialise::{MaterialiseError, tree as write_tree};

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use samebuild_image::{At, Content, Kind, Meta, Mtime, Tree};
 
+use super::index::{Index, Look, Time};
 use super::source::FileSource;
 
 /// Why a directory could not be scanned.
@@ -39,7 +40,7 @@ pub fn scan(dir: &Path) -> Result<Tree, ScanError> {
 /// # Errors
 /// As [`scan`]; what is skipped is never looked at.
 pub fn scan_without(dir: &Path, skip: &dyn Fn(&At, bool) -> bool) -> Result<Tree, ScanError> {
-    scan_knowing(dir, skip, &|_| None)
+    walk(dir, skip, None, &|time| time, &|_| None)
 }
 
 /// As [`scan_without`], and `known` is asked for the content of each regular file by its stat before the file itself is.
@@ -49,6 +50,25 @@ pub fn scan_without(dir: &Path, skip: &dyn Fn(&At, bool) -> bool) -> Result<Tree
 pub(crate) fn scan_knowing(
     dir: &Path,
     skip: &dyn Fn(&At, bool) -> bool,
+    known: &dyn Fn(&Stat) -> Option<Content>,
+) -> Result<Tree, ScanError> {
+    walk(dir, skip, None, &|time| time, known)
+}
+
+/// As [`scan`]; digests and attributes that `index` knows are not taken again, and it takes note of everything. Times are
+/// seen through `shown`, which is where a file system that lies can be had.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_with(dir: &Path, index: &mut Index, shown: &dyn Fn(Time) -> Time) -> Result<Tree, ScanError> {
+    walk(dir, &|_, _| false, Some(index), shown, &|_| None)
+}
+
+fn walk(
+    dir: &Path,
+    skip: &dyn Fn(&At, bool) -> bool,
+    index: Option<&mut Index>,
+    shown: &dyn Fn(Time) -> Time,
     known: &dyn Fn(&Stat) -> Option<Content>,
 ) -> Result<Tree, ScanError> {
     let root_error = |source: io::Error| ScanError::Root { path: dir.to_owned(), source };
@@ -62,8 +82,10 @@ pub(crate) fn scan_knowing(
         check_access: !crate::sandbox::standing().is_root(),
         skip,
         known,
+        index,
+        shown,
     };
-    let meta = meta_of(&stat, dir).map_err(root_error)?;
+    let meta = walk.meta(&stat, dir, &At::root(), None).map_err(root_error)?;
     walk.tree.insert(&At::root(), Kind::Dir, meta);
     walk.directory(fd, dir, &At::root())?;
     Ok(walk.tree)
@@ -76,6 +98,8 @@ struct Walk<'a> {
     check_access: bool,
     skip: &'a dyn Fn(&At, bool) -> bool,
     known: &'a dyn Fn(&Stat) -> Option<Content>,
+    index: Option<&'a mut Index>,
+    shown: &'a dyn Fn(Time) -> Time,
 }
 
 impl Walk<'_> {
@@ -124,13 +148,37 @@ impl Walk<'_> {
             FileType::Socket | FileType::Unknown => return Ok(()),
         };
         let is_dir = kind.is_dir();
-        self.tree.insert(at, kind, meta_of(&stat, path)?);
+        let content = if let Kind::File(content) = &kind { Some(content) } else { None };
+        let meta = self.meta(&stat, path, at, content)?;
+        self.tree.insert(at, kind, meta);
         if is_dir {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let fd = rustix::fs::openat(dir, name, flags, Mode::empty())?;
             self.directory(fd, path, at)?;
         }
         Ok(())
+    }
+}
+
+impl Walk<'_> {
+    fn meta(&mut self, stat: &Stat, path: &Path, at: &At, content: Option<&Content>) -> io::Result<Meta> {
+        let look = Look::of(stat, self.shown);
+        let known = self.index.as_mut().and_then(|index| index.attributes(at, &look).cloned());
+        let xattrs = match known {
+            Some(known) => known,
+            None => xattrs(path)?,
+        };
+        if let Some(index) = &mut self.index {
+            index.note(at, look, &xattrs, content);
+        }
+        let (secs, nanos) = look.mtime;
+        Ok(Meta {
+            mode: stat.st_mode & 0o7777,
+            uid: u64::from(stat.st_uid),
+            gid: u64::from(stat.st_gid),
+            mtime: Mtime::At { secs, nanos },
+            xattrs,
+        })
     }
 }
 
@@ -181,17 +229,6 @@ fn names(fd: BorrowedFd) -> io::Result<Vec<std::ffi::CString>> {
 
 fn size_of(stat: &Stat) -> u64 {
     u64::try_from(stat.st_size).unwrap_or(0)
-}
-
-fn meta_of(stat: &Stat, path: &Path) -> io::Result<Meta> {
-    let nanos = u32::try_from(stat.st_mtime_nsec).unwrap_or(0);
-    Ok(Meta {
-        mode: stat.st_mode & 0o7777,
-        uid: u64::from(stat.st_uid),
-        gid: u64::from(stat.st_gid),
-        mtime: Mtime::At { secs: stat.st_mtime, nanos },
-        xattrs: xattrs(path)?,
-    })
 }
 
 /// All extended attributes; none where the file system has none. One that went away meanwhile is left out.

@@ -2,6 +2,9 @@
 //! of the cache. Without RUN, which needs a sandbox: that is `samebuild`'s tests' affair.
 
 mod backends;
+mod deaths;
+mod sequences;
+mod wrong_hits;
 mod yard;
 
 use samebuild_builder::DIALECTS;

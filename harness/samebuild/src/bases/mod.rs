@@ -74,7 +74,7 @@ fn lines(tried: &[Tried]) -> String {
 pub fn provide(name: &str, cache: &Path, progress: Progress) -> Result<Base, BaseError> {
     let policy = Policy::compiled_in()?;
     let base = policy.base(name)?;
-    let dir = cache.join("bases").join(format!("{name}-{}", &policy.digest().hex()[..16]));
+    let dir = home(&policy, name, cache);
     let store_error = |source| BaseError::Store { name: name.to_owned(), dir: dir.clone(), source };
     let _lock = stored::lock(&dir).map_err(store_error)?;
     let found = busybox::find(&busybox::Search { policy: base, dir: &dir, cache, progress })
@@ -99,6 +99,18 @@ pub fn provide(name: &str, cache: &Path, progress: Progress) -> Result<Base, Bas
         layout: places.layout,
         archive: places.archive,
     })
+}
+
+/// The image of a base that was made before, without the entries of its layers; `None` where it has to be made.
+#[must_use]
+pub fn outline(name: &str, cache: &Path) -> Option<Image> {
+    let policy = Policy::compiled_in().ok()?;
+    policy.base(name).ok()?;
+    stored::outline(&home(&policy, name, cache))
+}
+
+fn home(policy: &Policy, name: &str, cache: &Path) -> PathBuf {
+    cache.join("bases").join(format!("{name}-{}", &policy.digest().hex()[..16]))
 }
 
 fn files(tree: &Tree) -> std::io::Result<BTreeMap<Digest, At>> {

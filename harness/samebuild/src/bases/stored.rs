@@ -6,7 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use samebuild_image::Digest;
+use samebuild_image::manifest::Index;
+use samebuild_image::{Digest, Image, layout};
 use serde_json::json;
 
 use super::busybox::{Found, record};
@@ -53,6 +54,13 @@ pub(super) fn busybox(dir: &Path) -> Result<Found, String> {
         ));
     }
     Ok(Found { bytes, from: from.trim_end().to_owned() })
+}
+
+/// The image as it was kept, its layers unread; `None` where it is not there or not whole.
+pub(super) fn outline(dir: &Path) -> Option<Image> {
+    let dir = dir.join(LAYOUT);
+    let index: Index = serde_json::from_slice(&fs::read(dir.join("index.json")).ok()?).ok()?;
+    layout::outline(&crate::stored::Dir::new(&dir), index.manifests.first()?).ok()
 }
 
 /// Makes sure that all files of the base are in `dir`.

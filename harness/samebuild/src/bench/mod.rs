@@ -1,10 +1,11 @@
-//! `bench build`: what the reference builder costs beside real builders, in one run, on workloads that hurt. Each round
+//! `bench build`, `bench cache`: what the reference builder costs beside real builders, in one run, on workloads that hurt. Each round
 //! runs everybody once, cold, one after the other, so that a noisy minute is everybody's; medians are compared, and each is
 //! held against its goal. How a run is measured is in [`cost`], who is beside us in [`peers`], on what in [`workloads`].
 
 pub mod cost;
 pub mod diff;
 pub mod peers;
+mod rebuilds;
 pub mod table;
 pub mod workloads;
 
@@ -27,6 +28,7 @@ const USUAL: &str = "buildkit@26.1";
 
 /// What is asked.
 pub struct Asked<'a> {
+    /// Which; rows of [`workloads::WORKLOADS`] or of [`workloads::REBUILDS`].
     pub workloads: Vec<&'static Workload>,
     pub engine: Option<&'a Engine>,
     /// The dialects of the engine's builders: `classic`, `buildkit`.
@@ -61,6 +63,11 @@ pub fn run(asked: &Asked<'_>) -> Result<Vec<Run>> {
                 builds(asked, workload, &place, &base, &found.peers, room.path())?
             }
             Work::AllCases => all_cases(asked, workload)?,
+            Work::Rebuild(fill, edit) => {
+                lay_out(&place, fill, asked.smaller)?;
+                let there = rebuilds::Place { context: &place, base: &base, room: room.path() };
+                rebuilds::run(asked, workload, edit, &there, &found.peers)?
+            }
         };
         run.absent = found.absent.clone();
         let _ = std::fs::remove_dir_all(&place);

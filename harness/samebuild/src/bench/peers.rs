@@ -26,6 +26,14 @@ pub trait Peer {
     /// # Errors
     /// The build fails, or the builder breaks.
     fn build(&self, context: &Path) -> Result<Cost>;
+
+    /// Builds with whatever the last such build left; `None` if it keeps nothing without help.
+    ///
+    /// # Errors
+    /// As [`Peer::build`].
+    fn rebuild(&self, _context: &Path) -> Option<Result<Cost>> {
+        None
+    }
 }
 
 /// What peers are made from.

@@ -20,7 +20,12 @@ pub enum Work {
     Build(Fill),
     /// All cases of the checkout in all dialects, offline.
     AllCases,
+    /// A build of the context that this fills, when it was built before and this was done to it since.
+    Rebuild(Fill, Edit),
 }
+
+/// Changes a context that was built; the number is the round's, so that each is another change.
+pub type Edit = fn(&Path, usize) -> io::Result<()>;
 
 /// Fills a new context; sizes are divided by the number.
 pub type Fill = fn(&Path, u64) -> io::Result<()>;
@@ -108,10 +113,42 @@ pub const WORKLOADS: &[Workload] = &[
     },
 ];
 
+/// What `bench cache` measures: the same context, each time built before. What is told beside `no-op` is the reference's own
+/// no-op rebuild.
+pub const REBUILDS: &[Workload] = &[
+    Workload {
+        id: "no-op",
+        about: "COPY of 20,000 files in 200 directories, 42 MB, a RUN and a COPY of one file, all built before",
+        work: Work::Rebuild(many_and_one, |_, _| Ok(())),
+        goals: &[
+            alone(What::Cpu, 0.10),
+            alone(What::Wall, 0.15),
+            beside("buildkit", What::Cpu, 1.0),
+            beside("buildah", What::Cpu, 0.1),
+        ],
+    },
+    Workload {
+        id: "one-changed",
+        about: "the same, the one file changed: its COPY is carried out",
+        work: Work::Rebuild(many_and_one, |dir, round| {
+            fs::write(dir.join("one"), format!("round {round}\n"))
+        }),
+        goals: &[beside("no-op", What::Cpu, 1.5), beside("no-op", What::Wall, 1.5)],
+    },
+    Workload {
+        id: "one-of-many-changed",
+        about: "the same, one of the 20,000 changed: everything is carried out",
+        work: Work::Rebuild(many_and_one, |dir, round| {
+            fs::write(dir.join("src/d000/f00000"), format!("round {round}\n"))
+        }),
+        goals: &[beside("buildkit", What::Cpu, 1.0)],
+    },
+];
+
 /// The workload called `id`.
 #[must_use]
 pub fn find(id: &str) -> Option<&'static Workload> {
-    WORKLOADS.iter().find(|workload| workload.id == id)
+    WORKLOADS.iter().chain(REBUILDS).find(|workload| workload.id == id)
 }
 
 const FROM: &str = "FROM samebuild.test/base:1\n";
@@ -137,6 +174,12 @@ fn small_files(dir: &Path, smaller: u64) -> io::Result<()> {
     fs::write(dir.join("Dockerfile"), [FROM, "COPY src /src\nRUN true\n"].concat())
 }
 
+fn many_and_one(dir: &Path, smaller: u64) -> io::Result<()> {
+    small_files(dir, smaller)?;
+    fs::write(dir.join("one"), "one\n")?;
+    fs::write(dir.join("Dockerfile"), [FROM, "COPY src /src\nRUN true\nCOPY one /one\n"].concat())
+}
+
 fn big_copy(dir: &Path, smaller: u64) -> io::Result<()> {
     let mut big = File::create(dir.join("big"))?;
     let mut left = BIG / smaller;
@@ -160,9 +203,10 @@ mod tests {
 
     #[test]
     fn every_workload_has_its_own_name_and_promises_something() {
-        let names: std::collections::BTreeSet<_> = WORKLOADS.iter().map(|workload| workload.id).collect();
-        assert_eq!(names.len(), WORKLOADS.len());
-        assert!(WORKLOADS.iter().all(|workload| !workload.goals.is_empty()));
+        let names: std::collections::BTreeSet<_> =
+            WORKLOADS.iter().chain(REBUILDS).map(|workload| workload.id).collect();
+        assert_eq!(names.len(), WORKLOADS.len() + REBUILDS.len());
+        assert!(WORKLOADS.iter().chain(REBUILDS).all(|workload| !workload.goals.is_empty()));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `samebuild bench build` and `bench diff`: what builds and comparisons cost, ours beside others', as a table with a verdict for each goal. A benchmark is
+//! `samebuild bench build`, `bench cache` and `bench diff`: what builds and comparisons cost, ours beside others', as a table with a verdict for each goal. A benchmark is
 //! a command, never a test: the machine decides it too.
 
 use anyhow::{Context as _, Result};
@@ -11,7 +11,7 @@ use super::terminal::{Usage, out, say};
 use super::verbs::Format;
 use crate::bench::diff;
 use crate::bench::table::{COLUMNS, Row, Run, Verdict, json, record};
-use crate::bench::workloads::{WORKLOADS, find};
+use crate::bench::workloads::{REBUILDS, WORKLOADS, Workload, find};
 use crate::bench::{self, Asked};
 use crate::checkout::Checkout;
 use crate::conform::{Exit, open_engine, place_words};
@@ -34,6 +34,42 @@ enum What {
     /// Comparisons of planted images, beside sha256sum of both files and what is on PATH; and what is found of what was
     /// planted. Exit 1: a goal is not met.
     Diff(Diffs),
+    /// Builds of what was built before: nothing changed, one file, one of many. Exit 1: a goal is not met.
+    Cache(Rebuilds),
+}
+
+/// Which rebuilds, how often.
+#[derive(Debug, Args)]
+struct Rebuilds {
+    /// Whose builders are measured beside ours: a row of ci/engines.toml. Needs root.
+    #[arg(long)]
+    engine: Option<String>,
+    /// Only this workload. May be repeated.
+    #[arg(long = "workload", value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(REBUILDS.iter().map(|workload| workload.id)))]
+    workloads: Vec<String>,
+    /// How many rounds; medians are of so many.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    times: u16,
+    /// Divide every size by N: to try the command, not to measure.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    smaller: u64,
+    /// Write what was measured to records/ (in a checkout).
+    #[arg(long, conflicts_with_all = ["smaller", "workloads"])]
+    record: bool,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// What builds and rebuilds share.
+struct Wish<'a> {
+    verb: &'static str,
+    all: &'static [Workload],
+    engine: Option<&'a str>,
+    workloads: &'a [String],
+    times: u16,
+    smaller: u64,
+    record: bool,
+    format: Format,
 }
 
 /// How much is planted, how often it is compared.
@@ -76,8 +112,27 @@ struct Builds {
 
 pub(crate) fn run(args: &Bench) -> Result<Exit> {
     match &args.what {
-        What::Build(args) => builds(args),
+        What::Build(args) => builds(&Wish {
+            verb: "build",
+            all: WORKLOADS,
+            engine: args.engine.as_deref(),
+            workloads: &args.workloads,
+            times: args.times,
+            smaller: args.smaller,
+            record: args.record,
+            format: args.format,
+        }),
         What::Diff(args) => diffs(args),
+        What::Cache(args) => builds(&Wish {
+            verb: "cache",
+            all: REBUILDS,
+            engine: args.engine.as_deref(),
+            workloads: &args.workloads,
+            times: args.times,
+            smaller: args.smaller,
+            record: args.record,
+            format: args.format,
+        }),
     }
 }
 
@@ -135,13 +190,13 @@ fn diffs(args: &Diffs) -> Result<Exit> {
     Ok(if lost { Exit::Different } else { Exit::Same })
 }
 
-fn builds(args: &Builds) -> Result<Exit> {
+fn builds(args: &Wish<'_>) -> Result<Exit> {
     warn_of_debug(args.record)?;
-    let engine = args.engine.as_deref().map(|name| open_engine(name, &say)).transpose()?;
+    let engine = args.engine.map(|name| open_engine(name, &say)).transpose()?;
     let place = place_words(engine.as_ref().map(|(engine, _)| engine))?;
     let named = args.workloads.iter().filter_map(|id| find(id));
     let asked = Asked {
-        workloads: if args.workloads.is_empty() { WORKLOADS.iter().collect() } else { named.collect() },
+        workloads: if args.workloads.is_empty() { args.all.iter().collect() } else { named.collect() },
         engine: engine.as_ref().map(|(engine, _)| engine),
         dialects: engine.iter().flat_map(|(_, dialects)| dialects.clone()).collect(),
         times: args.times.into(),
@@ -182,11 +237,11 @@ fn show(rows: &[Row]) {
     }
 }
 
-fn write(runs: &[Run], args: &Builds, place: String) -> Result<()> {
+fn write(runs: &[Run], args: &Wish<'_>, place: String) -> Result<()> {
     let (record, details) = record(runs, args.times.into(), today(), place);
     let mut json = serde_json::to_value(&record).context("write the record")?;
     json["details"] = details;
-    let name = format!("bench-build-{}.json", args.engine.as_deref().unwrap_or("alone"));
+    let name = format!("bench-{}-{}.json", args.verb, args.engine.unwrap_or("alone"));
     let path = Checkout::find()?.records().join(name);
     files::write(&path, format!("{}\n", serde_json::to_string_pretty(&json)?).as_bytes())?;
     say(&format!("{} written", path.display()));

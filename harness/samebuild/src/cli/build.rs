@@ -42,7 +42,19 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
     let dockerfile = std::fs::read(&file)
         .map_err(|error| Usage(format!("read {}: {error}; name it with -f", file.display())))?;
     let own_ignore = beside(&file)?;
-    let context = disk::scan(&args.dir).map_err(|error| Usage(error.to_string()))?;
+    let pushed = outputs.iter().flat_map(|output| output.pushed()).collect::<Vec<_>>();
+    let caching = args.caching.open(&cache, &pushed)?;
+    if caching.is_some() && args.trusting.is_lagging() {
+        let why = "cache a build that is lied to: --lag shows what a builder misses, and nothing of that is kept; leave one of them out";
+        return Err(Usage(why.to_owned()).into());
+    }
+    let (context, known) = match &caching {
+        Some(caching) => {
+            let (tree, known) = caching.scan(&args.dir, args.trusting.belief())?;
+            (tree, Some(known))
+        }
+        None => (disk::scan(&args.dir).map_err(|error| Usage(error.to_string()))?, None),
+    };
     let context = as_sent(context);
     let mut build_args = build_args(&args.build_args);
     let stamp = args.times.stamp(&mut build_args, std::env::var(VARIABLE).ok())?;
@@ -94,7 +106,7 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
             Some(lag) => lag,
             None => &Clear,
         },
-        cache: None,
+        cache: caching.as_ref().map(|open| &open.cache),
         progress: &|event| {
             tell(event);
             if let (Event::Step { number, text, .. }, Some(_)) = (event, &lag) {
@@ -123,6 +135,10 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
         }
         Err(error) => return Err(error).with_context(|| format!("build {}", args.dir.display())),
     };
+    if let (Some(caching), Some(known)) = (&caching, known) {
+        let what = super::cache::what(&args.dir, args.file.as_deref(), args.target.as_deref());
+        caching.close(&what, &built.cache, known);
+    }
     let how = outputs::How { style: dialect.tar_style(), work: work.path(), progress: &say };
     let layers = match built.image.layers.len() {
         1 => "1 layer".to_owned(),

@@ -6,6 +6,8 @@ mod bench;
 mod benchmark_file;
 mod bless;
 mod build;
+mod cache;
+mod caching;
 mod check;
 mod conform;
 mod dialects;
@@ -64,6 +66,7 @@ fn run(verb: &Verb) -> anyhow::Result<ExitCode> {
         Verb::Build(args) => build::run(args),
         Verb::Warm(args) => warm::run(args),
         Verb::Artifacts(args) => artifacts::run(args),
+        Verb::Cache(args) => cache::run(args),
         Verb::Check(args) => check::run(args),
         Verb::Diff(args) => diff::run(args),
         Verb::Explain(args) => explain::run(args),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use samebuild_builder::delta::LayerForm;
+use samebuild_builder::disk::index::Belief;
 use samebuild_builder::unpacked::rules::{RunChanges, SnapshotMode};
 use samebuild_builder::{Dialect, Trust, Unrecorded};
 use serde_json::json;
@@ -30,7 +31,8 @@ enum Rehash {
 #[derive(Debug, Default, Args)]
 pub(crate) struct Trusting {
     /// Compare contents to find what a RUN changed: no time and no size settles it. `auto` does so where a dialect asks
-    /// for times and the file system below lags (`samebuild probe-fs`); `--rehash` alone is `always`.
+    /// for times and the file system below lags (`samebuild probe-fs`); `--rehash` alone is `always`, and with --cache it
+    /// reads every file of the context too.
     #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_value_t, default_missing_value = "always")]
     rehash: Rehash,
     /// Lie about modification times to whoever finds what a RUN changed: `freeze=2s` or `truncate=1s`. Afterwards the image
@@ -52,6 +54,14 @@ pub(crate) struct Trusting {
 }
 
 impl Trusting {
+    /// What a stat of the context is worth.
+    pub(crate) fn belief(&self) -> Belief {
+        match self.rehash {
+            Rehash::Always => Belief::Nothing,
+            Rehash::Auto | Rehash::Never => Belief::Stat,
+        }
+    }
+
     /// What it takes; `work` is where RUN's root will be.
     pub(crate) fn trust(&self, dialect: &Dialect, work: &Path) -> Result<Trust> {
         let lags = || {
@@ -72,6 +82,11 @@ impl Trusting {
             }
             Rehash::Auto | Rehash::Never => Trust::Dialect,
         })
+    }
+
+    /// Whether there is to be a fault.
+    pub(crate) fn is_lagging(&self) -> bool {
+        self.lag.is_some()
     }
 
     /// The fault, if there is to be one.

@@ -26,6 +26,8 @@ pub(crate) enum Verb {
     Artifacts(super::artifacts::Artifacts),
     /// Fetch base images into the cache, where builds find them without a network; what is there is verified.
     Warm(super::warm::Warm),
+    /// What `build --cache` has kept, why a step was not found, and cleaning up.
+    Cache(super::cache::Cache),
     /// Build it again and again with nothing changed, then with one thing changed at a time (times, order, owners, umask,
     /// zone, path, …): what makes another image, by instruction? Prints its seed first, the command that does it again last.
     ///
@@ -147,6 +149,8 @@ pub(crate) struct Build {
     /// Load into this machine's engine under all --tag, which must begin with samebuild.test/.
     #[arg(long)]
     pub(crate) load: bool,
+    #[command(flatten)]
+    pub(crate) caching: super::caching::Caching,
     #[command(flatten)]
     pub(crate) benchmark: super::benchmark_file::BenchmarkFile,
 }

@@ -32,6 +32,12 @@ impl Store {
         Self { root: cache.join("images") }
     }
 
+    /// The one at `root`.
+    #[must_use]
+    pub fn at(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
     /// Where it is.
     #[must_use]
     pub fn root(&self) -> &Path {
@@ -53,11 +59,26 @@ impl Store {
     /// # Errors
     /// It is there, but damaged.
     pub fn find(&self, name: &str, platform: &Platform) -> Result<Option<Loaded>> {
-        let found = self.named(name)?;
-        let fits = |entry: &&Descriptor| entry.platform.as_ref().is_none_or(|p| platform.takes(p));
-        let chosen = found.iter().find(fits).or(found.first());
-        let read = chosen.map(|entry| self.read(entry.clone(), &ReadOptions::default()));
+        let chosen = self.choose(name, platform)?;
+        let read = chosen.map(|entry| self.read(entry, &ReadOptions::default()));
         read.transpose().with_context(|| format!("read {name} in {}", self.root.display()))
+    }
+
+    /// The same without the entries of its layers, whose bytes nobody looks at.
+    ///
+    /// # Errors
+    /// Its manifest or its configuration is damaged, or a layer is not there.
+    pub fn outline(&self, name: &str, platform: &Platform) -> Result<Option<Image>> {
+        let chosen = self.choose(name, platform)?;
+        let read = chosen.map(|entry| layout::outline(&Dir::new(&self.root), &entry));
+        read.transpose().with_context(|| format!("read {name} in {}", self.root.display()))
+    }
+
+    fn choose(&self, name: &str, platform: &Platform) -> Result<Option<Descriptor>> {
+        let mut found = self.named(name)?;
+        let fits = |entry: &Descriptor| entry.platform.as_ref().is_none_or(|p| platform.takes(p));
+        let chosen = found.iter().position(fits).unwrap_or(0);
+        Ok((chosen < found.len()).then(|| found.swap_remove(chosen)))
     }
 
     /// Adds an image under these names, each of which it takes from whatever had it for the same platform.

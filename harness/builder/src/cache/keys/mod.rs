@@ -1,11 +1,22 @@
-//! By which rules a step is known. A family: [`Keys`] and the table [`KEYS`]. Ours is what is used.
+//! By which rules a step is known. A family: [`Keys`] and the table [`KEYS`]. Ours is what is used; the others are there to
+//! be shown wrong (`docs/cache.md`).
+
+mod kaniko;
+
+use samebuild_dockerfile::Instruction;
 
 use super::key::{Key, Parts};
+use super::parts;
+use crate::session::Session;
+use crate::stage::Stage;
 
 /// What a key is taken of.
 pub struct Facts<'f> {
-    /// Everything the step's result depends on.
-    pub parts: &'f Parts,
+    pub(crate) stage: &'f Stage,
+    pub(crate) session: &'f Session<'f>,
+    pub(crate) node: &'f Instruction,
+    /// Everything the step's result depends on; none for a step whose result nobody keeps.
+    pub(crate) parts: Option<&'f Parts>,
 }
 
 /// A way to take keys.
@@ -13,6 +24,10 @@ pub struct Keys {
     /// As `--cache-keys` takes it.
     pub name: &'static str,
     pub about: &'static str,
+    /// Whether results of such an instruction are kept.
+    pub keeps: fn(&Instruction) -> bool,
+    /// What an instruction leaves for the keys of those after it.
+    pub writes: fn(&Facts<'_>) -> Vec<String>,
     pub key: fn(&Facts<'_>) -> Key,
 }
 
@@ -20,8 +35,10 @@ pub struct Keys {
 pub const OURS: Keys = Keys {
     name: "ours",
     about: "everything the result depends on, each part with its length",
-    key: |facts| facts.parts.key(),
+    keeps: parts::is_kept,
+    writes: |_| Vec::new(),
+    key: |facts| facts.parts.map_or_else(|| Parts::default().key(), Parts::key),
 };
 
 /// Every way there is.
-pub const KEYS: [&Keys; 1] = [&OURS];
+pub const KEYS: [&Keys; 5] = [&OURS, &kaniko::Y2018_09, &kaniko::Y2019_01, &kaniko::Y2019_05, &kaniko::HEAD];

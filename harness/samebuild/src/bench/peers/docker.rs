@@ -45,6 +45,19 @@ impl Peer for Docker<'_> {
 
     fn build(&self, context: &Path) -> Result<Cost> {
         self.engine.prune_build_cache()?;
+        let cost = self.once(context)?;
+        self.engine.remove(TAG)?;
+        Ok(cost)
+    }
+
+    /// The image stays: classic finds nothing else.
+    fn rebuild(&self, context: &Path) -> Option<Result<Cost>> {
+        Some(self.once(context))
+    }
+}
+
+impl Docker<'_> {
+    fn once(&self, context: &Path) -> Result<Cost> {
         let build = ClientBuild {
             context,
             file: None,
@@ -68,7 +81,6 @@ impl Peer for Docker<'_> {
         if let BuildOutcome::Failed { message, .. } = outcome {
             bail!("{message}");
         }
-        self.engine.remove(TAG)?;
         let cpu_s = after.saturating_sub(before).as_secs_f64();
         Ok(Cost { wall_s: wall.as_secs_f64(), cpu_s, peak_mb: None })
     }

@@ -23,6 +23,11 @@ pub trait Output {
     /// It could not; the text says why and what to do.
     fn check(&self) -> Result<(), String>;
 
+    /// The names under which it goes into registries.
+    fn pushed(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Writes it; what comes back is a line that says where it is.
     ///
     /// # Errors

@@ -28,6 +28,10 @@ impl Output for InRegistry {
         Ok(())
     }
 
+    fn pushed(&self) -> Vec<String> {
+        self.references.iter().map(ToString::to_string).collect()
+    }
+
     fn write(&self, image: &Image, how: &How<'_>) -> Result<String> {
         let mut told = Vec::new();
         for reference in &self.references {

@@ -2,10 +2,13 @@
 //! the answers: nothing whose digest is not right, nothing that ends early.
 
 pub mod credentials;
+pub mod layers;
+mod outline;
 mod pull;
 mod push;
 mod retry;
 
+pub use outline::outline;
 pub use pull::{Pulled, fetch, pull};
 pub(crate) use push::push_with;
 pub use push::{push, push_blobs};

@@ -76,17 +76,17 @@ pub fn fetch(
     Ok(Pulled { image, entry })
 }
 
-struct Pull<'a> {
-    registry: &'a Registry,
-    reference: &'a Reference,
-    platform: &'a Platform,
-    store: &'a Store,
-    progress: Progress<'a>,
+pub(super) struct Pull<'a> {
+    pub(super) registry: &'a Registry,
+    pub(super) reference: &'a Reference,
+    pub(super) platform: &'a Platform,
+    pub(super) store: &'a Store,
+    pub(super) progress: Progress<'a>,
 }
 
 impl Pull<'_> {
     /// The manifest of the image, which is in the store then.
-    async fn manifest(&self) -> Result<Descriptor, RegistryError> {
+    pub(super) async fn manifest(&self) -> Result<Descriptor, RegistryError> {
         let mut reference = self.reference.clone();
         for _ in 0..DEPTH {
             let (bytes, digest) =
@@ -149,7 +149,7 @@ impl Pull<'_> {
         }
     }
 
-    fn stored(&self, entry: &Descriptor) -> Result<Manifest, RegistryError> {
+    pub(super) fn stored(&self, entry: &Descriptor) -> Result<Manifest, RegistryError> {
         let bytes =
             std::fs::read(self.store.blob(&entry.digest)).map_err(|error| disk(self.store, &error))?;
         serde_json::from_slice(&bytes).map_err(|error| RegistryError::Odd {
@@ -161,9 +161,19 @@ impl Pull<'_> {
     /// Fetches what is not there yet.
     async fn blobs(&self, entry: &Descriptor) -> Result<(), RegistryError> {
         let manifest = self.stored(entry)?;
-        let missing: Vec<(String, &Descriptor)> = parts(&manifest)
+        self.parts_of(&manifest, |_| true).await
+    }
+
+    /// Fetches what is `wanted` of an image and not there yet.
+    pub(super) async fn parts_of(
+        &self,
+        manifest: &Manifest,
+        wanted: impl Fn(&Descriptor) -> bool,
+    ) -> Result<(), RegistryError> {
+        let missing: Vec<(String, &Descriptor)> = parts(manifest)
             .into_iter()
             .enumerate()
+            .filter(|(_, part)| wanted(part))
             .map(|(number, part)| {
                 let what =
                     if number == 0 { "the configuration".to_owned() } else { format!("layer {number}") };
@@ -197,7 +207,7 @@ impl Pull<'_> {
     }
 
     /// One blob, to its place when all of it is right.
-    async fn blob(&self, what: String, part: &Descriptor) -> Result<(), RegistryError> {
+    pub(super) async fn blob(&self, what: String, part: &Descriptor) -> Result<(), RegistryError> {
         let descriptor = OciDescriptor {
             media_type: part.media_type.clone(),
             digest: part.digest.to_string(),
@@ -248,7 +258,7 @@ fn parts(manifest: &Manifest) -> Vec<&Descriptor> {
     std::iter::once(&manifest.config).chain(&manifest.layers).collect()
 }
 
-fn disk(store: &Store, error: &std::io::Error) -> RegistryError {
+pub(super) fn disk(store: &Store, error: &std::io::Error) -> RegistryError {
     RegistryError::Disk { what: format!("keep blobs in {}", store.root().display()), why: error.to_string() }
 }
 

@@ -1,5 +1,6 @@
 //! An image into a registry: every blob it does not have yet, then the manifest.
 
+use std::io;
 use std::path::Path;
 
 use futures_util::stream;
@@ -7,8 +8,9 @@ use oci_client::errors::OciDistributionError;
 use oci_client::{Reference, RegistryOperation};
 use samebuild_image::layout::{self, LayoutOptions};
 use samebuild_image::manifest::{Descriptor, Manifest, Media};
-use samebuild_image::{Compression, Digest, Image, TarStyle};
+use samebuild_image::{Compression, Digest, Image, NewFiles, TarStyle};
 use tokio::io::AsyncReadExt as _;
+use tokio::runtime::Runtime;
 use ureq::http::HeaderValue;
 
 use super::retry::patiently;
@@ -31,8 +33,11 @@ pub fn push(
     let dir = tempfile::Builder::new().prefix("push-").tempdir_in(work);
     let dir = dir.map_err(|error| room(error.to_string()))?;
     let options = LayoutOptions { name: None, style, compression: Compression::Gzip, media: Media::Oci };
-    let written = layout::write_blobs(image, &Dir::new(dir.path()), &options).map_err(|error| {
-        RegistryError::Disk { what: "write the image".to_owned(), why: error.to_string() }
+    let registry = Registry::of(reference)?;
+    let files = Unless { registry: &registry, runtime: runtime()?, reference, dir: Dir::new(dir.path()) };
+    let written = layout::write_blobs(image, &files, &options).map_err(|error| RegistryError::Disk {
+        what: "write the image".to_owned(),
+        why: error.to_string(),
     })?;
     push_blobs(dir.path(), &written.entry, reference, progress)?;
     Ok(written.manifest)
@@ -61,6 +66,33 @@ pub(crate) async fn push_with(
     progress: Progress<'_>,
 ) -> Result<(), RegistryError> {
     Push { registry, reference, dir, progress }.all(entry).await
+}
+
+/// The blobs of an image on their way, but none that the repository says it has.
+struct Unless<'a> {
+    registry: &'a Registry,
+    runtime: Runtime,
+    reference: &'a Reference,
+    dir: Dir,
+}
+
+impl NewFiles for Unless<'_> {
+    fn put(&self, fill: &mut dyn FnMut(&mut (dyn io::Write + Send)) -> io::Result<String>) -> io::Result<()> {
+        self.dir.put(fill)
+    }
+
+    fn has(&self, name: &str, _: u64) -> bool {
+        let digest = name.rsplit('/').next().and_then(Digest::from_hex);
+        let Some(digest) = digest.map(|digest| digest.to_string()) else { return false };
+        // Whoever cannot be asked has nothing; that is told when something is sent to him.
+        let asked = async {
+            self.registry.log_in(self.reference, RegistryOperation::Push).await.ok()?;
+            let client = &self.registry.client;
+            client.store_auth_if_needed(self.reference.resolve_registry(), &self.registry.auth).await;
+            client.blob_exists(self.reference, &digest).await.ok()
+        };
+        self.runtime.block_on(asked).unwrap_or(false)
+    }
 }
 
 struct Push<'a> {

@@ -20,6 +20,15 @@ impl<'a> Local<'a> {
         Self { store: Store::in_cache(&means.cache), cache: means.cache.clone(), progress: means.progress }
     }
 
+    /// The same base as it lies in the cache, where it has been made already.
+    fn base_outline(&self, wanted: &Wanted<'_>) -> Option<Answer> {
+        let policy = bases::Policy::compiled_in().ok()?;
+        let whole = names::whole(wanted.name);
+        let is_it = |id: &&str| policy.base(id).is_ok_and(|base| names::whole(&base.image) == whole);
+        let image = bases::outline(policy.names().find(is_it)?, &self.cache)?;
+        fits(&image, wanted).ok().map(|()| Answer::Has(Box::new(image)))
+    }
+
     /// The base of our own cases that has this name: a row of ci/bases.toml.
     fn base(&self, wanted: &Wanted<'_>) -> Option<Answer> {
         let policy = match bases::Policy::compiled_in() {
@@ -40,6 +49,17 @@ impl<'a> Local<'a> {
 }
 
 impl Source for Local<'_> {
+    fn outline(&self, wanted: &Wanted<'_>) -> Answer {
+        match self.store.outline(wanted.name, wanted.platform) {
+            Ok(Some(image)) => match fits(&image, wanted) {
+                Ok(()) => Answer::Has(Box::new(image)),
+                Err(why) => Answer::Lacks(why),
+            },
+            Ok(None) => self.base_outline(wanted).unwrap_or_else(|| self.find(wanted)),
+            Err(error) => Answer::Broken(format!("{error:#}")),
+        }
+    }
+
     fn find(&self, wanted: &Wanted<'_>) -> Answer {
         match self.store.find(wanted.name, wanted.platform) {
             Ok(Some(loaded)) => match fits(&loaded.image, wanted) {

@@ -22,6 +22,11 @@ pub trait Source: Sync {
     /// Looks for the image.
     fn find(&self, wanted: &Wanted<'_>) -> Answer;
 
+    /// The same without the entries of its layers, where that is less work.
+    fn outline(&self, wanted: &Wanted<'_>) -> Answer {
+        self.find(wanted)
+    }
+
     /// Whether the name stands in for a stage of that name.
     fn replaces_stage(&self, _name: &str) -> bool {
         false
@@ -105,11 +110,15 @@ impl<'a> Sources<'a> {
         Ok(Self { all: opened.collect::<Result<_, String>>()?, found: Mutex::default() })
     }
 
-    fn look(&self, wanted: &Wanted<'_>) -> Result<Image, NotFound> {
+    fn look(
+        &self,
+        wanted: &Wanted<'_>,
+        ask: impl Fn(&(dyn Source + 'a), &Wanted<'_>) -> Answer,
+    ) -> Result<Image, NotFound> {
         let mut name = wanted.name.to_owned();
         let mut tried = Vec::new();
         for (source, place) in &self.all {
-            match place.find(&Wanted { name: &name, ..*wanted }) {
+            match ask(place.as_ref(), &Wanted { name: &name, ..*wanted }) {
                 Answer::Has(image) => return Ok(*image),
                 Answer::Lacks(why) => tried.push(format!("{source}: {why}")),
                 Answer::IsCalled(other) => {
@@ -137,9 +146,13 @@ impl Images for Sources<'_> {
         if let Some((image, _)) = found.get(&key) {
             return Ok(image.clone());
         }
-        let image = self.look(wanted)?;
+        let image = self.look(wanted, |place, wanted| place.find(wanted))?;
         found.insert(key, (image.clone(), None));
         Ok(image)
+    }
+
+    fn outline(&self, wanted: &Wanted<'_>) -> Option<Result<Image, NotFound>> {
+        Some(self.look(wanted, |place, wanted| place.outline(wanted)))
     }
 
     fn tree(&self, name: &str, image: &Image) -> Result<Tree, ApplyError> {
