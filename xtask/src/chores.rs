@@ -73,8 +73,8 @@ pub(crate) const CHORES: &[Chore] = &[
     },
     Chore {
         name: "bench",
-        args: "build [--engine E] [--workload W] [--record] | diff [--size S|M|L] [--record]",
-        about: "what builds and comparisons cost in a release build, ours beside others'",
+        args: "build [--engine E] [--workload W] [--record] | diff [--size S|M|L] [--record] | artifacts [--record]",
+        about: "what builds, comparisons and lookups cost in a release build, ours beside others'",
         run: |checkout, args| checkout.become_released("bench", args),
     },
     Chore {

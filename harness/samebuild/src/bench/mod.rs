@@ -2,6 +2,7 @@
 //! runs everybody once, cold, one after the other, so that a noisy minute is everybody's; medians are compared, and each is
 //! held against its goal. How a run is measured is in [`cost`], who is beside us in [`peers`], on what in [`workloads`].
 
+pub mod artifacts;
 pub mod cost;
 pub mod diff;
 pub mod peers;

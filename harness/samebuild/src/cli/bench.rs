@@ -36,6 +36,9 @@ enum What {
     Diff(Diffs),
     /// Builds of what was built before: nothing changed, one file, one of many. Exit 1: a goal is not met.
     Cache(Rebuilds),
+    /// Finding out that nothing of many artifacts has to be built, beside sha256sum of all their files. Exit 1: the goal is
+    /// not met.
+    Artifacts(super::bench_artifacts::Lookups),
 }
 
 /// Which rebuilds, how often.
@@ -123,6 +126,7 @@ pub(crate) fn run(args: &Bench) -> Result<Exit> {
             format: args.format,
         }),
         What::Diff(args) => diffs(args),
+        What::Artifacts(args) => super::bench_artifacts::run(args),
         What::Cache(args) => builds(&Wish {
             verb: "cache",
             all: REBUILDS,
@@ -137,7 +141,7 @@ pub(crate) fn run(args: &Bench) -> Result<Exit> {
 }
 
 /// Numbers of a debug build are never recorded.
-fn warn_of_debug(record: bool) -> Result<()> {
+pub(super) fn warn_of_debug(record: bool) -> Result<()> {
     if cfg!(debug_assertions) {
         if record {
             let why = "record what a debug build costs: it says nothing; use `cargo xtask bench … --record`";
@@ -249,7 +253,7 @@ fn write(runs: &[Run], args: &Wish<'_>, place: String) -> Result<()> {
 }
 
 /// How busy the machine was before anything was measured: seconds on the clock mean little without it.
-fn load() -> String {
+pub(super) fn load() -> String {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split_whitespace().next().unwrap_or("unknown").to_owned()
 }

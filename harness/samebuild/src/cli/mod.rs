@@ -3,6 +3,7 @@
 
 mod artifacts;
 mod bench;
+mod bench_artifacts;
 mod benchmark_file;
 mod bless;
 mod build;
