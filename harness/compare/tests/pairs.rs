@@ -140,6 +140,6 @@ fn differences_read_as_a_person_expects() {
         config · User · user: "app" → "1000"
         config · Volumes · volumes: "/data" → no "/data"
         config · WorkingDir · workdir: "/srv" → "/srv/"
-        layer 1 · /srv/app · xattr: none → security.capability=0100000200040000000000000000000000000000
+        layer 1 · /srv/app · xattr: none → security.capability=0100000200040000000000000000000000000000(cap_net_bind_service+ep)
     "#]].assert_eq(&text);
 }

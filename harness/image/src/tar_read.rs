@@ -25,6 +25,9 @@ impl Default for TarLimits {
     }
 }
 
+/// Directories above a file, of which each one more is counted against [`TarLimits::metadata`].
+const DEEP: u64 = 64;
+
 /// How the tar ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -263,7 +266,10 @@ impl<I: Input> Members<I> {
         let lengths =
             [&header.name, &header.link, &header.uname, &header.gname].map(|text| text.len() as u64);
         let attributes = xattrs.iter().map(|(name, value)| (name.len() + value.len()) as u64);
-        self.metadata += lengths.into_iter().chain(attributes).sum::<u64>();
+        // Whoever makes a file system of it makes every directory above, each with its whole path.
+        let depth = header.name.iter().filter(|byte| **byte == b'/').count() as u64;
+        let above = header.name.len() as u64 * depth.saturating_sub(DEEP) / 2;
+        self.metadata += lengths.into_iter().chain(attributes).chain([above]).sum::<u64>();
         if self.metadata > self.limits.metadata {
             return Err(self.limit(start, "bytes of names in all", self.limits.metadata));
         }

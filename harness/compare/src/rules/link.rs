@@ -28,11 +28,18 @@ impl Rule for Link {
         if let (Thing::Symlink(left), Thing::Symlink(right)) = (left, right) {
             return Ok((left != right).then(|| (word(left), word(right))));
         }
+        // Which hostile tars have, and which is no file at all.
+        let own = |thing: &Thing<'_>| matches!(thing, Thing::Hardlink(target) if *target == both.at);
+        let itself = (own(left), own(right));
         let left = first_name(both.at, left, both.left_names);
         let right = first_name(both.at, right, both.right_names);
-        Ok((left != right).then(|| (show(left, both.at), show(right, both.at))))
+        let show = |name: &At, itself: bool| if itself { ITSELF.to_owned() } else { show(name, both.at) };
+        let differ = left != right || itself.0 != itself.1;
+        Ok(differ.then(|| (show(left, itself.0), show(right, itself.1))))
     }
 }
+
+const ITSELF: &str = "hard link to itself";
 
 /// The other name of the file that a side of a row of this rule tells of, as the row shows it.
 pub(crate) fn other_name(side: &str) -> Option<&str> {

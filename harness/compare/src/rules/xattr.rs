@@ -6,6 +6,7 @@ use std::io;
 use samebuild_image::golden::word;
 
 use super::{About, Rule, Severity};
+use crate::capability;
 use crate::options::Options;
 use crate::pairing::Both;
 
@@ -27,6 +28,8 @@ impl Rule for Xattr {
     }
 }
 
+const CAPABILITY: &[u8] = b"security.capability";
+
 /// The attributes that are not the same in `other`.
 fn only(attributes: &BTreeMap<Vec<u8>, Vec<u8>>, other: &BTreeMap<Vec<u8>, Vec<u8>>) -> String {
     let own: Vec<String> = attributes
@@ -34,7 +37,8 @@ fn only(attributes: &BTreeMap<Vec<u8>, Vec<u8>>, other: &BTreeMap<Vec<u8>, Vec<u
         .filter(|(name, value)| other.get(*name) != Some(value))
         .map(|(name, value)| {
             let digits: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("{}={digits}", word(name))
+            let read = if *name == CAPABILITY { capability::decode(value) } else { None };
+            format!("{}={digits}{}", word(name), read.map_or_else(String::new, |read| format!("({read})")))
         })
         .collect();
     if own.is_empty() { "none".to_owned() } else { own.join(" ") }
