@@ -89,6 +89,20 @@ impl Shape {
         shape
     }
 
+    /// The shape of what a golden keeps of an image: its new layers and entries of the history.
+    pub fn of_record(record: &samebuild_image::golden::Record) -> Self {
+        let history: Vec<Value> = record.history.iter().cloned().map(Value::Object).collect();
+        let layer = |layer: &samebuild_image::golden::Stratum| LayerShape {
+            diff_id: layer.diff_id,
+            entries: Some(layer.rows.len()),
+            ..LayerShape::default()
+        };
+        let mut shape = Self { layers: record.layers.iter().map(layer).collect(), ..Self::default() };
+        shape.config.insert("history".to_owned(), Value::Array(history));
+        shape.number_history();
+        shape
+    }
+
     /// The history, oldest first.
     pub fn history(&self) -> &[Value] {
         self.config.get("history").and_then(Value::as_array).map_or(&[], Vec::as_slice)

@@ -91,3 +91,60 @@ fn a_check_tells_the_same_as_data_and_refuses_what_it_does_not_know() {
     let Some((code, told)) = checked(&place, &["--runs", "2"]) else { return };
     assert_eq!(code, 4, "{told}");
 }
+
+/// Cases of dockerfiles/realistic, with what each must be found to be, where chance and the context decide and not the clock.
+const REALISTIC: &[(&str, &str, &str)] = &[
+    ("compiler", "/src/main.c", "context-times"),
+    ("find-sorted", "/data/", "context-times"),
+    ("gzip", "/srv.gnu.gz", "archive-times"),
+    ("gzip", "/usr/share/doc/manual.txt", "umask"),
+    ("machine-id", "/etc/machine-id", "machine-id"),
+    ("machine-id", "/etc/ssh/ssh_host_key", "baked-in-key"),
+    ("npm", "/app/package.json", "context-times"),
+    ("pyc", "/app/__pycache__/main.pyc", "pyc-header"),
+    ("useradd", "/etc/shadow.new", "password-salt"),
+];
+
+#[test]
+fn each_realistic_case_gets_its_written_cause_its_line_and_a_fix() {
+    let place = Place::of(&[]);
+    let cases = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dockerfiles/realistic");
+    let args = ["check", cases.to_str().unwrap(), "--runs", "2", "--seed", "3", "--format", "json"];
+    let args = [&args[..], &["--factor", "context-mtimes", "--factor", "umask"]].concat();
+    let Some(output) = place.exercise(&args) else { return };
+    let told = String::from_utf8(output.stdout).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&told)
+        .unwrap_or_else(|_| panic!("{told}{}", String::from_utf8_lossy(&output.stderr)));
+    let mut found = Vec::new();
+    for case in json["cases"].as_array().unwrap() {
+        let name = case["case"].as_str().unwrap().rsplit('/').next().unwrap();
+        for factor in case["factors"].as_array().unwrap() {
+            if factor["verdict"] == "skipped" {
+                println!("not exercised: {name}, {}: {}", factor["factor"], factor["why"]);
+            }
+            // What case.toml writes of causes is what is found, or it would be unstable or stale.
+            assert!(
+                ["known", "same", "skipped"].contains(&factor["verdict"].as_str().unwrap()),
+                "{name}: {factor}"
+            );
+            for row in factor["differences"].as_array().unwrap() {
+                let (at, cause) = (row["at"].as_str().unwrap(), row["cause"].as_str().unwrap());
+                assert!(!row["fix"].as_str().unwrap().is_empty(), "{row}");
+                assert!(row["line"].is_u64() || at.starts_with("rootfs"), "{name}: {row}");
+                found.push(format!("{name} {at} {cause}"));
+            }
+        }
+    }
+    if found.is_empty() {
+        println!("not exercised: nothing was built");
+        return;
+    }
+    for (name, path, cause) in REALISTIC {
+        let is_it = |found: &&String| {
+            found.starts_with(&format!("{name} "))
+                && found.contains(path)
+                && found.ends_with(&format!(" {cause}"))
+        };
+        assert!(found.iter().any(|found| is_it(&found)), "{name} {path} {cause}: {found:#?}");
+    }
+}

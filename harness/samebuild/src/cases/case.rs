@@ -254,6 +254,8 @@ pub enum Expect {
 pub struct Volatile {
     pub at: samebuild_image::At,
     pub why: String,
+    /// The row of [`samebuild_compare::CAUSES`] that explains it, where the case says.
+    pub cause: Option<String>,
 }
 
 /// What `samebuild check` is to find.
@@ -266,4 +268,6 @@ pub struct Cause {
     /// Glob of places in the image; `None` for anywhere.
     pub at: Option<String>,
     pub why: String,
+    /// As [`Volatile::cause`].
+    pub cause: Option<String>,
 }

@@ -166,9 +166,20 @@ pub(super) fn causes(written: &[CauseToml], vocabulary: &Vocabulary) -> Result<V
                     .collect::<Result<_, _>>()?,
                 at: cause.at.as_ref().map(|at| place("at", at)).transpose()?,
                 why: said("why", &cause.why)?,
+                cause: because(cause.cause.as_ref())?,
             })
         })
         .collect()
+}
+
+/// A row of `CAUSES`.
+fn because(id: Option<&Spanned<String>>) -> Result<Option<String>, Problem> {
+    let Some(id) = id else { return Ok(None) };
+    if samebuild_compare::causes::cause(id.get_ref()).is_none() {
+        let found = format!("there is no cause `{}`", id.get_ref());
+        return Err(Problem::at(id.span(), found, "`samebuild explain --list` lists them"));
+    }
+    Ok(Some(id.get_ref().clone()))
 }
 
 /// A glob of dialects that matches one.
@@ -193,7 +204,7 @@ pub(super) fn volatile(
         Some((VolatileKey::Files(files), _)) => {
             let file = |file: &VolatileToml| {
                 let at = At::clean(place("at", &file.at)?);
-                Ok(Volatile { at, why: said("why", &file.why)? })
+                Ok(Volatile { at, why: said("why", &file.why)?, cause: because(file.cause.as_ref())? })
             };
             Ok((None, files.iter().map(file).collect::<Result<_, Problem>>()?))
         }

@@ -157,6 +157,7 @@ pub(crate) struct CauseToml {
     pub(crate) dialects: Vec<Spanned<String>>,
     pub(crate) at: Option<Spanned<String>>,
     pub(crate) why: Spanned<String>,
+    pub(crate) cause: Option<Spanned<String>>,
 }
 
 /// What is not the same twice: the case as a whole, for this reason, or the content of some files.
@@ -200,4 +201,5 @@ impl<'de> Deserialize<'de> for VolatileKey {
 pub(crate) struct VolatileToml {
     pub(crate) at: Spanned<String>,
     pub(crate) why: Spanned<String>,
+    pub(crate) cause: Option<Spanned<String>>,
 }

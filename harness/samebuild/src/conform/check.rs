@@ -1,7 +1,7 @@
 //! One check: two observations of a case in a dialect, held against each other and judged. Where the observations come from
 //! is `suite.rs`'s affair.
 
-use samebuild_compare::{Difference, Options, Where, compare_outcome};
+use samebuild_compare::{Difference, Options, Page, Where, compare_outcome};
 use samebuild_image::golden::{self, Observation};
 
 use super::judge::{Ended, Judgement, Side, judge};
@@ -33,11 +33,13 @@ pub struct Found {
     pub known: Option<String>,
     /// Line of the instruction that made the layer it is in.
     pub line: Option<usize>,
+    /// Why it is there, where that was asked.
+    pub cause: Option<&'static Page>,
 }
 
 impl From<Difference> for Found {
     fn from(difference: Difference) -> Self {
-        Self { difference, known: None, line: None }
+        Self { difference, known: None, line: None, cause: None }
     }
 }
 
@@ -134,7 +136,12 @@ fn found(judgement: Judgement<Difference>, knowns: &[&Known], steps: &[Step]) ->
         .map(|(index, difference)| (difference, knowns.get(index).map(|known| known.why.clone())));
     let mut all: Vec<Found> = covered
         .chain(judgement.open.into_iter().map(|difference| (difference, None)))
-        .map(|(difference, known)| Found { line: line_of(&difference, steps), difference, known })
+        .map(|(difference, known)| Found {
+            line: line_of(&difference, steps),
+            difference,
+            known,
+            cause: None,
+        })
         .collect();
     all.sort_by(|a, b| a.difference.at.cmp(&b.difference.at));
     all

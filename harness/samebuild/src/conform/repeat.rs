@@ -137,6 +137,7 @@ impl Repeat<'_> {
                     line: line_of(&difference, steps),
                     known: case.never_twice.clone(),
                     difference,
+                    cause: None,
                 })),
             }
         }

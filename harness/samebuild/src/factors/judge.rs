@@ -1,6 +1,6 @@
 //! Which of the differences that a factor makes were written down beforehand, and which that were written down do not come.
 
-use crate::cases::{Case, Cause, dialect_matches};
+use crate::cases::{Case, Cause, Volatile, dialect_matches};
 use crate::conform::Verdict;
 use crate::conform::check::{Check, Found, glob_matches};
 
@@ -39,17 +39,22 @@ pub(super) fn judge(case: &Case, factor: &str, check: &mut Check) {
 
 /// What goldens mask of a case differs by itself, and the case says why.
 fn masked(case: &Case) -> Vec<Cause> {
-    let cause = |at: Option<String>, why: &str| Cause {
+    let written = |at: Option<String>, why: &str, cause: Option<String>| Cause {
         factor: NOTHING.to_owned(),
         dialects: Vec::new(),
         at,
         why: why.to_owned(),
+        cause,
     };
-    let whole = case.never_twice.iter().map(|why| cause(None, why));
-    whole.chain(case.volatile.iter().map(|file| cause(Some(file.at.to_string()), &file.why))).collect()
+    let whole = case.never_twice.iter().map(|why| written(None, why, None));
+    let file = |file: &Volatile| written(Some(file.at.to_string()), &file.why, file.cause.clone());
+    whole.chain(case.volatile.iter().map(file)).collect()
 }
 
 fn covers(cause: &Cause, found: &Found) -> bool {
+    if cause.cause.is_some() && cause.cause.as_deref() != found.cause.map(|page| page.id) {
+        return false;
+    }
     match &cause.at {
         None => true,
         Some(glob) => found.difference.at.path().is_some_and(|at| glob_matches(glob, &at.to_string())),
@@ -91,7 +96,8 @@ mod tests {
         std::fs::write(dir.path().join("Dockerfile"), "FROM scratch\n").unwrap();
         let toml = "about = \"why?\"\n[[causes]]\nfactor = \"umask\"\nat = \"/srv/*\"\nwhy = \"modes\"\n\
                     [[causes]]\nfactor = \"context-mtimes\"\ndialects = [\"classic@*\", \"buildkit@*\"]\nwhy = \"times\"\n\
-                    [[volatile]]\nat = \"/log\"\nwhy = \"a clock\"\n";
+                    [[volatile]]\nat = \"/log\"\nwhy = \"a clock\"\n\
+                    [[volatile]]\nat = \"/etc/id\"\nwhy = \"chance\"\ncause = \"machine-id\"\n";
         std::fs::write(dir.path().join("case.toml"), toml).unwrap();
         let case = crate::cases::load_one(dir.path(), "a/b".parse().unwrap(), &Default::default()).unwrap();
         for (factor, verdict, paths, becomes) in [
@@ -104,12 +110,22 @@ mod tests {
             ("owners", Verdict::Same, &[], Verdict::Same),
             (NOTHING, Verdict::Unstable, &["log"], Verdict::Known),
             (NOTHING, Verdict::Unstable, &["log", "srv/a"], Verdict::Unstable),
+            (NOTHING, Verdict::Unstable, &["etc/id"], Verdict::Unstable),
             (NOTHING, Verdict::Same, &[], Verdict::Same),
         ] {
             let mut check = check(verdict, paths);
             judge(&case, factor, &mut check);
             assert_eq!(check.verdict, becomes, "{factor} {paths:?}");
         }
+        let mut explained = check(Verdict::Unstable, &["etc/id"]);
+        explained.differences[0].cause =
+            samebuild_compare::causes::cause("machine-id").map(|cause| cause.page());
+        judge(&case, NOTHING, &mut explained);
+        assert_eq!(
+            explained.verdict,
+            Verdict::Known,
+            "a cause that is written must be the one that is found"
+        );
         let mut check = Check { dialect: "buildkit@26.1".to_owned(), ..check(Verdict::Unstable, &["srv/a"]) };
         judge(&case, "context-mtimes", &mut check);
         assert_eq!(check.verdict, Verdict::Known, "a cause is of the dialects it names");

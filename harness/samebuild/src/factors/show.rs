@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use samebuild_compare::Page;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -27,6 +28,14 @@ pub fn finding(finding: &Finding, dockerfile: &str, paint: &dyn Fn(Verdict, &str
         body.lines().for_each(|line| {
             let _ = writeln!(text, "    {line}");
         });
+        let mut told: Vec<&Page> = Vec::new();
+        for page in check.differences.iter().filter_map(|found| found.cause) {
+            if !told.contains(&page) {
+                told.push(page);
+                let _ = writeln!(text, "          because {}: {}", page.id, page.title);
+                let _ = writeln!(text, "          fix: {}", page.fix);
+            }
+        }
     }
     text.truncate(text.trim_end().len());
     text
@@ -114,6 +123,9 @@ pub struct DifferenceReport {
     pub left: String,
     pub right: String,
     pub known: Option<String>,
+    /// As `samebuild explain` knows it.
+    pub cause: Option<&'static str>,
+    pub fix: Option<&'static str>,
 }
 
 /// Findings as data.
@@ -125,6 +137,8 @@ pub fn report(findings: &Findings) -> CaseReport {
         left: found.difference.left.clone(),
         right: found.difference.right.clone(),
         known: found.known.clone(),
+        cause: found.cause.map(|page| page.id),
+        fix: found.cause.map(|page| page.fix),
     };
     let factor = |row: &Finding| FactorReport {
         factor: row.factor,

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use samebuild_builder::dialect;
-use samebuild_compare::{Difference, Where};
-use samebuild_image::golden::Outcome;
+use samebuild_compare::{Difference, Where, explain_rows};
+use samebuild_image::golden::{Observation, Outcome};
 
 use super::judge::judge;
 use super::setting::Placed;
@@ -144,6 +144,9 @@ impl Trial<'_> {
         if matches!(check.verdict, Verdict::Skipped | Verdict::Broken) {
             plain = None;
         }
+        if let Some(ended) = placed.first() {
+            explain(&mut check, &ended.observation);
+        }
         judge(self.case, NOTHING, &mut check);
         let tally = tallies.into_iter().last().filter(|_| plain.is_some());
         let mut what = format!("{} builds, nothing changed", self.runs);
@@ -199,9 +202,10 @@ impl Trial<'_> {
         let line = |difference: &Difference| line_of(difference, &plain.steps);
         check.differences = found
             .into_iter()
-            .map(|difference| Found { line: line(&difference), known: None, difference })
+            .map(|difference| Found { line: line(&difference), known: None, cause: None, difference })
             .collect();
         check.differences.sort_by(|left, right| left.difference.at.cmp(&right.difference.at));
+        explain(&mut check, &plain.ended.observation);
         judge(self.case, factor.name, &mut check);
         Ok(finding(what, check))
     }
@@ -230,6 +234,18 @@ impl Trial<'_> {
             plain.noise.contains(&place(difference)) || (cuts && difference.rule == "mtime")
         };
         Ok(found.into_iter().filter(|difference| !is_noise(difference)).collect())
+    }
+}
+
+/// Says of each difference why it is there. Both sides are images of one Dockerfile, so one history does for both.
+fn explain(check: &mut Check, observation: &Observation) {
+    let Outcome::Built(record) = &observation.outcome else { return };
+    let shape = samebuild_compare::Shape::of_record(record);
+    let rows: Vec<Difference> = check.differences.iter().map(|found| found.difference.clone()).collect();
+    for finding in explain_rows(&rows, &shape, &shape, None).findings {
+        for row in finding.rows.iter().chain(&finding.consequences) {
+            check.differences[*row].cause = Some(finding.cause);
+        }
     }
 }
 
