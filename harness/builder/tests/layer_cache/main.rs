@@ -3,6 +3,7 @@
 
 mod backends;
 mod deaths;
+mod record;
 mod sequences;
 mod wrong_hits;
 mod yard;

@@ -14,6 +14,7 @@ use samebuild_builder::disk::index::{Belief, Index, Time};
 use samebuild_builder::disk::scan_with;
 use samebuild_image::Tree;
 
+use crate::record;
 use crate::yard::Yard;
 
 /// How a file system shows times.
@@ -86,12 +87,12 @@ fn play(shown: Shown, share: u64) {
     if let Some(why) = failed {
         panic!("{why}");
     }
-    if let Ok(path) = std::env::var("SAMEBUILD_SEQUENCES_LOG") {
-        let line = format!("{shown:?} seeds={first}..{} different=0\n", first + count);
-        let mut text = std::fs::read_to_string(&path).unwrap_or_default();
-        text.push_str(&line);
-        std::fs::write(path, text).unwrap();
-    }
+    let what = match shown {
+        Shown::Honest => "sequences of edits, honest times".to_owned(),
+        Shown::Truncated(tick) => format!("sequences of edits, times cut to {tick} s"),
+        Shown::Frozen => "sequences of edits, times that stand still, --rehash".to_owned(),
+    };
+    record::add(&what, count, "0 images differ from a cold build");
 }
 
 /// A sequence takes milliseconds, in which no honest index believes any stat. So its clock goes ten thousand times as fast:
