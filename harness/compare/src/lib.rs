@@ -29,6 +29,7 @@ pub mod scene;
 pub mod side;
 pub mod sieve;
 mod stored;
+mod stuff;
 mod touched;
 
 pub use causes::{CAUSES, Cause, Page};
