@@ -325,3 +325,36 @@ fn fifty_artifacts_are_looked_for_at_once() {
     println!("50 artifacts of 20 files: {} ms", took.as_millis());
     assert!(took.as_secs() < 10, "{took:?}");
 }
+
+#[test]
+fn a_registry_that_lets_not_everybody_in_is_pushed_to_with_what_a_credential_helper_says() {
+    for door in [Door::Basic, Door::Token] {
+        let server = Server::start(door);
+        let file = format!("build: {{ artifacts: [{{ image: '{}/a', context: app }}] }}\n", server.host);
+        let helper = "#!/bin/sh\nread server\necho '{\"Username\":\"me\",\"Secret\":\"secret\"}'\n";
+        let config = format!("{{\"credHelpers\":{{\"{}\":\"of-a-test\"}}}}", server.host);
+        let place = Place::of(&[
+            ("skaffold.yaml", &file),
+            ("app/Dockerfile", "FROM scratch\nCOPY f /\n"),
+            ("app/f", "f"),
+            ("bin/docker-credential-of-a-test", helper),
+            ("docker/config.json", &config),
+            ("nobody/config.json", "{}"),
+        ]);
+        let program = place.path().join("bin/docker-credential-of-a-test");
+        std::fs::set_permissions(program, PermissionsExt::from_mode(0o755)).unwrap();
+        let path = format!("{}:{}", place.path().join("bin").display(), std::env::var("PATH").unwrap());
+        let push = |who: &str| {
+            let mut command = place.command(&["artifacts", "build", "skaffold.yaml", "--push"]);
+            command.env("PATH", &path).env("DOCKER_CONFIG", place.path().join(who)).output().unwrap()
+        };
+        let denied = push("nobody");
+        assert_eq!(denied.status.code(), Some(3), "{door:?}: {}", said(&denied));
+        assert!(said(&denied).contains("denies it"), "{door:?}: {}", said(&denied));
+        let pushed = push("docker");
+        assert!(pushed.status.success(), "{door:?}: {}", said(&pushed));
+        assert!(server.has("a/manifests/latest"), "{door:?}");
+        assert!(!said(&pushed).contains("secret"), "{door:?}");
+        assert!(said(&push("docker")).contains(": found in"), "{door:?}");
+    }
+}
