@@ -126,6 +126,15 @@ impl Peek {
         self.left_size <= WHOLE && self.right_size <= WHOLE
     }
 
+    /// Whether [`Peek::spots`] has every place where they differ: both were read to their end, are of one size, and differ in
+    /// few places.
+    pub fn knows_all_spots(&self) -> bool {
+        self.left_size == self.right_size
+            && self.left_size <= FAR
+            && !self.spots.is_empty()
+            && self.spots.len() < SPOTS
+    }
+
     /// Both as text, where both are held whole and are text.
     pub fn texts(&self) -> Option<(&str, &str)> {
         if !self.is_whole() {
@@ -145,9 +154,7 @@ impl Peek {
 
     /// Whether all that differs lies within these bytes of files of one size.
     pub fn differs_only_within(&self, range: std::ops::Range<u64>) -> bool {
-        self.left_size == self.right_size
-            && !self.spots.is_empty()
-            && self.spots.len() < SPOTS
+        self.knows_all_spots()
             && self.spots.iter().all(|spot| spot.offset >= range.start && spot.offset + spot.len <= range.end)
     }
 }

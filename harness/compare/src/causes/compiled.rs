@@ -29,9 +29,7 @@ impl Cause for BuildId {
                 .iter()
                 .any(|mark| has(around, mark))
         };
-        let all = !peek.spots.is_empty()
-            && peek.left_size == peek.right_size
-            && peek.spots.iter().all(|spot| is_id(&spot.left));
+        let all = peek.knows_all_spots() && peek.spots.iter().all(|spot| is_id(&spot.left));
         (peek.begin_with(b"\x7fELF") && all).then(Said::nothing)
     }
 }
@@ -65,8 +63,7 @@ impl Cause for Date {
         };
         let is_date =
             |spot: &crate::peek::Spot| differ_in_dates_only(&lossy(&spot.left), &lossy(&spot.right));
-        let all =
-            peek.left_size == peek.right_size && !peek.spots.is_empty() && peek.spots.iter().all(is_date);
+        let all = peek.knows_all_spots() && peek.spots.iter().all(is_date);
         all.then(Said::nothing)
     }
 }
@@ -91,6 +88,9 @@ impl Cause for BuildPath {
         let lossy = |bytes: &[u8]| -> String {
             bytes.iter().map(|b| if b.is_ascii_graphic() { char::from(*b) } else { '\n' }).collect()
         };
+        if !peek.knows_all_spots() {
+            return None;
+        }
         let of = |spot: &crate::peek::Spot| {
             paths_only(&lossy(&spot.left), &lossy(&spot.right)).map(|(l, r)| format!("{l} and {r}"))
         };
