@@ -44,7 +44,7 @@ fn child() {
     let Ok(task) = std::env::var("SAMEBUILD_TEST_CHILD") else { return };
     let mut words = task.split('|');
     let (dir, first, rounds) = (words.next().unwrap(), words.next().unwrap(), words.next().unwrap());
-    let yard = Yard::new();
+    let yard = Yard::within(Path::new(dir).parent().unwrap());
     let (first, rounds): (u64, u64) = (first.parse().unwrap(), rounds.parse().unwrap());
     for round in first..first + rounds {
         let done = yard.with(DIALECTS[3], TEXT, &context(round), &[], Some(&cache(Path::new(dir)))).unwrap();

@@ -40,6 +40,11 @@ impl Yard {
         Self { dir, base: Base::new() }
     }
 
+    /// Below a directory that is somebody else's to remove: for who is killed.
+    pub fn within(dir: &Path) -> Self {
+        Self { dir: tempfile::tempdir_in(dir).unwrap(), base: Base::new() }
+    }
+
     pub fn local(&self) -> Local {
         Local::new(&self.dir.path().join("cache"))
     }
