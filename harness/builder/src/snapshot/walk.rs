@@ -26,9 +26,19 @@ pub enum Key {
     Time(Mtime),
     Stat(Stat),
     Content(Stat, Option<Digest>),
+    /// As moby's archive walk asks: what it does not look at is not in it, and a time without a fraction stands for its
+    /// whole second.
+    FsTime(Stat),
 }
 
 impl Key {
+    /// Whether a path with this key is taken for unchanged if it had `before`.
+    pub fn is_as(&self, before: &Self) -> bool {
+        let (Self::FsTime(now), Self::FsTime(then)) = (self, before) else { return self == before };
+        let but_for_times = Stat { mtime: then.mtime, ..now.clone() } == *then;
+        but_for_times && same_fs_time(now.mtime, then.mtime)
+    }
+
     /// The key as hexadecimal digits.
     pub fn hash(&self) -> String {
         Digest::of(format!("{self:?}").as_bytes()).hex()
@@ -36,7 +46,7 @@ impl Key {
 }
 
 /// All of them, the one that misses nothing first.
-pub const SNAPSHOTTERS: [Snapshotter; 5] = [
+pub const SNAPSHOTTERS: [Snapshotter; 6] = [
     Snapshotter {
         name: "full",
         means_unchanged: "mode, owner, mtime and content are equal, or the text of a symbolic link",
@@ -73,7 +83,25 @@ pub const SNAPSHOTTERS: [Snapshotter; 5] = [
         means_unchanged: "mtime is equal; nothing else is looked at",
         key: |_, _, stat| Ok(Key::Time(stat.mtime)),
     },
+    Snapshotter {
+        name: "naive",
+        means_unchanged: "mode, owner, device and capability are equal, of a file its size and second too, and its fraction where both have one",
+        key: |_, _, stat| {
+            let unseen = Stat { size: 0, mtime: Mtime::secs(0), ..stat.clone() };
+            Ok(Key::FsTime(if stat.kind == "dir" { unseen } else { stat.clone() }))
+        },
+    },
 ];
+
+/// moby's `sameFsTime`, for storage that keeps whole seconds: such a time is any within its second.
+fn same_fs_time(one: Mtime, other: Mtime) -> bool {
+    match (one.timestamp(), other.timestamp()) {
+        (Some((secs, nanos)), Some((then, fraction))) => {
+            secs == then && (nanos == fraction || nanos == 0 || fraction == 0)
+        }
+        _ => one == other,
+    }
+}
 
 /// The snapshotter called `name`.
 pub fn find(name: &str) -> Option<&'static Snapshotter> {
@@ -138,7 +166,7 @@ pub fn compare(before: &Seen, now: &Seen) -> Found {
     Found {
         changed: now
             .iter()
-            .filter(|(at, key)| before.get(at) != Some(key))
+            .filter(|(at, key)| !before.get(at).is_some_and(|before| key.is_as(before)))
             .map(|(at, _)| at.clone())
             .collect(),
         removed: before.keys().filter(|at| !now.contains_key(at)).cloned().collect(),
@@ -172,6 +200,24 @@ mod tests {
     fn only_full_finds_a_same_size_rewrite_with_the_old_time() {
         let (before, now) = (tree("aaaa", 1), tree("bbbb", 1));
         assert_eq!(["full", "redo", "time"].map(|name| finds(name, &before, &now)), [1, 0, 0]);
+    }
+
+    /// Docker's `vfs` and buildah's: layers keep whole seconds, so what was unpacked has no fraction.
+    #[test]
+    fn naive_takes_a_time_without_a_fraction_for_its_whole_second() {
+        let at = |text: &str, secs, nanos| {
+            let mut tree = Tree::new();
+            let meta = Meta::new(0o644, Mtime::At { secs, nanos });
+            tree.insert(&At::from("f"), Kind::File(Content::inline(text.as_bytes())), meta);
+            tree
+        };
+        let unpacked = at("aaaa", 1, 0);
+        for (now, found) in
+            [(at("bbbb", 1, 7), 0), (at("bbbb", 2, 0), 1), (at("bbbbb", 1, 7), 1), (at("aaaa", 1, 0), 0)]
+        {
+            assert_eq!(finds("naive", &unpacked, &now), found);
+        }
+        assert_eq!(finds("naive", &at("aaaa", 1, 5), &at("bbbb", 1, 7)), 1);
     }
 
     #[test]

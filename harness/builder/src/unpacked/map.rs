@@ -29,7 +29,7 @@ impl LayeredMap {
 
     /// Whether the path is new, or not as it was when this snapshot began.
     pub fn is_changed(&self, at: &At, key: &Key) -> bool {
-        self.merged.get(at) != Some(key)
+        !self.merged.get(at).is_some_and(|before| key.is_as(before))
     }
 
     /// The snapshot takes the path.

@@ -45,13 +45,13 @@ impl Live {
     pub(super) fn is_fine(&self) -> bool {
         self.tried
             .iter()
-            .all(|(trial, kept)| kept.as_ref().is_ok_and(|kept| *kept == trial.is_kept) || kept.is_err())
+            .all(|(trial, kept)| kept.as_ref().is_ok_and(|kept| *kept == trial.is_kept()) || kept.is_err())
     }
 
     pub(super) fn json(&self) -> Vec<Value> {
         let row = |(trial, kept): &(Trial, Result<bool, String>)| {
             let mut row = json!({ "built_by": trial.who.name(), "files_on": trial.files.name(),
-                "rewritten": trial.rewrite.name(), "predicted": trial.is_kept });
+                "rewritten": trial.rewrite.name(), "predicted": trial.is_kept() });
             match kept {
                 Ok(kept) => row["kept"] = (*kept).into(),
                 Err(why) => row["not_exercised"] = why.clone().into(),
@@ -64,7 +64,7 @@ impl Live {
     pub(super) fn tell(&self) {
         for (trial, kept) in &self.tried {
             match kept {
-                Ok(kept) if *kept == trial.is_kept => out!("a rewrite by {}: {}", name(trial), word(*kept)),
+                Ok(kept) if *kept == trial.is_kept() => out!("a rewrite by {}: {}", name(trial), word(*kept)),
                 Ok(kept) => out!("a rewrite by {}: {}, which is NOT predicted", name(trial), word(*kept)),
                 Err(why) => out!("a rewrite by {}: not exercised: {why}", name(trial)),
             }
@@ -77,7 +77,7 @@ impl Live {
         let row = |(trial, kept): &(Trial, Result<bool, String>)| {
             let kept = *kept.as_ref().ok()?;
             let cells = [trial.who.name(), trial.files.name(), trial.rewrite.name().to_owned()];
-            Some(cells.into_iter().chain([word(kept), word(trial.is_kept)].map(str::to_owned)).collect())
+            Some(cells.into_iter().chain([word(kept), word(trial.is_kept())].map(str::to_owned)).collect())
         };
         let rows: Vec<Vec<String>> = self.tried.iter().filter_map(row).collect();
         (!rows.is_empty()).then(|| Record {

@@ -38,11 +38,12 @@ pub enum Finds {
 }
 
 /// All of them.
-pub const WAYS: [Way; 6] = [
+pub const WAYS: [Way; 7] = [
     Way { name: "diff", finds: Finds::Walk, trust: Trust::Dialect, is_default: true },
     Way { name: "full", finds: Finds::Snapshotter("full"), trust: Trust::Dialect, is_default: true },
     Way { name: "redo", finds: Finds::Snapshotter("redo"), trust: Trust::Dialect, is_default: false },
     Way { name: "time", finds: Finds::Snapshotter("time"), trust: Trust::Dialect, is_default: false },
+    Way { name: "naive", finds: Finds::Snapshotter("naive"), trust: Trust::Dialect, is_default: false },
     Way { name: "diff --rehash", finds: Finds::Walk, trust: Trust::Content, is_default: true },
     Way { name: "redo --rehash", finds: Finds::Snapshotter("redo"), trust: Trust::Content, is_default: true },
 ];
