@@ -154,7 +154,7 @@ impl Files {
         match self {
             Self::Lagging(Shape::Freeze { .. }) => first,
             Self::Lagging(Shape::Truncate { granularity_s }) => {
-                (time.0 - time.0.rem_euclid(i64::from(granularity_s)), 0)
+                (time.0 - time.0.rem_euclid(granularity_s), 0)
             }
             // Inodes of 128 bytes have no room for nanoseconds.
             Self::Ext4(128) => (time.0, 0),
