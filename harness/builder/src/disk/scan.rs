@@ -43,14 +43,20 @@ pub fn scan_without(dir: &Path, skip: &dyn Fn(&At, bool) -> bool) -> Result<Tree
     walk(dir, skip, None, &|time| time, &|_| None)
 }
 
-/// As [`scan_without`], and `known` is asked for the content of each regular file by its stat before the file itself is.
+/// What a file's stat alone can tell to those who remember it: its content and its extended attributes.
+pub(crate) type Known = (Content, Xattrs);
+
+/// Extended attributes, by name.
+type Xattrs = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// As [`scan_without`], and `known` is asked about each regular file by its stat before the file itself is.
 ///
 /// # Errors
 /// As [`scan`].
 pub(crate) fn scan_knowing(
     dir: &Path,
     skip: &dyn Fn(&At, bool) -> bool,
-    known: &dyn Fn(&Stat) -> Option<Content>,
+    known: &dyn Fn(&Stat) -> Option<Known>,
 ) -> Result<Tree, ScanError> {
     walk(dir, skip, None, &|time| time, known)
 }
@@ -69,7 +75,7 @@ fn walk(
     skip: &dyn Fn(&At, bool) -> bool,
     index: Option<&mut Index>,
     shown: &dyn Fn(Time) -> Time,
-    known: &dyn Fn(&Stat) -> Option<Content>,
+    known: &dyn Fn(&Stat) -> Option<Known>,
 ) -> Result<Tree, ScanError> {
     let root_error = |source: io::Error| ScanError::Root { path: dir.to_owned(), source };
     // The directory itself may be reached by a link, as `docker build link/` may.
@@ -85,7 +91,7 @@ fn walk(
         index,
         shown,
     };
-    let meta = walk.meta(&stat, dir, &At::root(), None).map_err(root_error)?;
+    let meta = walk.meta(&stat, dir, &At::root(), None, None).map_err(root_error)?;
     walk.tree.insert(&At::root(), Kind::Dir, meta);
     walk.directory(fd, dir, &At::root())?;
     Ok(walk.tree)
@@ -97,7 +103,7 @@ struct Walk<'a> {
     linked: BTreeMap<(u64, u64), At>,
     check_access: bool,
     skip: &'a dyn Fn(&At, bool) -> bool,
-    known: &'a dyn Fn(&Stat) -> Option<Content>,
+    known: &'a dyn Fn(&Stat) -> Option<Known>,
     index: Option<&'a mut Index>,
     shown: &'a dyn Fn(Time) -> Time,
 }
@@ -134,11 +140,13 @@ impl Walk<'_> {
         if file_type == FileType::RegularFile && self.check_access {
             rustix::fs::accessat(dir, name, Access::READ_OK, AtFlags::EACCESS)?;
         }
+        let is_file = file_type == FileType::RegularFile;
+        let (content, attributes) = is_file.then(|| (self.known)(&stat)).flatten().unzip();
         let (major, minor) = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
         let kind = match file_type {
             FileType::RegularFile => {
                 let on_disk = || FileSource::new(path, size_of(&stat)).content();
-                Kind::File((self.known)(&stat).unwrap_or_else(on_disk))
+                Kind::File(content.unwrap_or_else(on_disk))
             }
             FileType::Directory => Kind::Dir,
             FileType::Symlink => Kind::Symlink(rustix::fs::readlinkat(dir, name, Vec::new())?.into_bytes()),
@@ -149,7 +157,7 @@ impl Walk<'_> {
         };
         let is_dir = kind.is_dir();
         let content = if let Kind::File(content) = &kind { Some(content) } else { None };
-        let meta = self.meta(&stat, path, at, content)?;
+        let meta = self.meta(&stat, path, at, content, attributes)?;
         self.tree.insert(at, kind, meta);
         if is_dir {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -161,10 +169,17 @@ impl Walk<'_> {
 }
 
 impl Walk<'_> {
-    fn meta(&mut self, stat: &Stat, path: &Path, at: &At, content: Option<&Content>) -> io::Result<Meta> {
+    fn meta(
+        &mut self,
+        stat: &Stat,
+        path: &Path,
+        at: &At,
+        content: Option<&Content>,
+        remembered: Option<Xattrs>,
+    ) -> io::Result<Meta> {
         let look = Look::of(stat, self.shown);
         let known = self.index.as_mut().and_then(|index| index.attributes(at, &look).cloned());
-        let xattrs = match known {
+        let xattrs = match known.or(remembered) {
             Some(known) => known,
             None => xattrs(path)?,
         };
@@ -232,7 +247,7 @@ fn size_of(stat: &Stat) -> u64 {
 }
 
 /// All extended attributes; none where the file system has none. One that went away meanwhile is left out.
-fn xattrs(path: &Path) -> io::Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+fn xattrs(path: &Path) -> io::Result<Xattrs> {
     use rustix::io::Errno;
     let mut names = vec![0; 512];
     let length = loop {

@@ -15,13 +15,14 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Stat};
-use samebuild_image::{Content, Kind, Tree};
+use samebuild_image::{Kind, Tree};
 
+use crate::disk::scan::Known;
 use crate::request::Trust;
 
 /// By inode number; the root is one file system.
 #[derive(Debug, Default)]
-pub(super) struct Kept(BTreeMap<u64, (Looks, Content)>);
+pub(super) struct Kept(BTreeMap<u64, (Looks, Known)>);
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
 struct Looks {
@@ -50,16 +51,16 @@ impl Kept {
             let path = root.join(std::ffi::OsStr::from_bytes(at.as_bytes()));
             let stat = rustix::fs::statat(CWD, &path, AtFlags::SYMLINK_NOFOLLOW)?;
             if looks(&stat).ctime < moment {
-                kept.insert(stat.st_ino, (looks(&stat), content.clone()));
+                kept.insert(stat.st_ino, (looks(&stat), (content.clone(), inode.meta.xattrs.clone())));
             }
         }
         Ok(Self(kept))
     }
 
-    /// The content of a file that looks as it did.
-    pub(super) fn content(&self, stat: &Stat) -> Option<Content> {
-        let (before, content) = self.0.get(&stat.st_ino)?;
-        (*before == looks(stat)).then(|| content.clone())
+    /// What is in a file that looks as it did, and what is on it.
+    pub(super) fn known(&self, stat: &Stat) -> Option<Known> {
+        let (before, known) = self.0.get(&stat.st_ino)?;
+        (*before == looks(stat)).then(|| known.clone())
     }
 }
 
@@ -78,7 +79,7 @@ fn moment(root: &Path) -> io::Result<(i64, i64)> {
 mod tests {
     use std::os::unix::fs::FileExt as _;
 
-    use samebuild_image::{At, Meta, Mtime};
+    use samebuild_image::{At, Content, Meta, Mtime};
 
     use super::*;
     use crate::disk::scan::scan_knowing;
@@ -105,7 +106,7 @@ mod tests {
         std::thread::sleep(std::time::Duration::from_millis(20));
         let kept = Kept::of(&tree, &root, trust).unwrap();
         change(&root);
-        let after = scan_knowing(&root, &|_, _| false, &|stat| kept.content(stat)).unwrap();
+        let after = scan_knowing(&root, &|_, _| false, &|stat| kept.known(stat)).unwrap();
         let is_known = |kind: &Kind| matches!(kind, Kind::File(content) if content.known_digest().is_some());
         let known = after.iter().filter(|(_, _, inode)| is_known(&inode.kind));
         Some(known.map(|(at, _, _)| at.to_string()).collect())

@@ -30,7 +30,7 @@ pub fn run(stage: &mut Stage, session: &Session<'_>, run: &RunInstruction) -> Re
         .map_err(StepError::broken("look at the unpacked root"))?;
     around.run(Root::Dir(root.clone()), working_dir(stage)?, &command)?;
     let ignored = &stage.unpacked.ignored;
-    let after = scan_knowing(&root, &|at, _| ignored.skips(at), &|stat| kept.content(stat))
+    let after = scan_knowing(&root, &|at, _| ignored.skips(at), &|stat| kept.known(stat))
         .map_err(StepError::broken("read what RUN changed"))?;
     let before = std::mem::replace(&mut stage.tree, after);
     stage.unpacked.did = match session.dialect.unpacked.run_changes {
