@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use filetime::FileTime;
@@ -191,11 +191,17 @@ fn device(path: &Path, kind: rustix::fs::FileType, major: u32, minor: u32) -> io
     Ok(rustix::fs::mknodat(CWD, path, kind, mode, rustix::fs::makedev(major, minor))?)
 }
 
-/// Owner before mode, because changing the owner clears setuid; extended attributes after both.
+/// Owner before mode, because changing the owner clears setuid; extended attributes after both. What is so already is not
+/// set again: looking costs a fraction of a change of the inode.
 fn set_meta(path: &Path, kind: &Kind, meta: &Meta) -> io::Result<()> {
     let (uid, gid) = (id(meta.uid)?, id(meta.gid)?);
-    std::os::unix::fs::lchown(path, Some(uid), Some(gid))?;
-    if !matches!(kind, Kind::Symlink(_)) {
+    let made = fs::symlink_metadata(path)?;
+    let is_owned = (made.uid(), made.gid()) == (uid, gid);
+    if !is_owned {
+        std::os::unix::fs::lchown(path, Some(uid), Some(gid))?;
+    }
+    let has_mode = is_owned && made.mode() & 0o7777 == meta.mode;
+    if !has_mode && !matches!(kind, Kind::Symlink(_)) {
         fs::set_permissions(path, fs::Permissions::from_mode(meta.mode))?;
     }
     for (name, value) in &meta.xattrs {
