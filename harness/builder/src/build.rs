@@ -1,16 +1,18 @@
 //! A whole build: the Dockerfile read, the stages that are needed built in order, the image put together. And where it
 //! fails: which of several failures the dialect tells of.
 
+mod failed;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use samebuild_dockerfile::expand::Expander;
 use samebuild_dockerfile::syntax::{DuplicateStage, UnusedStages};
-use samebuild_dockerfile::{
-    ArgInstruction, Dockerfile, Instruction, InstructionKind, Node, Span, SyntaxError, position,
-};
+use samebuild_dockerfile::{ArgInstruction, Dockerfile, Instruction, InstructionKind, Node};
 use samebuild_image::{Epochs, Image};
+
+use failed::{Place, fail, syntax, syntax_failure};
 
 use crate::cache::turn::{self, Turn};
 use crate::cache::unread;
@@ -498,46 +500,5 @@ impl Told<'_> {
         let elapsed = begun.elapsed();
         progress(Event::StepEnded { stage, number, line, text, elapsed });
         (outcome, elapsed)
-    }
-}
-
-/// Where an instruction stands.
-struct Place<'a> {
-    source: &'a str,
-    line: usize,
-    span: Span,
-}
-
-impl<'a> Place<'a> {
-    fn of<K>(node: &Node<K>, dockerfile: &'a Dockerfile) -> Self {
-        Self { source: &dockerfile.source, line: node.line, span: node.span }
-    }
-
-    /// Column of the words at `at` if they stand in the instruction's first line, else that of the instruction.
-    fn column(&self, at: Option<Span>) -> usize {
-        let words = at.map(|at| position(self.source, at.start)).filter(|words| words.line == self.line);
-        words.unwrap_or_else(|| position(self.source, self.span.start)).column
-    }
-}
-
-fn fail(failure: StepFailure, step: Option<usize>, place: Option<Place<'_>>, log: Vec<String>) -> BuildError {
-    let StepFailure { class, message, builder_message, at } = failure;
-    let (line, column) = place.map_or((None, None), |place| (Some(place.line), Some(place.column(at))));
-    BuildError::Failed(Box::new(Failure { step, line, column, class, message, builder_message, log }))
-}
-
-fn syntax_failure(error: &SyntaxError, line: Option<usize>) -> BuildError {
-    BuildError::Failed(Box::new(syntax(error, line)))
-}
-
-fn syntax(error: &SyntaxError, line: Option<usize>) -> Failure {
-    Failure {
-        step: None,
-        line: Some(line.unwrap_or(error.line)),
-        column: line.is_none().then_some(error.column),
-        class: error.class.slug(),
-        message: error.message.clone(),
-        builder_message: error.builder_message.clone(),
-        log: Vec::new(),
     }
 }

@@ -14,6 +14,7 @@ mod erofs;
 mod failure;
 pub mod fetch;
 mod finish;
+mod framing;
 mod from;
 mod history;
 mod materialise;

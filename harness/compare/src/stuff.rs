@@ -83,7 +83,7 @@ fn short_text(content: &Content) -> Option<String> {
 }
 
 /// Reads both to the first difference. A side that ends before its size is an error, not a difference.
-fn lock_step(left: &Content, right: &Content) -> io::Result<bool> {
+pub(crate) fn lock_step(left: &Content, right: &Content) -> io::Result<bool> {
     const CHUNK: usize = 64 * 1024;
     let (mut left_reader, mut right_reader) = (left.open()?, right.open()?);
     let (mut left_chunk, mut right_chunk) = (vec![0; CHUNK], vec![0; CHUNK]);

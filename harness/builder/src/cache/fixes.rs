@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use samebuild_image::{At, Entry, Kind, Layer, Meta, Mtime, Tree};
 
+use crate::framing::{array, put, take};
+
 /// Metadata by place.
 pub type Fixes = Vec<(At, Meta)>;
 
@@ -105,24 +107,6 @@ pub fn read(mut bytes: &[u8]) -> Option<Fixes> {
         fixes.push((at, Meta { mode, uid, gid, mtime: Mtime::At { secs, nanos }, xattrs }));
     }
     Some(fixes)
-}
-
-fn put(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.extend(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
-    out.extend(bytes);
-}
-
-fn take<'b>(from: &mut &'b [u8]) -> Option<&'b [u8]> {
-    let length = usize::try_from(u32::from_be_bytes(array(from)?)).ok()?;
-    let (taken, rest) = from.split_at_checked(length)?;
-    *from = rest;
-    Some(taken)
-}
-
-fn array<const N: usize>(from: &mut &[u8]) -> Option<[u8; N]> {
-    let (taken, rest) = from.split_first_chunk()?;
-    *from = rest;
-    Some(*taken)
 }
 
 #[cfg(test)]

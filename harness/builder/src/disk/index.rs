@@ -12,8 +12,10 @@ use std::path::Path;
 use rustix::fs::Stat;
 use samebuild_image::{At, Content, Digest};
 
+use crate::framing::{array, put, take};
+
 /// Beginning of the file; the number changes with the form.
-const MAGIC: &[u8] = b"samebuild index 1\n";
+const MAGIC: &[u8] = b"samebuild index 2\n";
 
 /// No clock of a file system ticks slower than it is looked at; FAT's ticks are two seconds.
 const SLACK_SECS: i64 = 2;
@@ -177,11 +179,11 @@ impl Row {
         put(out, at.as_bytes());
         let look = &self.look;
         for number in [look.dev, look.ino, u64::from(look.mode), look.size] {
-            out.extend(number.to_le_bytes());
+            out.extend(number.to_be_bytes());
         }
         for (secs, nanos) in [look.mtime, look.ctime] {
-            out.extend(secs.to_le_bytes());
-            out.extend(nanos.to_le_bytes());
+            out.extend(secs.to_be_bytes());
+            out.extend(nanos.to_be_bytes());
         }
         out.push(u8::from(self.settled));
         match self.digest {
@@ -191,7 +193,7 @@ impl Row {
             }
             None => out.push(0),
         }
-        out.extend(u32::try_from(self.xattrs.len()).unwrap_or(u32::MAX).to_le_bytes());
+        out.extend(u32::try_from(self.xattrs.len()).unwrap_or(u32::MAX).to_be_bytes());
         for (name, value) in &self.xattrs {
             put(out, name);
             put(out, value);
@@ -200,9 +202,9 @@ impl Row {
 
     fn read(from: &mut &[u8]) -> Option<(At, Self)> {
         let at = At::clean(take(from)?);
-        let mut number = || Some(u64::from_le_bytes(array(from)?));
+        let mut number = || Some(u64::from_be_bytes(array(from)?));
         let (dev, ino, mode, size) = (number()?, number()?, number()?, number()?);
-        let mut time = || Some((i64::from_le_bytes(array(from)?), u32::from_le_bytes(array(from)?)));
+        let mut time = || Some((i64::from_be_bytes(array(from)?), u32::from_be_bytes(array(from)?)));
         let (mtime, ctime) = (time()?, time()?);
         let [settled, has_digest] = array(from)?;
         let digest = match has_digest {
@@ -210,7 +212,7 @@ impl Row {
             _ => Some(Digest::from_bytes(array(from)?)),
         };
         let mut xattrs = Attributes::new();
-        for _ in 0..u32::from_le_bytes(array(from)?) {
+        for _ in 0..u32::from_be_bytes(array(from)?) {
             let name = take(from)?.to_vec();
             xattrs.insert(name, take(from)?.to_vec());
         }
@@ -231,24 +233,6 @@ fn parse(bytes: &[u8]) -> Option<BTreeMap<At, Row>> {
         rows.push(Row::read(&mut from)?);
     }
     Some(rows.into_iter().collect())
-}
-
-fn put(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.extend(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
-    out.extend(bytes);
-}
-
-fn take<'b>(from: &mut &'b [u8]) -> Option<&'b [u8]> {
-    let length = usize::try_from(u32::from_le_bytes(array(from)?)).ok()?;
-    let (taken, rest) = from.split_at_checked(length)?;
-    *from = rest;
-    Some(taken)
-}
-
-fn array<const N: usize>(from: &mut &[u8]) -> Option<[u8; N]> {
-    let (taken, rest) = from.split_first_chunk()?;
-    *from = rest;
-    Some(*taken)
 }
 
 #[cfg(test)]

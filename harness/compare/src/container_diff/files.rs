@@ -1,12 +1,13 @@
 //! `File`, `FileLayer`, `Size` and `SizeLayer`: which paths are there, how big they are, whether their contents are the same.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io;
 
 use samebuild_image::{At, Content, Image, Kind, Layer, Tree};
 use serde_json::{Value, json};
 
 use super::{Images, or_null};
+use crate::stuff::lock_step;
 
 /// A path as container-diff sees it: unpacked.
 enum Node<'a> {
@@ -117,26 +118,13 @@ impl<'a> Node<'a> {
 
 /// Whether two contents are the same, read no further than to where they part.
 fn same(left: &Content, right: &Content) -> io::Result<bool> {
-    const CHUNK: usize = 64 * 1024;
     if left.size() != right.size() {
         return Ok(false);
     }
     if let (Some(left), Some(right)) = (left.known_digest(), right.known_digest()) {
         return Ok(left == right);
     }
-    let (mut left_reader, mut right_reader) = (left.open()?, right.open()?);
-    let (mut left_chunk, mut right_chunk) = (vec![0; CHUNK], vec![0; CHUNK]);
-    let mut rest = left.size();
-    while rest > 0 {
-        let n = usize::try_from(rest).unwrap_or(CHUNK).min(CHUNK);
-        left_reader.read_exact(&mut left_chunk[..n])?;
-        right_reader.read_exact(&mut right_chunk[..n])?;
-        if left_chunk[..n] != right_chunk[..n] {
-            return Ok(false);
-        }
-        rest -= n as u64;
-    }
-    Ok(true)
+    lock_step(left, right)
 }
 
 fn path_of(at: &At) -> Vec<u8> {
