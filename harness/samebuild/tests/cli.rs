@@ -4,7 +4,7 @@
 mod place;
 
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use place::Place;
 
@@ -47,6 +47,19 @@ fn two_builds_of_one_dialect_are_the_same_and_two_dialects_differ() {
     let json = place.samebuild(&["diff", "one", "three", "--format", "json"]).stdout;
     let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
     assert!(json["differences"].as_array().unwrap().iter().any(|found| found["rule"] == "history"));
+}
+
+#[test]
+fn a_reader_that_has_gone_away_changes_no_exit_code() {
+    let place = Place::with(GOOD);
+    place.samebuild(&["build", "ctx", "--cache-dir", "kept", "-o", "oci:one"]);
+    for verb in [&["cache", "why", "ctx", "--cache-dir", "kept"][..], &["cache", "ls", "--cache-dir", "kept"]]
+    {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut child = place.command(verb).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{verb:?}");
+    }
 }
 
 #[test]

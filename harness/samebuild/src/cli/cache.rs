@@ -13,7 +13,7 @@ use samebuild_image::Mtime;
 use serde_json::json;
 
 use super::caching::{bytes, directory, duration};
-use super::terminal::{Usage, say};
+use super::terminal::{Usage, out, say};
 use super::verbs::Format;
 use crate::conform::Exit;
 use crate::engines::cache_dir;
@@ -91,9 +91,12 @@ pub(crate) fn run(args: &Cache) -> Result<Exit> {
             let limits = Limits { unused: *unused, bytes: *limit, at_once: *now };
             let gone = gc::clean(&store, &limits, SystemTime::now())
                 .with_context(|| format!("clean {}", root.display()))?;
-            println!(
+            out!(
                 "{} entries and {} blobs removed, {} bytes; {} bytes stay",
-                gone.entries, gone.blobs, gone.bytes, gone.left
+                gone.entries,
+                gone.blobs,
+                gone.bytes,
+                gone.left
             );
         }
         What::Verify { forget } => return verify(&store, *forget),
@@ -120,9 +123,9 @@ fn ls(rows: &[gc::Row], is_json: bool) -> Result<()> {
                 "key": row.key.hex(), "created": created, "bytes": row.bytes, "layer": layer, "instruction": text,
                 "isDamaged": row.entry.is_err(),
             });
-            println!("{}", serde_json::to_string(&row)?);
+            out!("{}", serde_json::to_string(&row)?);
         } else {
-            println!("{}  {created}  {:>11}  {text}", &row.key.hex()[..12], row.bytes);
+            out!("{}  {created}  {:>11}  {text}", &row.key.hex()[..12], row.bytes);
         }
     }
     if rows.is_empty() {
@@ -139,7 +142,7 @@ fn rm(store: &Local, wanted: &[String]) -> Result<()> {
         match alike[..] {
             [key] => {
                 store.forget(&key, &[])?;
-                println!("{key} forgotten");
+                out!("{key} forgotten");
             }
             [] => {
                 return Err(
@@ -159,12 +162,12 @@ fn rm(store: &Local, wanted: &[String]) -> Result<()> {
 fn verify(store: &Local, forget: bool) -> Result<Exit> {
     let (all, problems) = gc::verify(store).with_context(|| format!("read {}", store.root().display()))?;
     for problem in &problems {
-        println!("{}: {}", problem.key, problem.why);
+        out!("{}: {}", problem.key, problem.why);
         if forget {
             store.forget(&problem.key, &problem.blobs)?;
         }
     }
-    println!("{all} entries, {} damaged{}", problems.len(), if forget { ", and forgotten" } else { "" });
+    out!("{all} entries, {} damaged{}", problems.len(), if forget { ", and forgotten" } else { "" });
     Ok(if problems.is_empty() || forget { Exit::Same } else { Exit::Different })
 }
 
@@ -181,7 +184,7 @@ fn why(journal: &Journal, name: &str, line: Option<usize>, is_json: bool) -> Res
         *nth += 1;
         if line.is_none_or(|line| line == step.line) {
             match is_json {
-                true => println!("{}", serde_json::to_string(&as_json(journal, step, &told))?),
+                true => out!("{}", serde_json::to_string(&as_json(journal, step, &told))?),
                 false => show(journal, step, &told, &before, line.is_some()),
             }
         }
@@ -196,28 +199,28 @@ fn show(journal: &Journal, step: &Step, told: &Why, before: &Build, whole: bool)
         (None, None) => "carried out".to_owned(),
     };
     let key = step.key.as_ref().map_or("no key", |key| &key[..key.len().min(12)]);
-    println!("line {}: {}", step.line, step.text.lines().next().unwrap_or_default());
-    println!("  {key}, {fate}");
+    out!("line {}: {}", step.line, step.text.lines().next().unwrap_or_default());
+    out!("  {key}, {fate}");
     match told {
-        Why::Same => println!("  its key is the same as the time before"),
-        Why::New if before.steps.is_empty() => println!("  nothing was built before it"),
-        Why::New => println!("  the time before there was nothing like it"),
-        Why::Unknown => println!("  its key is another, and what one of them was made of is no longer known"),
+        Why::Same => out!("  its key is the same as the time before"),
+        Why::New if before.steps.is_empty() => out!("  nothing was built before it"),
+        Why::New => out!("  the time before there was nothing like it"),
+        Why::Unknown => out!("  its key is another, and what one of them was made of is no longer known"),
         Why::Changed { part, before, after } => {
-            println!("  first part that changed: {part}");
-            before.iter().for_each(|line| println!("    - {line}"));
-            after.iter().for_each(|line| println!("    + {line}"));
+            out!("  first part that changed: {part}");
+            before.iter().for_each(|line| out!("    - {line}"));
+            after.iter().for_each(|line| out!("    + {line}"));
         }
     }
     let parts = step.key.as_deref().and_then(|key| journal.parts_of(key));
     for part in parts.iter().flat_map(|parts| parts.all()) {
         let value = String::from_utf8_lossy(&part.value);
         match (part.lines.len(), whole) {
-            (0, _) => println!("    {}: {}", part.name, shortened(&value)),
-            (n, false) => println!("    {}: {n} of them, {}", part.name, shortened(&value)),
+            (0, _) => out!("    {}: {}", part.name, shortened(&value)),
+            (n, false) => out!("    {}: {n} of them, {}", part.name, shortened(&value)),
             (_, true) => {
-                println!("    {}:", part.name);
-                part.lines.iter().for_each(|line| println!("      {line}"));
+                out!("    {}:", part.name);
+                part.lines.iter().for_each(|line| out!("      {line}"));
             }
         }
     }

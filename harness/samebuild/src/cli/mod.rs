@@ -1,6 +1,9 @@
 //! The command line: from words to calls, from results to text and an exit code. What a verb does is in a file of its own;
 //! what it calls knows nothing of terminals.
 
+// `out!` survives a reader that has gone away; `println!` panics.
+#![warn(clippy::print_stdout)]
+
 mod artifacts;
 mod bench;
 mod bench_artifacts;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
-use super::terminal::{Usage, say};
+use super::terminal::{Usage, out, say};
 use crate::checkout;
 use crate::conform::Exit;
 use crate::engines::{self, Engine, Policy};
@@ -49,9 +49,9 @@ pub(crate) fn run(args: &Prune) -> Result<Exit> {
     }
     let pruned = pruner.execute()?;
     for line in &pruned.stayed {
-        println!("stayed after all: {} (in use by now, or the engine would not let it go)", title(line));
+        out!("stayed after all: {} (in use by now, or the engine would not let it go)", title(line));
     }
-    println!("{} images deleted, at most {}", pruned.gone.len(), bytes(&pruned.gone));
+    out!("{} images deleted, at most {}", pruned.gone.len(), bytes(&pruned.gone));
     Ok(Exit::Same)
 }
 
@@ -72,12 +72,12 @@ fn open(name: &str) -> Result<(Option<Engine>, PathBuf)> {
 
 fn show(plan: &Plan) {
     for (line, why) in &plan.kept {
-        println!("keep    {}: {why}", title(line));
+        out!("keep    {}: {why}", title(line));
     }
     for line in &plan.victims {
-        println!("delete  {}, {} MB", title(line), megabytes(line.bytes));
+        out!("delete  {}, {} MB", title(line), megabytes(line.bytes));
     }
-    println!(
+    out!(
         "{} stay, {} go: at most {}, what other images share stays",
         plan.kept.len(),
         plan.victims.len(),

@@ -9,7 +9,7 @@ use samebuild_store::strategies::Expected;
 use samebuild_store::{races as scenarios, strategies, timeline};
 
 use super::race_records::{draw, today, write};
-use super::terminal::{Usage, say};
+use super::terminal::{Usage, out, put_raw, say};
 use super::verbs;
 use crate::checkout;
 use crate::conform::Exit;
@@ -178,10 +178,10 @@ fn on_disk(args: &verbs::Race, setting: &Setting) -> Result<Exit> {
             }
         }
         match &caught {
-            None => println!("{:<12} loses nothing in {tried} schedules", row.id),
+            None => out!("{:<12} loses nothing in {tried} schedules", row.id),
             Some((seed, outcome)) => {
-                println!("{:<12} loses an image in schedule {tried}, seed {seed}", row.id);
-                print!("{}", timeline::render(&outcome.timeline));
+                out!("{:<12} loses an image in schedule {tried}, seed {seed}", row.id);
+                put_raw(&timeline::render(&outcome.timeline));
             }
         }
         let survives = setting.race.survivors.contains(&row.id);
@@ -226,7 +226,7 @@ fn measured(args: &verbs::Race, ground: &mut Ground, setting: &Setting) -> Resul
 fn every_race(args: &verbs::Race, ground: &mut Ground) -> Result<Exit> {
     let (mut all, mut exit) = (Vec::new(), Exit::Same);
     for race in scenarios::RACES {
-        println!("{}: {}", race.id, race.about);
+        out!("{}: {}", race.id, race.about);
         match counted(args, ground, &Setting { race, mode: Mode::Graphdriver, old: args.old }) {
             Ok((counts, came_out)) => {
                 all.push((race.id, counts));
@@ -235,7 +235,7 @@ fn every_race(args: &verbs::Race, ground: &mut Ground) -> Result<Exit> {
                 }
             }
             Err(error) => match error.downcast_ref() {
-                Some(LiveError::Race { .. }) => println!("not exercised: {error}"),
+                Some(LiveError::Race { .. }) => out!("not exercised: {error}"),
                 _ => return Err(error),
             },
         }
@@ -291,14 +291,14 @@ fn told(
             odd = Some((number, outcome.clone()));
         }
     })?;
-    println!("{}", line(&count));
+    out!("{}", line(&count));
     if !count.as_known(setting, row) {
-        println!("  which is NOT what is known of it");
+        out!("  which is NOT what is known of it");
     }
     if let Some((number, outcome)) = &odd {
-        println!("  trial {number}: {:?}; the engine said: {}", outcome.fate, outcome.said.join("; "));
+        out!("  trial {number}: {:?}; the engine said: {}", outcome.fate, outcome.said.join("; "));
         for entry in &outcome.log {
-            println!("  {}", serde_json::to_string(entry).context("write the log")?);
+            out!("  {}", serde_json::to_string(entry).context("write the log")?);
         }
     }
     Ok(count)
@@ -310,10 +310,13 @@ fn engines_window(args: &verbs::Race, ground: &Ground) -> Result<Exit> {
     let (mut rows, mut exit) = (Vec::new(), Exit::Same);
     for target in [Target::Name, Target::Id] {
         let window = races::window(ground, target, trials)?;
-        println!(
+        out!(
             "DELETE by {target:?} against a tag: in {} of {} trials the tag was answered with success and the image was \
              gone; refused {}, stands {}",
-            window.illegal, window.trials, window.refused, window.stands
+            window.illegal,
+            window.trials,
+            window.refused,
+            window.stands
         );
         if window.illegal > 0 {
             exit = Exit::Different;
@@ -348,16 +351,16 @@ fn turns(args: &verbs::Race, ground: &Ground, setting: &Setting) -> Result<Exit>
     let mut lost = 0;
     for seed in seeds {
         let outcome = races::turns(ground, setting, row.strategy, Kind::Random, seed)?;
-        println!("seed {seed}: {:?}", outcome.fate);
+        out!("seed {seed}: {:?}", outcome.fate);
         if outcome.fate.is_lost() {
             lost += 1;
             if lost == 1 {
-                print!("{}", timeline::render(&outcome.timeline));
-                outcome.said.iter().for_each(|said| println!("  the engine: {said}"));
+                put_raw(&timeline::render(&outcome.timeline));
+                outcome.said.iter().for_each(|said| out!("  the engine: {said}"));
             }
         }
     }
-    println!("{} with {}: lost in {lost} of {} orders of turns", setting.race.id, row.id, args.live.trials());
+    out!("{} with {}: lost in {lost} of {} orders of turns", setting.race.id, row.id, args.live.trials());
     Ok(if lost > 0 { Exit::Different } else { Exit::Same })
 }
 
@@ -371,18 +374,18 @@ fn count_exec(ground: &Ground, trials: usize, exec: &Exec<'_>) -> Result<Survive
             (Ok(()), Err(why)) => format!("LOST after the client had ended: {why}"),
             (Err(why), _) => format!("LOST when the client ended: {why}"),
         };
-        println!("trial {number}: {} {word}", exec.deploy);
+        out!("trial {number}: {} {word}", exec.deploy);
         counted.succeeded += usize::from(survival.status.success());
         if survival.is_lost() {
             counted.lost += 1;
             if counted.lost == 1 {
                 for entry in &survival.log {
-                    println!("  {}", serde_json::to_string(entry).context("write the log")?);
+                    out!("  {}", serde_json::to_string(entry).context("write the log")?);
                 }
             }
         }
     }
     let Survived { succeeded, lost, .. } = counted;
-    println!("{} was lost in {lost} of {succeeded} trials in which the client succeeded", exec.deploy);
+    out!("{} was lost in {lost} of {succeeded} trials in which the client succeeded", exec.deploy);
     Ok(counted)
 }

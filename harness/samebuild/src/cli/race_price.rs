@@ -4,6 +4,7 @@ use anyhow::Result;
 use samebuild_store::strategies;
 
 use super::race_records::{today, write};
+use super::terminal::out;
 use super::verbs::Race;
 use crate::conform::Exit;
 use crate::races::{self, Ground};
@@ -24,10 +25,10 @@ pub(super) fn run(args: &Race, ground: &Ground) -> Result<Exit> {
             let price = races::price(ground, row)?;
             let line = races::price_record(std::slice::from_ref(&price), String::new(), String::new());
             for (column, cell) in line.columns.iter().zip(line.rows.iter().flatten()) {
-                println!("{column}: {cell}");
+                out!("{column}: {cell}");
             }
             for complaint in price.complaints() {
-                println!("  {complaint}");
+                out!("  {complaint}");
                 if name == PROMISES {
                     exit = Exit::Different;
                 }
