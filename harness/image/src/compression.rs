@@ -5,6 +5,7 @@ use std::io::{self, BufReader, Cursor, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
+use crate::even::Even;
 pub use crate::image::Compression;
 use crate::source::Source;
 
@@ -170,12 +171,12 @@ impl Source for Unpacked {
     }
 }
 
-/// A writer that compresses; the same bytes give the same bytes.
+/// A writer that compresses; the same bytes give the same bytes, in whatever pieces they come.
 pub struct Encoder<W: Write>(Inner<W>);
 
 enum Inner<W: Write> {
     None(W),
-    Gzip(flate2::write::GzEncoder<W>),
+    Gzip(Even<flate2::write::GzEncoder<W>>),
     Zstd(zstd::Encoder<'static, W>),
 }
 
@@ -184,7 +185,10 @@ impl<W: Write> Encoder<W> {
     pub fn new(out: W, compression: Compression) -> io::Result<Self> {
         Ok(Self(match compression {
             Compression::None => Inner::None(out),
-            Compression::Gzip => Inner::Gzip(flate2::write::GzEncoder::new(out, flate2::Compression::new(6))),
+            Compression::Gzip => {
+                let encoder = flate2::write::GzEncoder::new(out, flate2::Compression::new(6));
+                Inner::Gzip(Even::new(encoder))
+            }
             Compression::Zstd => {
                 let mut encoder = zstd::Encoder::new(out, 3)?;
                 encoder.include_checksum(true)?;
@@ -197,7 +201,7 @@ impl<W: Write> Encoder<W> {
     pub fn finish(self) -> io::Result<W> {
         match self.0 {
             Inner::None(out) => Ok(out),
-            Inner::Gzip(encoder) => encoder.finish(),
+            Inner::Gzip(encoder) => encoder.finish()?.finish(),
             Inner::Zstd(encoder) => encoder.finish(),
         }
     }
@@ -247,6 +251,37 @@ mod tests {
             assert_eq!(Compression::detect(&packed), compression);
             assert_eq!(unpack(&packed, Expansion::default()).unwrap(), b"some bytes");
             assert_eq!(packed, pack(b"some bytes", compression), "the same every time");
+        }
+    }
+
+    // Seen with a layer that is packed when it is made, and again when its image is written from what a cache kept.
+    #[test]
+    fn pieces_of_any_size_are_packed_to_the_same_bytes() {
+        let mut state = 7_u64;
+        let mut dice = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % below
+        };
+        // Half noise, half words that come again: there is something to find, near and far.
+        let words: Vec<Vec<u8>> =
+            (0..200).map(|_| (0..dice(40)).map(|_| dice(256) as u8).collect()).collect();
+        let mut bytes = Vec::new();
+        while bytes.len() < 1 << 20 {
+            bytes.extend(&words[dice(200) as usize]);
+            bytes.push(dice(256) as u8);
+        }
+        for compression in ALL {
+            let whole = pack(&bytes, compression);
+            for most in [1_000, 10_000, 100_000, 300_000] {
+                let mut encoder = Encoder::new(Vec::new(), compression).unwrap();
+                let mut rest = &bytes[..];
+                while !rest.is_empty() {
+                    let (piece, after) = rest.split_at((1 + dice(most) as usize).min(rest.len()));
+                    encoder.write_all(piece).unwrap();
+                    rest = after;
+                }
+                assert!(encoder.finish().unwrap() == whole, "{compression:?} in pieces of up to {most}");
+            }
         }
     }
 

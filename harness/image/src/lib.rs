@@ -9,6 +9,7 @@ pub mod compression;
 pub mod content;
 pub mod digest;
 pub mod entry;
+mod even;
 pub mod files;
 pub mod golden;
 pub mod image;

@@ -9,7 +9,7 @@ use std::io;
 use samebuild_dockerfile::ignore::IgnoreFile;
 use samebuild_image::digest::Hasher;
 use samebuild_image::tree::Ino;
-use samebuild_image::{At, Digest, Inode, Kind, Tree};
+use samebuild_image::{At, Digest, Inode, Kind, Mtime, Tree};
 
 use super::key::framed;
 use crate::steps::copy::sources::{self, Source};
@@ -31,6 +31,9 @@ pub struct Listing {
 pub struct Sees {
     pub times: bool,
     pub owners: bool,
+    /// The time of what the builder makes itself, a heredoc or a directory around files that are not ignored: whatever
+    /// the clock says, it is of now.
+    pub now: Mtime,
 }
 
 impl Listing {
@@ -97,6 +100,7 @@ impl Listing {
             }
             if self.how.times {
                 let time = match meta.mtime.timestamp() {
+                    _ if meta.mtime == self.how.now => write!(text, " now"),
                     Some((secs, nanos)) => write!(text, " {secs}.{nanos:09}"),
                     None => write!(text, " {}", meta.mtime),
                 };

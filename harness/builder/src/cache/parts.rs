@@ -10,7 +10,6 @@ use samebuild_dockerfile::plan::Origin;
 use samebuild_dockerfile::{
     AddInstruction, CopyInstruction, Instruction, InstructionKind, RunInstruction, Transfer, Word,
 };
-use samebuild_image::{At, Mtime, Tree};
 
 use super::Times;
 use super::files::{self, Listing, Sees};
@@ -76,7 +75,8 @@ impl How<'_> {
     }
 
     fn listing(&self, owners: bool) -> Listing {
-        Listing::new(Sees { times: self.session.times() == Times::Kept, owners }, self.for_people)
+        let (times, now) = (self.session.times() == Times::Kept, self.session.now());
+        Listing::new(Sees { times, owners, now }, self.for_people)
     }
 
     fn run(&self, run: &RunInstruction, parts: &mut Parts) -> Result<(), String> {
@@ -195,12 +195,11 @@ impl How<'_> {
         parts.add_list("source", &sources.shown);
         let kept_parents = matches!(how, From::Tree { parents: true, .. });
         for part in &sources.parts {
-            let made_here = part.tree.as_ref().map(|tree| without_now(tree, session.now()));
             let spool = || Err(crate::failure::StepFailure::new("no-scratch", "a key needs none"));
             let copy = Copy {
                 patterns: &part.patterns,
                 several: sources.parts.len() > 1,
-                from: made_here.as_ref().unwrap_or(&session.context),
+                from: part.tree.as_ref().unwrap_or(&session.context),
                 whole: part.tree.is_none().then_some(session.request.context),
                 from_context: true,
                 nameless: part.nameless,
@@ -255,17 +254,4 @@ fn host_network(network: Network) -> &'static str {
         Network::None => "none",
         Network::Host => "host",
     }
-}
-
-/// Files that the builder made just now are of no time of their own.
-fn without_now(tree: &Tree, now: Mtime) -> Tree {
-    let mut tree = tree.clone();
-    let made: Vec<At> =
-        tree.iter().filter(|(_, _, inode)| inode.meta.mtime == now).map(|(at, _, _)| at.clone()).collect();
-    for at in made {
-        if let Some(meta) = tree.meta_mut(&at) {
-            meta.mtime = Mtime::secs(0);
-        }
-    }
-    tree
 }

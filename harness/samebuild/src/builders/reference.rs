@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use samebuild_builder::cache::LayerCache;
 use samebuild_builder::{
     BuildError, Built, Dialect, Event, Images, NotFound, OwnIgnore, Pace, Request, Stamp, Wanted, dialect,
     own_platform, platform_of,
@@ -45,7 +46,8 @@ impl Builder for Reference {
         let times: Mutex<Vec<StepTime>> = Mutex::default();
         let progress =
             |event: Event<'_>| times.lock().unwrap_or_else(PoisonError::into_inner).extend(step_time(event));
-        let room = Room { work: &self.work, unpacked: &self.unpacked, http: &self.http, progress: &progress };
+        let (work, unpacked, http) = (&self.work, &self.unpacked, &self.http);
+        let room = Room { work, unpacked, http, cache: None, progress: &progress };
         let images = OneBase::new(order);
         let built = build(order, dialect, &order.case.context_tree(), &images, Stamp::Clock, &underway, room);
         let times = times.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -64,12 +66,13 @@ impl Builder for Reference {
     }
 }
 
-/// Where a build works on disk, how it fetches, and who hears of it.
+/// Where a build works on disk, how it fetches, what it may find made already, and who hears of it.
 #[derive(Clone, Copy)]
 pub struct Room<'a> {
     pub work: &'a Path,
     pub unpacked: &'a Path,
     pub http: &'a Http,
+    pub cache: Option<&'a LayerCache>,
     pub progress: &'a (dyn Fn(Event<'_>) + Sync),
 }
 
@@ -123,7 +126,7 @@ pub fn build(
         trust: order.trust,
         witness: order.witness,
         lens: order.lens,
-        cache: None,
+        cache: room.cache,
         progress: room.progress,
     })
 }
@@ -196,17 +199,12 @@ fn observed(order: &Order<'_>, built: &Built) -> std::io::Result<Ended> {
     Ok(Ended { steps, log: built.log.clone(), image_id, unrecorded, ..Ended::of(observation) })
 }
 
-/// The digest of the manifest, for which the layers are written, but kept nowhere.
+/// The digest of the manifest, for which the layers are written and so compressed, but kept nowhere.
 ///
 /// # Errors
 /// A content cannot be read.
-pub fn manifest(built: &Built, dialect: &Dialect) -> Result<Digest, SaveError> {
-    let options = LayoutOptions {
-        name: None,
-        style: dialect.tar_style(),
-        compression: Compression::None,
-        media: Media::Oci,
-    };
+pub fn manifest(built: &Built, dialect: &Dialect, compression: Compression) -> Result<Digest, SaveError> {
+    let options = LayoutOptions { name: None, style: dialect.tar_style(), compression, media: Media::Oci };
     Ok(layout::write(&built.image, &Nowhere, &options)?.manifest)
 }
 
@@ -220,7 +218,9 @@ impl NewFiles for Nowhere {
 
 fn image_id(built: &Built, order: &Order<'_>) -> io::Result<Option<String>> {
     let Some(dialect) = order.spoken.or_else(|| dialect::find(order.dialect).ok()) else { return Ok(None) };
-    manifest(built, dialect).map(|digest| Some(digest.to_string())).map_err(io::Error::other)
+    manifest(built, dialect, Compression::None)
+        .map(|digest| Some(digest.to_string()))
+        .map_err(io::Error::other)
 }
 
 fn failed(order: &Order<'_>, failure: samebuild_builder::Failure) -> Ended {

@@ -1,6 +1,7 @@
 //! Is it the same? The matrix case × dialect, each held against what a real builder did: building, comparing, judging.
 //! Who builds is `builders`', what two images differ in `samebuild-compare`'s, what is demanded of a whole run `gate`'s.
 
+pub mod cached;
 pub(crate) mod check;
 pub(crate) mod crew;
 mod divergence;

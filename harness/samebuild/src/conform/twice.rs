@@ -4,7 +4,7 @@
 
 use samebuild_builder::{BuildError, Built, Stamp, dialect};
 use samebuild_compare::{Options, compare, render};
-use samebuild_image::{Mtime, Tree};
+use samebuild_image::{Compression, Mtime, Tree};
 
 use crate::builders::reference::{OneBase, Room, build, manifest};
 use crate::builders::{Ground, Order};
@@ -68,14 +68,14 @@ pub fn twice(case: &Case, id: &str, ground: &Ground, room: Room<'_>) -> Twice {
 fn try_twice(case: &Case, id: &str, ground: &Ground, room: Room<'_>) -> Result<Option<String>, String> {
     let dialect = dialect::find(id).map_err(|error| error.to_string())?;
     let context = case.context_tree();
-    // A day after the context, so that clamping has something to do with what is made now, and with nothing else.
-    let epoch = CONTEXT_EPOCH.timestamp().map_or(0, |(secs, _)| secs) + 24 * 60 * 60;
+    let epoch = a_day_later();
     let order = Order::new(case, id, ground);
     let underway = case.underway().map_err(|error| format!("serve its pages: {error}"))?;
     let made = |context: &Tree, stamp| {
         let built = build(&order, dialect, context, &OneBase::new(&order), stamp, &underway, room)
             .map_err(|error| said(&error))?;
-        let digest = manifest(&built, dialect).map_err(|error| format!("write the image: {error}"))?;
+        let digest = manifest(&built, dialect, Compression::None)
+            .map_err(|error| format!("write the image: {error}"))?;
         Ok::<_, String>((built, digest))
     };
     for (stamp, second, way) in [
@@ -88,6 +88,11 @@ fn try_twice(case: &Case, id: &str, ground: &Ground, room: Room<'_>) -> Result<O
         }
     }
     Ok(None)
+}
+
+/// A day after the context, so that clamping has something to do with what is made now, and with nothing else.
+pub(super) fn a_day_later() -> i64 {
+    CONTEXT_EPOCH.timestamp().map_or(0, |(secs, _)| secs) + 24 * 60 * 60
 }
 
 fn said(error: &BuildError) -> String {

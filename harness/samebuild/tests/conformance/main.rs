@@ -1,8 +1,11 @@
 //! Every case in every observed dialect is a test that nextest lists, filters and runs by itself:
-//! `conformance/<group>/<name>/<dialect>`. Also: what holds for every builder and every golden.
+//! `conformance/<group>/<name>/<dialect>`. Also: what holds for every builder and every golden, and (`cached/<group>/<name>`)
+//! that the layer cache changes nothing.
 //!
 //! What a check is, and what it takes to be green, is `samebuild::conform`'s; a case whose needs are unmet is ignored with
 //! its sentence, not passed.
+
+mod cached;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -57,6 +60,7 @@ fn trials() -> anyhow::Result<Vec<Trial>> {
         each_golden_is_in_order(&cases, &goldens)
     }));
     let cases = Arc::new(checkout.cases().map_err(|error| anyhow::anyhow!(error.render()))?);
+    trials.extend(cached::trials(&cases));
     trials.push(Trial::ignorable_test("twice/each-case-makes-one-image-or-says-why-not", move || {
         each_makes_one_image(&cases)
     }));
@@ -93,7 +97,8 @@ fn chance_is_found() -> Result<Completion, Failed> {
     })?;
     let means = workshop.means(None);
     let http = Http::new(Limits::USUAL);
-    let room = Room { work: &means.work, unpacked: &means.unpacked, http: &http, progress: &|_| {} };
+    let room =
+        Room { work: &means.work, unpacked: &means.unpacked, http: &http, cache: None, progress: &|_| {} };
     let ground = workshop.grounds.get("busybox").ok_or("the base is missing")?;
     let said: Vec<String> = cases
         .iter()
@@ -117,7 +122,8 @@ fn each_makes_one_image(cases: &[Case]) -> Result<Completion, Failed> {
     let workshop = Workshop::open(&all, Scratch::Memory, None, &|line| eprintln!("{line}"))?;
     let means = workshop.means(None);
     let http = Http::new(Limits::USUAL);
-    let room = Room { work: &means.work, unpacked: &means.unpacked, http: &http, progress: &|_| {} };
+    let room =
+        Room { work: &means.work, unpacked: &means.unpacked, http: &http, cache: None, progress: &|_| {} };
     let (next, found, idle) = (AtomicUsize::new(0), Mutex::new(Vec::new()), Mutex::new(BTreeMap::new()));
     std::thread::scope(|scope| {
         for _ in 0..4 {
