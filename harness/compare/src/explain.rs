@@ -9,6 +9,7 @@ use samebuild_image::At;
 
 use crate::causes::{CAUSES, Cause, Page, Said};
 use crate::comparison::{Comparison, Shape};
+use crate::contents::Contents;
 use crate::difference::{Difference, LayerNumber, Where};
 use crate::instructions::{self, Line};
 use crate::peek::diff::{self, DiffLine, Side};
@@ -51,19 +52,34 @@ pub struct Finding {
     pub details: Vec<(usize, Vec<DiffLine>)>,
 }
 
-/// Explains a comparison. `dockerfile` is what both were built from, with the target, if one was named.
-pub fn explain(comparison: &Comparison, dockerfile: Option<(&Dockerfile, Option<&str>)>) -> Explained {
-    explain_rows(&comparison.differences, &comparison.left, &comparison.right, dockerfile)
+impl Finding {
+    /// What is particular to one of its rows: what is said of all, and what is noted of this content alone.
+    pub fn said_of(&self, row: usize) -> String {
+        let notes = self.details.iter().filter(|(of, _)| *of == row).flat_map(|(_, lines)| lines);
+        let notes = notes.filter(|line| line.side == Side::Note).map(|line| &line.text);
+        let words: Vec<&str> = std::iter::once(&self.said)
+            .chain(notes.take(1))
+            .map(String::as_str)
+            .filter(|s| !s.is_empty())
+            .collect();
+        words.join("; ")
+    }
 }
 
-/// Explains rows, with the shapes of the images they are of.
+/// Explains a comparison. `dockerfile` is what both were built from, with the target, if one was named.
+pub fn explain(comparison: &Comparison, dockerfile: Option<(&Dockerfile, Option<&str>)>) -> Explained {
+    let shapes = (&comparison.left, &comparison.right);
+    explain_rows(&comparison.differences, shapes, &Contents::default(), dockerfile)
+}
+
+/// Explains rows, with the shapes of the images they are of, and `contents` that they show by digest.
 pub fn explain_rows(
     rows: &[Difference],
-    left: &Shape,
-    right: &Shape,
+    (left, right): (&Shape, &Shape),
+    contents: &Contents,
     dockerfile: Option<(&Dockerfile, Option<&str>)>,
 ) -> Explained {
-    let scene = Scene::new(rows, left, right);
+    let scene = Scene::new(rows, (left, right), contents);
     let mut asked = Asked {
         scene: &scene,
         open: vec![true; rows.len()],

@@ -6,6 +6,7 @@ use samebuild_image::golden::short_text;
 use samebuild_image::{At, Content, Entry, Kind, Mtime};
 
 use crate::comparison::Shape;
+use crate::contents::Contents;
 use crate::difference::{Difference, LayerNumber, Seen, Where};
 use crate::instructions::keyword;
 use crate::peek::Peek;
@@ -118,6 +119,8 @@ pub struct Scene<'a> {
     pub rows: &'a [Difference],
     pub left: &'a Shape,
     pub right: &'a Shape,
+    /// Contents that rows show by their digest only.
+    contents: &'a Contents,
     /// How many contents may still be looked into, and how many were not for that.
     looks: Cell<usize>,
     unread: Cell<usize>,
@@ -128,8 +131,12 @@ pub const LOOKS: usize = 400;
 
 impl<'a> Scene<'a> {
     /// Rows, and what lies behind them.
-    pub fn new(rows: &'a [Difference], left: &'a Shape, right: &'a Shape) -> Self {
-        Self { rows, left, right, looks: Cell::new(LOOKS), unread: Cell::new(0) }
+    pub fn new(
+        rows: &'a [Difference],
+        (left, right): (&'a Shape, &'a Shape),
+        contents: &'a Contents,
+    ) -> Self {
+        Self { rows, left, right, contents, looks: Cell::new(LOOKS), unread: Cell::new(0) }
     }
 
     /// The row of that number.
@@ -146,7 +153,10 @@ impl<'a> Scene<'a> {
             Some(Kind::File(content)) if content.has_bytes() => Some(content.clone()),
             Some(_) => None,
             // Of a golden, what the row shows.
-            None => short_text(text).map(|text| Content::inline(text.as_bytes())),
+            None => match short_text(text) {
+                Some(text) => Some(Content::inline(text.as_bytes())),
+                None => self.contents.shown_as(text).cloned(),
+            },
         };
         let (left, right) = row.sides();
         let (left, right) = (content(true, left)?, content(false, right)?);

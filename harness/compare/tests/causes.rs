@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use made::PAIRS;
 use samebuild_compare::{
-    CAUSES, Options, RULES, Severity, Shape, compare_images, compare_outcome, compare_stored, explain,
-    explain_rows, planted, render,
+    CAUSES, Contents, Options, RULES, Severity, Shape, compare_images, compare_outcome, compare_stored,
+    explain, explain_rows, planted, render,
 };
 use samebuild_image::golden::Observation;
 use samebuild_image::{Bytes, read};
@@ -34,7 +34,8 @@ fn of_rule(rule: &str) -> (Vec<samebuild_compare::Difference>, samebuild_compare
     let read = |side: &str| Observation::parse(&std::fs::read_to_string(dir.join(side)).unwrap()).unwrap();
     let Ok(name) = std::fs::read_to_string(dir.join("made.txt")) else {
         let rows = compare_outcome(&read("left.txt"), &read("right.txt"), &Options::strict()).unwrap();
-        let explained = explain_rows(&rows, &Shape::default(), &Shape::default(), None);
+        let explained =
+            explain_rows(&rows, (&Shape::default(), &Shape::default()), &Contents::default(), None);
         return (rows, explained);
     };
     let pair = planted::special::pairs().unwrap().into_iter().find(|pair| pair.name == name.trim()).unwrap();

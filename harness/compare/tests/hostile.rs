@@ -112,10 +112,10 @@ fn damaged_and_truncated_layers_are_errors_on_the_side_that_has_them() {
     let mut corrupt = packed(&good, Compression::Gzip);
     let middle = corrupt.len() / 2;
     corrupt[middle] ^= 0xff;
-    assert!(said(&corrupt).starts_with("right image: failed to read layer 0"), "{}", said(&corrupt));
+    assert!(said(&corrupt).starts_with("right image: failed to read layer 1"), "{}", said(&corrupt));
     assert!(
         said(b"no tar at all, but long enough to be looked at as one".repeat(20).as_slice())
-            .contains("layer 0")
+            .contains("layer 1")
     );
 }
 
@@ -123,6 +123,20 @@ fn damaged_and_truncated_layers_are_errors_on_the_side_that_has_them() {
 fn a_sparse_file_is_not_supported_and_said_to_be_so() {
     let said = said(&layer(&[member(b"s", b'S', b"", b"")]));
     assert!(said.contains("sparse"), "{said}");
+}
+
+#[test]
+fn errors_and_rows_call_a_layer_by_the_same_number() {
+    let (one, other) = (member(b"a", b'0', b"", b"1"), member(b"a", b'0', b"", b"2"));
+    let image = |second: &[u8]| {
+        let (first, second) = (stored(layer(std::slice::from_ref(&one))), stored(second));
+        Stored { layers: [first.layers, second.layers].concat(), ..first }
+    };
+    let (left, right) = (layer(std::slice::from_ref(&one)), layer(&[other]));
+    let found = compare_stored(&image(&left), &image(&right), &options()).unwrap();
+    assert!(found.differences.iter().any(|row| row.to_string().starts_with("layer 2 · /a · content")));
+    let error = compare_stored(&image(&left), &image(&right[..700]), &options()).unwrap_err().to_string();
+    assert!(error.starts_with("right image: failed to read layer 2: "), "{error}");
 }
 
 #[test]

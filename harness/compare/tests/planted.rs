@@ -86,7 +86,7 @@ fn a_layer_that_is_not_what_its_digest_says_is_an_error_where_digests_are_taken(
     let mut verifying = Options::strict();
     verifying.walk.verify = true;
     let error = compare_stored(&left, &right, &verifying).unwrap_err().to_string();
-    assert!(error.starts_with("right image: failed to read layer 0") && error.contains("digest"), "{error}");
+    assert!(error.starts_with("right image: failed to read layer 1") && error.contains("digest"), "{error}");
 }
 
 #[test]

@@ -99,7 +99,7 @@ impl Archive {
         }
         let mut layers = Vec::new();
         for (number, (name, diff_id)) in row.layers.iter().zip(diff_ids).enumerate() {
-            let source = read::open(self, name, &format!("layer {number}"))?;
+            let source = read::open(self, name, &read::nth_layer(number))?;
             layers.push(StoredLayer { source, stated: None, diff_id: Some(diff_id), media_type: None });
         }
         Ok(Stored { config, config_digest, layers, names: row.repo_tags.clone(), manifest: None })

@@ -11,7 +11,7 @@ use crate::image::Layer;
 use crate::in_order::in_order;
 use crate::layer_read::{self, End, Keeper, LayerOptions, LayerRead};
 use crate::manifest::Role;
-use crate::read::{ReadError, ReadOptions, Warning};
+use crate::read::{ReadError, ReadOptions, Warning, nth_layer};
 use crate::source::Source;
 use crate::stored::StoredLayer;
 use crate::tar_error::TarError;
@@ -43,7 +43,7 @@ pub(crate) fn read_all(
         entries += layers.last().map_or(0, |layer| layer.entries.len() as u64);
         let limit = options.layers.limits.entries;
         if entries > limit {
-            return Err(ReadError::TooMany { what: format!("layer {number}"), limit });
+            return Err(ReadError::TooMany { what: nth_layer(number), limit });
         }
     }
     Ok((layers, warnings))
@@ -54,7 +54,7 @@ fn read_one(
     number: usize,
     options: &ReadOptions,
 ) -> Result<(Layer, Vec<Warning>), ReadError> {
-    let what = format!("layer {number}");
+    let what = nth_layer(number);
     let io = |error| ReadError::Io { what: what.clone(), error };
     let size = blob.source.size().map_err(io)?;
     if let Some((_, want)) = blob.stated {

@@ -10,18 +10,19 @@ use crate::digest::{Digest, HashReader, HashWriter};
 use crate::image::Layer;
 use crate::layer_write::{self, TarStyle, WriteError, Written};
 
-/// Why an image cannot be written; `layer` counts from 0 at the bottom.
+/// Why an image cannot be written; `layer` counts from 0 at the bottom, its text from 1.
 #[derive(Debug, thiserror::Error)]
 pub enum SaveError {
-    #[error("write layer {layer}: {error}")]
+    #[error("write layer {}: {error}", layer + 1)]
     Layer { layer: usize, error: WriteError },
     #[error(
-        "write layer {layer}: it became {got}, but its diff_id is {want}; the source or the tar style is not its own"
+        "write layer {}: it became {got}, but its diff_id is {want}; the source or the tar style is not its own",
+        layer + 1
     )]
     DiffId { layer: usize, want: Digest, got: Digest },
     #[error("write the configuration: its rootfs.diff_ids are not those of its {layers} layers")]
     ConfigDiffIds { layers: usize },
-    #[error("write layer {layer}: it changed while it was read")]
+    #[error("write layer {}: it changed while it was read", layer + 1)]
     Changed { layer: usize },
     #[error("write the image: {0}")]
     Json(#[from] serde_json::Error),

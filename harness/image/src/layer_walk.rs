@@ -11,7 +11,7 @@ use crate::digest::{Digest, Hasher};
 use crate::entry::Entry;
 use crate::layer_blob::check_size;
 use crate::layer_read;
-use crate::read::{ReadError, Warning};
+use crate::read::{ReadError, Warning, nth_layer};
 use crate::source::Source;
 use crate::stored::StoredLayer;
 use crate::tar_error::TarError;
@@ -63,7 +63,7 @@ pub struct Forms {
 impl<'s> Walk<'s> {
     /// Starts at the first entry of `layer`, the `number`th from 0.
     pub fn open(layer: &'s StoredLayer, number: usize, options: &WalkOptions) -> Result<Self, ReadError> {
-        let what = || format!("layer {number}");
+        let what = || nth_layer(number);
         let io = |error| ReadError::Io { what: what(), error };
         let size = layer.source.size().map_err(io)?;
         if let Some((_, want)) = layer.stated {
@@ -148,7 +148,7 @@ impl<'s> Walk<'s> {
     pub fn finish(self) -> Result<Walked, ReadError> {
         let Self { layer, number, expansion, members, forms, compression, stored_digest, tar_digest, .. } =
             self;
-        let what = format!("layer {number}");
+        let what = nth_layer(number);
         let (entries, offset) = (members.entries(), members.offset());
         let (Buffered(mut rest), end, global_headers) = members.finish();
         let fail = |error| ReadError::Layer { layer: number, error };
@@ -184,7 +184,7 @@ impl<'s> Walk<'s> {
 
 /// Verifies the digests of a layer without looking at what is in it.
 pub fn verify(layer: &StoredLayer, number: usize, expansion: Expansion) -> Result<(), ReadError> {
-    let what = format!("layer {number}");
+    let what = nth_layer(number);
     let io = |error| ReadError::Io { what: what.clone(), error };
     let size = layer.source.size().map_err(io)?;
     if let Some((_, want)) = layer.stated {

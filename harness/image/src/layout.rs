@@ -71,7 +71,7 @@ pub fn outline(files: &dyn Files, entry: &Descriptor) -> Result<Image, ReadError
         return Err(ReadError::LayerCount { layers: manifest.layers.len(), diff_ids: diff_ids.len() });
     }
     let layers = manifest.layers.iter().zip(diff_ids).enumerate().map(|(number, (layer, diff_id))| {
-        let what = format!("layer {number}");
+        let what = read::nth_layer(number);
         let compression = match Role::of(&layer.media_type) {
             Some(Role::Layer(compression)) => compression,
             _ => {
@@ -256,7 +256,7 @@ fn image(files: &dyn Files, entry: &Descriptor, bytes: &[u8]) -> Result<Stored, 
     }
     let mut layers = Vec::new();
     for (number, (layer, diff_id)) in manifest.layers.iter().zip(diff_ids).enumerate() {
-        let source = read::open(files, &blob_name(&layer.digest), &format!("layer {number}"))?;
+        let source = read::open(files, &blob_name(&layer.digest), &read::nth_layer(number))?;
         let stated = Some((layer.digest, layer.size));
         let media_type = Some(layer.media_type.clone());
         layers.push(StoredLayer { source, stated, diff_id: Some(diff_id), media_type });

@@ -53,22 +53,23 @@ pub fn layer(source: Arc<dyn Source>, stated: (Digest, u64), diff_id: Digest) ->
     layers.pop().ok_or(ReadError::LayerCount { layers: 0, diff_ids: 1 })
 }
 
-/// What was odd, but no reason not to read the image; `layer` counts from 0 at the bottom.
+/// What was odd, but no reason not to read the image; `layer` counts from 0 at the bottom, its text from 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Warning {
-    #[error("layer {layer}: its tar lacks the two zero blocks at its end; its digest is right")]
+    #[error("layer {}: its tar lacks the two zero blocks at its end; its digest is right", layer + 1)]
     NoEnd { layer: usize },
-    #[error("layer {layer}: {count} global extended headers are ignored, as Docker does")]
+    #[error("layer {}: {count} global extended headers are ignored, as Docker does", layer + 1)]
     GlobalHeaders { layer: usize, count: u64 },
-    #[error("layer {layer}: what follows the end of its tar is ignored, as Docker does")]
+    #[error("layer {}: what follows the end of its tar is ignored, as Docker does", layer + 1)]
     TrailingData { layer: usize },
     #[error(
-        "layer {layer}: its media type is `{media_type}`, but its bytes say otherwise; the bytes are believed"
+        "layer {}: its media type is `{media_type}`, but its bytes say otherwise; the bytes are believed",
+        layer + 1
     )]
     MediaType { layer: usize, media_type: String },
 }
 
-/// Why an image cannot be read.
+/// Why an image cannot be read; `layer` counts from 0 at the bottom, its text from 1.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     #[error("read {what}: {name} is missing in {set}")]
@@ -95,7 +96,7 @@ pub enum ReadError {
     Ambiguous { set: String, have: Vec<String> },
     #[error("match layers with the configuration: there are {layers} layers, but {diff_ids} diff_ids")]
     LayerCount { layers: usize, diff_ids: usize },
-    #[error("read layer {layer}: {error}")]
+    #[error("read layer {}: {error}", layer + 1)]
     Layer { layer: usize, error: TarError },
     #[error("read the archive: {0}")]
     Archive(#[from] TarError),
@@ -138,6 +139,11 @@ pub fn find_image(source: Arc<dyn Source>, options: &ReadOptions) -> Result<Stor
 /// Reads an image from an OCI layout.
 pub fn layout(files: &dyn Files, options: &ReadOptions) -> Result<Loaded, ReadError> {
     layout::read(files, options)
+}
+
+/// What people call the layer of that number, which counts from 0: as in the rows of a comparison, the lowest is 1.
+pub(crate) fn nth_layer(number: usize) -> String {
+    format!("layer {}", number + 1)
 }
 
 /// What JSON may take at most, in bytes.

@@ -357,7 +357,9 @@ fn a_tar_without_its_end_is_accepted_with_a_warning_where_its_digest_is_right() 
             [file("c.json", config.as_bytes()), file("manifest.json", manifest.as_bytes()), file("l", layer)];
         read_bytes(tar(&files), &ReadOptions::default())
     };
-    assert_eq!(archive(&layer).unwrap().warnings, [Warning::NoEnd { layer: 0 }]);
+    let warnings = archive(&layer).unwrap().warnings;
+    assert_eq!(warnings, [Warning::NoEnd { layer: 0 }]);
+    assert!(warnings[0].to_string().starts_with("layer 1: "), "people count from 1: {}", warnings[0]);
     let error = archive(&layer[..1024]).unwrap_err();
     assert!(matches!(error, ReadError::DigestMismatch { .. }), "{error}");
 }
@@ -411,7 +413,7 @@ fn a_failing_disk_is_an_error_of_the_layer_and_no_image_is_kept() {
     image.layers[0].entries.push(Entry { kind: Kind::File(content), ..file("f", b"") });
     let files = Memory::new();
     let error = layout::write(&image, &files, &layout_options(Compression::Gzip)).unwrap_err().to_string();
-    assert!(error.contains("layer 0") && error.contains("/f") && error.contains("disk on fire"), "{error}");
+    assert!(error.contains("layer 1") && error.contains("/f") && error.contains("disk on fire"), "{error}");
     let kept: Vec<String> = files.all().into_iter().map(|(name, _)| name).collect();
     assert!(
         kept.iter().all(|name| name.starts_with("blobs/")),

@@ -88,7 +88,7 @@ impl Live<'_> {
         let mut image = crate::stored::read_image(&file).map_err(|error| broken(format!("{error:#}")))?.image;
         let id = serde_json::to_vec(&image.config).map_err(|error| broken(error.to_string()))?;
         mask_parents(&mut image);
-        let record = order.base.record(case, &image, Some(built_between));
+        let record = order.record(&image, Some(built_between));
         let record = record.map_err(|error| broken(error.to_string()))?;
         let steps = steps(order, &image, base.image.history().len());
         Ok(Ended {

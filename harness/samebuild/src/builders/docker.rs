@@ -258,7 +258,7 @@ impl Docker<'_> {
             }
             Err(error) => return Err(error.to_string()),
         };
-        order.base.record(order.case, &image, Some(now)).map_err(|error| error.to_string())
+        order.record(&image, Some(now)).map_err(|error| error.to_string())
     }
 
     fn failure(

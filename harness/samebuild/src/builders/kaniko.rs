@@ -93,7 +93,7 @@ impl Live<'_> {
         let file = root.join("kaniko/image.tar");
         let image =
             crate::stored::read_image(&file).map_err(|error| Silent::Broken(format!("{error:#}")))?.image;
-        let record = order.base.record(case, &image, Some((started - 1, now().0 + 1)));
+        let record = order.record(&image, Some((started - 1, now().0 + 1)));
         let record = record.map_err(|error| broken("read the image", &error))?;
         let id = serde_json::to_vec(&image.config).map_err(|error| broken("read the image", &error))?;
         let image_id = Some(Digest::of(&id).to_string());

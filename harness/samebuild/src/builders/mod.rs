@@ -5,6 +5,7 @@ mod buildah;
 mod classes;
 mod docker;
 mod kaniko;
+mod kept;
 mod laid;
 mod locate;
 mod recorded;
@@ -30,6 +31,7 @@ use crate::programs::{Around, Silent};
 
 pub use classes::class_of;
 pub(crate) use docker::needs_client;
+pub use kept::Kept;
 
 /// Why a build on files that lag is no build on files that lag.
 const NO_LIE: &str = "no time was asked for that could be shown as older";
@@ -57,6 +59,8 @@ pub struct Order<'a> {
     pub shuffle: Option<u64>,
     /// For builders that are not ours: what is around them.
     pub around: Around<'a>,
+    /// Where what is in new files is kept, for who asks why builds differ.
+    pub kept: Option<&'a Kept>,
 }
 
 impl<'a> Order<'a> {
@@ -74,7 +78,17 @@ impl<'a> Order<'a> {
             wants_id: false,
             shuffle: None,
             around: Around::default(),
+            kept: None,
         }
+    }
+
+    /// The record of the image that a builder made. `now` is from when to when it was built, in seconds since 1970.
+    fn record(&self, image: &Image, now: Option<(i64, i64)>) -> std::io::Result<golden::Record> {
+        let record = self.base.record(self.case, image, now)?;
+        if let Some(kept) = self.kept {
+            kept.take(image, &record)?;
+        }
+        Ok(record)
     }
 }
 

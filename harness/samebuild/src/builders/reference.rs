@@ -185,7 +185,7 @@ pub fn step_time(event: Event<'_>) -> Option<StepTime> {
 }
 
 fn observed(order: &Order<'_>, built: &Built) -> std::io::Result<Ended> {
-    let record = order.base.record(order.case, &built.image, built.epochs.now)?;
+    let record = order.record(&built.image, built.epochs.now)?;
     // Layers are counted within their stage; those of other stages are not in the image, or its parents' and as good as.
     let stage = built.steps.last().map(|step| step.stage);
     let layer = |step: &samebuild_builder::Step| {

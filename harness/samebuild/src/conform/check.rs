@@ -35,11 +35,13 @@ pub struct Found {
     pub line: Option<usize>,
     /// Why it is there, where that was asked.
     pub cause: Option<&'static Page>,
+    /// What is particular to it, of that cause: `the header's time is 1 and 2`. May be empty.
+    pub said: String,
 }
 
 impl From<Difference> for Found {
     fn from(difference: Difference) -> Self {
-        Self { difference, known: None, line: None, cause: None }
+        Self { difference, known: None, line: None, cause: None, said: String::new() }
     }
 }
 
@@ -138,9 +140,8 @@ fn found(judgement: Judgement<Difference>, knowns: &[&Known], steps: &[Step]) ->
         .chain(judgement.open.into_iter().map(|difference| (difference, None)))
         .map(|(difference, known)| Found {
             line: line_of(&difference, steps),
-            difference,
             known,
-            cause: None,
+            ..Found::from(difference)
         })
         .collect();
     all.sort_by(|a, b| a.difference.at.cmp(&b.difference.at));

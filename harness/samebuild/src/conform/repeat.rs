@@ -136,8 +136,7 @@ impl Repeat<'_> {
                 Ok(found) => check.differences.extend(found.into_iter().map(|difference| Found {
                     line: line_of(&difference, steps),
                     known: case.never_twice.clone(),
-                    difference,
-                    cause: None,
+                    ..Found::from(difference)
                 })),
             }
         }

@@ -289,7 +289,7 @@ mod tests {
             against: "live docker-20.10, its golden".to_owned(),
             verdict: Verdict::Different,
             why: "1 difference between a and b".to_owned(),
-            differences: vec![Found { difference, known: None, line: Some(2), cause: None }],
+            differences: vec![Found { line: Some(2), ..Found::from(difference) }],
             is_divergence: false,
         }
     }

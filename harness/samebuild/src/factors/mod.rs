@@ -124,6 +124,7 @@ impl Dice {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::builders::Kept;
     use crate::cases::Case;
     use std::path::Path;
 
@@ -144,7 +145,8 @@ mod tests {
 
     /// What a factor does, in words: all that a build can notice.
     fn plan(seed: u64, factor: &Factor, case: &Case, site: Site<'_>) -> String {
-        let mut setting = Setting::first(case, site, seed);
+        let kept = Kept::default();
+        let mut setting = Setting::first(case, site, &kept, seed);
         let what = (factor.change)(&mut setting, &mut Dice::new(seed, factor.name));
         let tree = setting.case.context_tree();
         let metas: Vec<String> = tree.iter().map(|(at, _, inode)| format!("{at} {:?}", inode.meta)).collect();
@@ -203,7 +205,8 @@ mod tests {
             let before = plan(7, &untouched, &case, site);
             let mut exercised = 0;
             for factor in FACTORS {
-                let mut setting = Setting::first(&case, site, 7);
+                let kept = Kept::default();
+                let mut setting = Setting::first(&case, site, &kept, 7);
                 match (factor.change)(&mut setting, &mut Dice::new(7, factor.name)) {
                     Ok(what) => {
                         exercised += 1;

@@ -10,7 +10,7 @@ use samebuild_builder::snapshot::probe::{Clear, Lens};
 use samebuild_builder::snapshot::walk::Snapshotter;
 
 use super::Dice;
-use crate::builders::{Answer, Builder, Ended, Ground, Order, now};
+use crate::builders::{Answer, Builder, Ended, Ground, Kept, Order, now};
 use crate::cases::Case;
 use crate::conform::guarded;
 use crate::faults::mtime_lag::{MtimeLag, Shape};
@@ -55,6 +55,8 @@ impl<'a> Who<'a> {
 #[derive(Clone)]
 pub struct Setting<'a> {
     pub site: Site<'a>,
+    /// Where what is in new files is kept until it is known why they differ.
+    pub kept: &'a Kept,
     /// What is built, with the context as it is now.
     pub case: Case,
     /// The part of a second at which the build begins.
@@ -76,13 +78,14 @@ pub struct Setting<'a> {
 
 impl<'a> Setting<'a> {
     /// What all builds of a trial begin with: nothing of the case is masked, because what differs is what is asked.
-    pub fn first(case: &Case, site: Site<'a>, seed: u64) -> Self {
+    pub fn first(case: &Case, site: Site<'a>, kept: &'a Kept, seed: u64) -> Self {
         let mut case = case.clone();
         case.volatile.clear();
         case.never_twice = None;
         let phase_ms = Dice::new(seed, super::NOTHING).between(0, 1000);
         Self {
             site,
+            kept,
             case,
             phase_ms,
             umask: None,
@@ -104,6 +107,7 @@ impl<'a> Setting<'a> {
             wants_id: self.site.who == Who::Reference,
             shuffle: self.shuffle,
             around: Around { zone: self.zone.as_deref(), lag: self.lag_on_files },
+            kept: Some(self.kept),
             ..Order::new(&self.case, self.site.dialect, base)
         };
         let _mask = self.umask.map(Umask::set);

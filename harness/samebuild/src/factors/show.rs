@@ -8,9 +8,12 @@ use serde_json::Value;
 
 use super::{Finding, Findings, NOTHING};
 use crate::conform::Verdict;
-use crate::conform::check::Found;
+use crate::conform::check::{Check, Found};
 use crate::conform::show::body;
 use crate::conform::tally::{Ending, Tally, kinds_of};
+
+/// Of what is particular to a cause, so much is shown.
+const SAID: usize = 3;
 
 /// A factor in a line, and below it what it changed in the image, by instruction. `paint` colours a word by its verdict.
 pub fn finding(finding: &Finding, dockerfile: &str, paint: &dyn Fn(Verdict, &str) -> String) -> String {
@@ -28,17 +31,30 @@ pub fn finding(finding: &Finding, dockerfile: &str, paint: &dyn Fn(Verdict, &str
         body.lines().for_each(|line| {
             let _ = writeln!(text, "    {line}");
         });
-        let mut told: Vec<&Page> = Vec::new();
-        for page in check.differences.iter().filter_map(|found| found.cause) {
-            if !told.contains(&page) {
-                told.push(page);
-                let _ = writeln!(text, "          because {}: {}", page.id, page.title);
-                let _ = writeln!(text, "          fix: {}", page.fix);
-            }
+        for (page, said) in because(check) {
+            let said: String = said.iter().map(|words| format!("; {words}")).collect();
+            let _ = writeln!(text, "          because {}: {}{said}", page.id, page.title);
+            let _ = writeln!(text, "          fix: {}", page.fix);
         }
     }
     text.truncate(text.trim_end().len());
     text
+}
+
+/// The causes of what differs, in the order in which they come up, each with the first things it says of these images.
+fn because(check: &Check) -> Vec<(&'static Page, Vec<&str>)> {
+    let mut all: Vec<(&'static Page, Vec<&str>)> = Vec::new();
+    for (page, said) in check.differences.iter().filter_map(|found| Some((found.cause?, &*found.said))) {
+        let at = all.iter().position(|(told, _)| *told == page).unwrap_or_else(|| {
+            all.push((page, Vec::new()));
+            all.len() - 1
+        });
+        let words = &mut all[at].1;
+        if !said.is_empty() && words.len() < SAID && !words.contains(&said) {
+            words.push(said);
+        }
+    }
+    all
 }
 
 /// How many kinds of layer counts, trees, images and digests the builds with nothing changed came to.
@@ -125,6 +141,8 @@ pub struct DifferenceReport {
     pub known: Option<String>,
     /// As `samebuild explain` knows it.
     pub cause: Option<&'static str>,
+    /// What is particular here; may be empty.
+    pub said: String,
     pub fix: Option<&'static str>,
 }
 
@@ -138,6 +156,7 @@ pub fn report(findings: &Findings) -> CaseReport {
         right: found.difference.right.clone(),
         known: found.known.clone(),
         cause: found.cause.map(|page| page.id),
+        said: found.said.clone(),
         fix: found.cause.map(|page| page.fix),
     };
     let factor = |row: &Finding| FactorReport {

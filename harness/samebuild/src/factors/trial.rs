@@ -12,7 +12,7 @@ use super::judge::judge;
 use super::setting::Placed;
 use super::show::distribution;
 use super::{Dice, Factor, NOTHING, Setting, Site, Who};
-use crate::builders::{Answer, Builder, Ended, Ground, Step};
+use crate::builders::{Answer, Builder, Ended, Ground, Kept, Step};
 use crate::cases::Case;
 use crate::conform::Verdict;
 use crate::conform::check::{Check, Found, differences, line_of, unmade};
@@ -81,7 +81,8 @@ impl Trial<'_> {
         mut told: impl FnMut(&Finding),
         done: impl Fn(usize),
     ) -> Result<Findings> {
-        let first = Setting::first(self.case, self.site, self.seed);
+        let kept = Kept::default();
+        let first = Setting::first(self.case, self.site, &kept, self.seed);
         let (tally, finding, plain) = self.unchanged(&first, cold, &done)?;
         told(&finding);
         let mut rows = vec![finding];
@@ -145,7 +146,7 @@ impl Trial<'_> {
             plain = None;
         }
         if let Some(ended) = placed.first() {
-            explain(&mut check, &ended.observation);
+            explain(&mut check, &ended.observation, first.kept);
         }
         judge(self.case, NOTHING, &mut check);
         let tally = tallies.into_iter().last().filter(|_| plain.is_some());
@@ -202,10 +203,10 @@ impl Trial<'_> {
         let line = |difference: &Difference| line_of(difference, &plain.steps);
         check.differences = found
             .into_iter()
-            .map(|difference| Found { line: line(&difference), known: None, cause: None, difference })
+            .map(|difference| Found { line: line(&difference), ..Found::from(difference) })
             .collect();
         check.differences.sort_by(|left, right| left.difference.at.cmp(&right.difference.at));
-        explain(&mut check, &plain.ended.observation);
+        explain(&mut check, &plain.ended.observation, first.kept);
         judge(self.case, factor.name, &mut check);
         Ok(finding(what, check))
     }
@@ -238,13 +239,14 @@ impl Trial<'_> {
 }
 
 /// Says of each difference why it is there. Both sides are images of one Dockerfile, so one history does for both.
-fn explain(check: &mut Check, observation: &Observation) {
+fn explain(check: &mut Check, observation: &Observation, kept: &Kept) {
     let Outcome::Built(record) = &observation.outcome else { return };
     let shape = samebuild_compare::Shape::of_record(record);
     let rows: Vec<Difference> = check.differences.iter().map(|found| found.difference.clone()).collect();
-    for finding in explain_rows(&rows, &shape, &shape, None).findings {
+    for finding in explain_rows(&rows, (&shape, &shape), &kept.contents(), None).findings {
         for row in finding.rows.iter().chain(&finding.consequences) {
             check.differences[*row].cause = Some(finding.cause);
+            check.differences[*row].said = finding.said_of(*row);
         }
     }
 }
