@@ -1,11 +1,15 @@
 //! The layer cache from outside: what is built with it is what is built without, whatever was built before, whatever became
-//! of the cache. Without RUN, which needs a sandbox: that is `samebuild`'s tests' affair.
+//! of the cache. Without RUN, which needs a sandbox: that is `samebuild`'s tests' affair (`edited`, `cached`).
 
 mod backends;
 mod deaths;
+#[expect(dead_code, reason = "`samebuild`'s tests play the rest")]
+mod play;
+mod project;
 mod record;
 mod sequences;
 mod wrong_hits;
+#[expect(dead_code, reason = "`samebuild`'s tests run something in theirs")]
 mod yard;
 
 use samebuild_builder::DIALECTS;

@@ -23,6 +23,9 @@ use serde_json::json;
 pub struct Yard {
     pub dir: tempfile::TempDir,
     base: Base,
+    stamp: Stamp,
+    /// What becomes the sandbox of a RUN.
+    child: PathBuf,
 }
 
 /// What was built.
@@ -36,13 +39,28 @@ pub struct Done {
 impl Yard {
     pub fn new() -> Self {
         // In memory where that can be had: what is kept is flushed to the disk each time.
-        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-        Self { dir, base: Base::new() }
+        Self::with_base(
+            tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap(),
+            Base::new(),
+        )
     }
 
     /// Below a directory that is somebody else's to remove: for who is killed.
     pub fn within(dir: &Path) -> Self {
-        Self { dir: tempfile::tempdir_in(dir).unwrap(), base: Base::new() }
+        Self::with_base(tempfile::tempdir_in(dir).unwrap(), Base::new())
+    }
+
+    /// With another base, in which something can be run: `child` becomes the sandbox. What it writes is of the time at which it
+    /// ran, so that no file is later than contexts are.
+    pub fn on(image: Image, child: &str) -> Self {
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let base = Base { image, trees: AtomicUsize::new(0) };
+        let (stamp, child) = (Stamp::Clamped(1_500_000_001), PathBuf::from(child));
+        Self { stamp, child, ..Self::with_base(dir, base) }
+    }
+
+    fn with_base(dir: tempfile::TempDir, base: Base) -> Self {
+        Self { dir, base, stamp: Stamp::Epoch(1_500_000_000), child: PathBuf::from("/proc/self/exe") }
     }
 
     pub fn local(&self) -> Local {
@@ -122,8 +140,8 @@ impl Yard {
             network: Network::None,
             now: (1_600_000_000, 5),
             pace: Pace::Still,
-            stamp: Stamp::Epoch(1_500_000_000),
-            child: PathBuf::from("/proc/self/exe"),
+            stamp: self.stamp,
+            child: self.child.clone(),
             snapshotter: None,
             trust: Trust::Dialect,
             witness: false,
