@@ -365,7 +365,8 @@ pub(crate) fn digest_pairs<'s>(
             continue;
         };
         let settled = left.twin.zip(right.twin).is_some_and(|(l, r)| l.pair == r.pair);
-        if settled || l.size() != r.size() || (l.is_near() && r.is_near()) {
+        let is_answered = settled || l.size() != r.size() || l.is_same_place(r);
+        if is_answered || (l.is_near() && r.is_near()) {
             continue;
         }
         wanted.extend([*l, *r]);

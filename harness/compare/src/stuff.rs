@@ -32,7 +32,7 @@ impl Stuff<'_> {
         }
     }
 
-    /// Whether both are the same content. Equal digests are never opened, different sizes neither; what is left is
+    /// Whether both are the same content. Equal digests are never opened, nor is one place, nor different sizes; what is left is
     /// read in lock-step to the first difference, or digested where only one side has bytes.
     pub fn same(&self, other: &Stuff<'_>) -> io::Result<bool> {
         let (left, right) = match (Known::of(self), Known::of(other)) {
@@ -43,6 +43,9 @@ impl Stuff<'_> {
         };
         if left.size() != right.size() {
             return Ok(false);
+        }
+        if left.is_same_place(&right) {
+            return Ok(true);
         }
         if let (Some(left), Some(right)) = (left.known_digest(), right.known_digest()) {
             return Ok(left == right);

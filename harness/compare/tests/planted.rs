@@ -1,12 +1,14 @@
 //! Everything that is planted is found, for the right reason, and nothing else is; walking two stored images says what
 //! comparing the same images in memory says.
 
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use samebuild_compare::planted::{SIZES, Size};
-use samebuild_compare::{Difference, Hand, Options, compare_images, compare_stored};
+use samebuild_compare::{Difference, Hand, Options, compare_images, compare_stored, explain};
 use samebuild_image::read::{self, ReadOptions};
-use samebuild_image::{Bytes, Compression, Stored};
+use samebuild_image::{Bytes, Compression, Source, Stored};
 
 const ALL: [Compression; 3] = [Compression::None, Compression::Gzip, Compression::Zstd];
 
@@ -58,6 +60,48 @@ fn walking_two_images_says_what_comparing_them_whole_says() {
             rows.map(|row| format!("{} {} {:?}", row.at, row.rule, row.seen)).collect()
         };
         assert_eq!(places(&walked), places(&whole), "{left_how:?} {right_how:?}");
+    }
+}
+
+/// A source that counts how often as many bytes as it has were read from it.
+struct Counted(Arc<dyn Source>, AtomicU64);
+
+impl Source for Counted {
+    fn open(&self, offset: u64, len: u64) -> io::Result<Box<dyn io::Read + Send + '_>> {
+        self.1.fetch_add(len.min(self.0.size()?.saturating_sub(offset)), Relaxed);
+        self.0.open(offset, len)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        self.0.size()
+    }
+
+    fn name(&self) -> String {
+        self.0.name()
+    }
+}
+
+#[test]
+fn a_compressed_layer_is_read_a_few_times_however_many_rows_want_its_contents() {
+    let size = Size { each: 8, ..several() };
+    let mut images = [Hand::Left, Hand::Right].map(|side| made(&size, side, Compression::Gzip));
+    let counts: Vec<Arc<Counted>> = images
+        .iter_mut()
+        .flat_map(|image| &mut image.layers)
+        .map(|layer| {
+            let counted = Arc::new(Counted(Arc::clone(&layer.source), AtomicU64::new(0)));
+            layer.source = Arc::clone(&counted) as Arc<dyn Source>;
+            counted
+        })
+        .collect();
+    let found = compare_stored(&images[0], &images[1], &Options::strict()).unwrap();
+    let wanted = found.differences.iter().filter(|row| row.rule == "content" || row.rule == "paths").count();
+    assert!(wanted > 40, "only {wanted} rows want a content");
+    explain(&found, None);
+    for counted in counts {
+        let times = counted.1.load(Relaxed) as f64 / counted.size().unwrap() as f64;
+        // The walk, what rows show, why they differ.
+        assert!(times < 3.1, "{} was read {times:.1} times", counted.name());
     }
 }
 

@@ -136,41 +136,6 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
-/// The uncompressed bytes of a compressed source. Opening it anywhere reads it from its beginning: for a content now and
-/// then. Whoever needs many takes them as they pass by, or puts the bytes on disk first.
-pub struct Unpacked {
-    source: Arc<dyn Source>,
-    expansion: Expansion,
-}
-
-impl Unpacked {
-    /// What is compressed in `source`.
-    pub fn new(source: Arc<dyn Source>, expansion: Expansion) -> Self {
-        Self { source, expansion }
-    }
-}
-
-impl Source for Unpacked {
-    fn open(&self, offset: u64, len: u64) -> io::Result<Box<dyn Read + Send + '_>> {
-        let (_, mut unpacked) = reader(self.source.open(0, self.source.size()?)?, self.expansion)?;
-        io::copy(&mut unpacked.by_ref().take(offset), &mut io::sink())?;
-        Ok(Box::new(unpacked.take(len)))
-    }
-
-    /// Known only by reading it all.
-    fn size(&self) -> io::Result<u64> {
-        io::copy(&mut self.open(0, u64::MAX)?, &mut io::sink())
-    }
-
-    fn name(&self) -> String {
-        format!("{}, uncompressed", self.source.name())
-    }
-
-    fn seeks(&self) -> bool {
-        false
-    }
-}
-
 /// A writer that compresses; the same bytes give the same bytes, in whatever pieces they come.
 pub struct Encoder<W: Write>(Inner<W>);
 
@@ -228,7 +193,6 @@ impl<W: Write> Write for Encoder<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::Bytes;
 
     fn pack(bytes: &[u8], compression: Compression) -> Vec<u8> {
         let mut encoder = Encoder::new(Vec::new(), compression).unwrap();
@@ -323,15 +287,5 @@ mod tests {
             assert!(error.get_ref().is_some_and(|e| e.is::<Bomb>()), "{compression:?}: {error}");
         }
         assert_eq!(unpack(&[0; 5000], tight).unwrap().len(), 5000, "plain bytes do not expand");
-    }
-
-    #[test]
-    fn a_compressed_source_is_read_from_any_offset() {
-        let packed: Arc<dyn Source> = Arc::new(Bytes::new(pack(b"0123456789", Compression::Gzip)));
-        let unpacked = Unpacked::new(packed, Expansion::default());
-        assert_eq!(unpacked.size().unwrap(), 10);
-        let mut out = Vec::new();
-        unpacked.open(3, 4).unwrap().read_to_end(&mut out).unwrap();
-        assert_eq!(out, b"3456");
     }
 }

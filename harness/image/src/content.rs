@@ -14,6 +14,9 @@ pub struct Content {
     bytes: Option<(Arc<dyn Source>, u64)>,
 }
 
+/// A source, by its address, and the offset and size in it.
+type Place = (usize, u64, u64);
+
 impl Content {
     /// `size` bytes of `source` from `offset`; the digest is taken when first asked for.
     pub fn lazy(source: Arc<dyn Source>, offset: u64, size: u64) -> Self {
@@ -94,8 +97,18 @@ impl Content {
         self.bytes.as_ref().is_some_and(|(source, _)| source.seeks())
     }
 
-    /// Hands every content that has bytes to `read`, in the order in which they lie, each source opened once: the way to
-    /// read many contents of a compressed layer. `read` gets the number of the content; what it leaves is skipped.
+    /// Whether both are the same bytes of the same source, which nobody has to read to know.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        self.place().is_some() && self.place() == other.place()
+    }
+
+    fn place(&self) -> Option<Place> {
+        let (source, offset) = self.bytes.as_ref()?;
+        Some((Arc::as_ptr(source).cast::<()>() as usize, *offset, self.size))
+    }
+
+    /// Hands every content that has bytes to `read`, with its number, in the order in which they lie: in a compressed layer
+    /// that is one pass for all.
     ///
     /// # Errors
     /// The first that a source or `read` has.
@@ -103,47 +116,33 @@ impl Content {
         contents: &[&Content],
         mut read: impl FnMut(usize, &mut dyn Read) -> io::Result<()>,
     ) -> io::Result<()> {
-        let placed = contents.iter().enumerate().filter_map(|(number, content)| {
-            let (source, offset) = content.bytes.as_ref()?;
-            Some((Arc::as_ptr(source).cast::<()>() as usize, *offset, number, source))
-        });
-        let mut placed: Vec<_> = placed.collect();
-        placed.sort_by_key(|(source, offset, number, _)| (*source, *offset, *number));
-        for of_one in placed.chunk_by(|a, b| a.0 == b.0) {
-            let source = of_one[0].3;
-            let mut opened: Option<(u64, Box<dyn Read + Send + '_>)> = None;
-            for (_, offset, number, _) in of_one {
-                let content = contents[*number];
-                let (at, mut reader) = match opened.take() {
-                    Some((at, reader)) if at <= *offset && !source.seeks() => (at, reader),
-                    _ => {
-                        (*offset, source.open(*offset, if source.seeks() { content.size } else { u64::MAX })?)
-                    }
-                };
-                io::copy(&mut reader.by_ref().take(offset - at), &mut io::sink())?;
-                let mut window = reader.by_ref().take(content.size);
-                read(*number, &mut window)?;
-                io::copy(&mut window, &mut io::sink())?;
-                opened = Some((offset + content.size, reader));
-            }
+        for (_, number) in in_place(contents) {
+            read(number, &mut *contents[number].open()?)?;
         }
         Ok(())
     }
 
-    /// Takes the digests of all of them that have bytes and no digest yet.
+    /// Takes the digests of all of them that have bytes and no digest yet, one place once.
     pub fn digest_all(contents: &[&Content]) -> io::Result<()> {
         let unknown: Vec<&Content> =
             contents.iter().copied().filter(|content| content.known_digest().is_none()).collect();
-        Self::each_of(&unknown, |number, reader| {
-            let content = unknown[number];
-            let (digest, size) = Digest::of_reader(reader)?;
-            if size != content.size {
-                return Err(short_read(content, size));
+        for of_one in in_place(&unknown).chunk_by(|one, next| one.0 == next.0) {
+            let digest = unknown[of_one[0].1].digest()?;
+            for (_, number) in of_one {
+                let _ = unknown[*number].digest.set(digest);
             }
-            let _ = content.digest.set(digest);
-            Ok(())
-        })
+        }
+        Ok(())
     }
+}
+
+/// The contents that have bytes, by where they lie, each with its number.
+fn in_place(contents: &[&Content]) -> Vec<(Place, usize)> {
+    let placed = contents.iter().enumerate();
+    let mut placed: Vec<_> =
+        placed.filter_map(|(number, content)| Some((content.place()?, number))).collect();
+    placed.sort_unstable();
+    placed
 }
 
 fn short_read(content: &Content, got: u64) -> io::Error {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use crate::compression::{self, Compression, Unpacked};
+use crate::compression::{self, Compression};
 use crate::content::Content;
 use crate::digest::{Digest, HashReader};
 use crate::image::Layer;
@@ -15,6 +15,7 @@ use crate::read::{ReadError, ReadOptions, Warning, nth_layer};
 use crate::source::Source;
 use crate::stored::StoredLayer;
 use crate::tar_error::TarError;
+use crate::unpacked::Unpacked;
 
 /// Reads layers, bottom first, several at a time; equal ones once. The first error from the bottom is the one returned.
 pub(crate) fn read_all(

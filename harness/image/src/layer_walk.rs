@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::compression::{self, Compression, Expansion, Unpacked};
+use crate::compression::{self, Compression, Expansion};
 use crate::content::Content;
 use crate::digest::{Digest, Hasher};
 use crate::entry::Entry;
@@ -16,6 +16,7 @@ use crate::source::Source;
 use crate::stored::StoredLayer;
 use crate::tar_error::TarError;
 use crate::tar_read::{End, Input, Members, TarLimits};
+use crate::unpacked::Unpacked;
 
 /// How a layer is walked.
 #[derive(Debug, Clone, Copy, Default)]

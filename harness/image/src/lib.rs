@@ -31,6 +31,7 @@ mod tar_pax;
 mod tar_read;
 mod tar_write;
 pub mod tree;
+pub mod unpacked;
 
 pub use at::At;
 pub use content::Content;
@@ -44,3 +45,4 @@ pub use mtime::{Epoch, Epochs, Mtime};
 pub use source::{Bytes, Source, Stated};
 pub use stored::{Stored, StoredLayer};
 pub use tree::{Inode, Tree};
+pub use unpacked::Unpacked;
