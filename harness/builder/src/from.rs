@@ -1,7 +1,7 @@
 //! FROM: what a stage starts from, and which arguments its line can see.
 
 use samebuild_dockerfile::plan::Origin;
-use samebuild_dockerfile::{FromInstruction, Word};
+use samebuild_dockerfile::{FromInstruction, Instruction, InstructionKind, Word};
 use samebuild_image::manifest::Platform;
 use samebuild_image::{Digest, Image, Tree};
 
@@ -13,6 +13,7 @@ use crate::failure::StepFailure;
 use crate::platform::{self, platform_of};
 use crate::session::{Session, StepError};
 use crate::stage::{Args, Stage};
+use crate::unpacked;
 
 /// What a stage starts from: nothing, an earlier stage, or an image.
 pub(crate) fn from(line: &FromInstruction, stage: usize, session: &Session<'_>) -> Result<Stage, StepError> {
@@ -98,12 +99,13 @@ fn on_image(name: &str, wanted: &Platform, session: &Session<'_>) -> Result<Stag
         let message = format!("find the base image `{name}`: the name of a repository is in lower case");
         return Err(StepFailure::new("bad-image-name", message).into());
     }
-    if session.cache.is_some()
+    if (session.cache.is_some() || looks_at_no_file(session))
         && let Some(outline) = session.outline(name, wanted)
     {
         let image = outline?;
+        let may_be_unread = session.cache.is_some() || !has_triggers(&image);
         // Without knowing what its layers are, there is nothing to look them up by.
-        if let Some(ground) = Ground::image(&image) {
+        if let Some(ground) = Ground::image(&image).filter(|_| may_be_unread) {
             let mut stage = standing_on(name, wanted, image, Tree::new(), session);
             stage.ground = Some(ground);
             stage.unread = Unread::base(name, wanted);
@@ -113,6 +115,22 @@ fn on_image(name: &str, wanted: &Platform, session: &Session<'_>) -> Result<Stag
     let (image, tree) = session.image(name, wanted)?;
     let ground = Ground::image(&image);
     Ok(Stage { ground, ..standing_on(name, wanted, image, tree, session) })
+}
+
+/// Whether no instruction of the Dockerfile needs a file, so that the files of its bases need never be fetched. With a cache
+/// each instruction asks for them itself.
+fn looks_at_no_file(session: &Session<'_>) -> bool {
+    use InstructionKind::{Add, Copy, Onbuild, Run, Workdir};
+    let looks = |node: &Instruction| matches!(node.kind, Add(_) | Copy(_) | Onbuild(_) | Run(_) | Workdir(_));
+    let has_one_root = unpacked::is_spoken(session);
+    let mut all = session.dockerfile.stages.iter().flat_map(|stage| &stage.instructions);
+    !has_one_root && !session.request.witness && !all.any(looks)
+}
+
+/// Whether it has instructions for whoever starts from it.
+fn has_triggers(image: &Image) -> bool {
+    let triggers = image.config.get("config").and_then(|config| config.get("OnBuild"));
+    triggers.and_then(serde_json::Value::as_array).is_some_and(|triggers| !triggers.is_empty())
 }
 
 /// A stage on an image whose files are `tree`, or still to be read.

@@ -21,8 +21,8 @@ use crate::cases::as_sent;
 use crate::conform::{Exit, scratch};
 use crate::engines::cache_dir;
 use crate::fetch::{Http, Limits};
-use crate::images::outputs;
 use crate::images::sources::{self, Sources};
+use crate::images::{names, outputs};
 use crate::step_costs::REFERENCE;
 
 pub(crate) fn run(args: &Build) -> Result<Exit> {
@@ -139,7 +139,10 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
         let what = super::cache::what(&args.dir, args.file.as_deref(), args.target.as_deref());
         caching.close(&what, &built.cache, known);
     }
-    let how = outputs::How { style: dialect.tar_style(), work: work.path(), progress: &say };
+    let mut beside = caching.as_ref().map(|open| open.repositories.clone()).unwrap_or_default();
+    beside.extend(built.base_name.as_deref().and_then(|name| names::parse(name).ok()));
+    let (style, work) = (dialect.tar_style(), work.path());
+    let how = outputs::How { style, beside: &beside, work, progress: &say };
     let layers = match built.image.layers.len() {
         1 => "1 layer".to_owned(),
         layers => format!("{layers} layers"),

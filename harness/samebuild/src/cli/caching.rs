@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
+use oci_client::Reference;
 use samebuild_builder::cache::gc::{self, Limits};
 use samebuild_builder::cache::keys::KEYS;
 use samebuild_builder::cache::{Backend, Journal, LayerCache, Local, OciLayout, Times, Used};
@@ -60,6 +61,8 @@ pub(crate) struct Caching {
 pub(crate) struct Open {
     pub(crate) cache: LayerCache,
     pub(crate) local: Arc<Local>,
+    /// Those of its places that are in registries.
+    pub(crate) repositories: Vec<Reference>,
     limit: Option<u64>,
 }
 
@@ -87,18 +90,18 @@ impl Caching {
             root = root.join(keys.name);
         }
         let local = Arc::new(Local::new(&root));
-        let place = |text: &String| place(text, &local);
-        let (mut from, mut to) = (vec![Arc::clone(&local) as Arc<dyn Backend>], Vec::new());
-        to.clone_from(&from);
-        from.extend(self.cache_from.iter().map(place).collect::<Result<Vec<_>, _>>()?);
-        to.extend(self.cache_to.iter().map(place).collect::<Result<Vec<_>, _>>()?);
-        if self.cache_from.is_empty() && self.cache_to.is_empty() && self.cache {
-            for name in pushed {
-                let beside = place(&format!("registry:{}", beside(name)?))?;
-                from.push(Arc::clone(&beside));
-                to.push(beside);
-            }
+        let mut places = [self.cache_from.clone(), self.cache_to.clone()];
+        if self.cache && places.iter().all(Vec::is_empty) {
+            let beside = pushed.iter().map(|name| Ok(format!("registry:{}", beside(name)?)));
+            let beside: Vec<String> = beside.collect::<Result<_>>()?;
+            places = [beside.clone(), beside];
         }
+        let repositories = places.iter().flatten().filter_map(|text| repository(text)).collect();
+        let opened = |texts: &[String]| -> Result<Vec<Arc<dyn Backend>>, Usage> {
+            let own = Ok(Arc::clone(&local) as Arc<dyn Backend>);
+            std::iter::once(own).chain(texts.iter().map(|text| place(text, &local))).collect()
+        };
+        let (from, to) = (opened(&places[0])?, opened(&places[1])?);
         let times = match self.cache_times {
             CacheTimes::Kept => Times::Kept,
             CacheTimes::Ignored => Times::PassedOver,
@@ -106,7 +109,7 @@ impl Caching {
         let ttl = self.cache_ttl.map(|ttl| ttl.as_secs());
         let own = LayerCache::at(Arc::clone(&local) as Arc<dyn Backend>);
         let cache = LayerCache { from, to, ttl, times, keys, ..own };
-        Ok(Some(Open { cache, local, limit: self.cache_limit }))
+        Ok(Some(Open { cache, local, repositories, limit: self.cache_limit }))
     }
 }
 
@@ -119,6 +122,12 @@ pub(crate) fn directory(asked: Option<&Path>, ours: &Path) -> PathBuf {
 fn beside(name: &str) -> Result<String> {
     let reference = names::parse(name).map_err(Usage)?;
     Ok(format!("{}/{}/cache", reference.registry(), reference.repository()))
+}
+
+/// The repository a place is, if it is one.
+fn repository(text: &str) -> Option<Reference> {
+    let name = (!text.starts_with("oci:")).then(|| text.strip_prefix("registry:").unwrap_or(text))?;
+    names::parse(name).ok()
 }
 
 fn place(text: &str, local: &Arc<Local>) -> Result<Arc<dyn Backend>, Usage> {

@@ -92,6 +92,11 @@ impl Server {
         self.state.lock().unwrap().files.contains_key(path)
     }
 
+    /// What it has at a path below /v2/; nothing if nothing.
+    pub fn bytes(&self, path: &str) -> Vec<u8> {
+        self.state.lock().unwrap().files.get(path).map(|(_, bytes)| bytes.clone()).unwrap_or_default()
+    }
+
     /// Forgets what is at a path below /v2/.
     pub fn forget(&self, path: &str) {
         self.state.lock().unwrap().files.remove(path);
@@ -156,6 +161,13 @@ fn answer(mut stream: TcpStream, door: Door, host: &str, state: &Mutex<State>) -
         return send(&mut stream, "200 OK", "application/json", "", 2, b"{}");
     }
     if method == "POST" && name.ends_with("/blobs/uploads/") {
+        if let Some((from, to)) = mounted(name, &query)
+            && let Some(known) = state.files.get(&from).cloned()
+        {
+            state.files.insert(to, known);
+            let header = format!("Location: {path}\r\n");
+            return send(&mut stream, "201 Created", "text/plain", &header, 0, b"");
+        }
         let header = format!("Location: {path}1\r\n");
         return send(&mut stream, "202 Accepted", "text/plain", &header, 0, b"");
     }
@@ -208,6 +220,20 @@ fn answer(mut stream: TcpStream, door: Door, host: &str, state: &Mutex<State>) -
     let header = if name.contains("/manifests/") && fault.is_none() { header } else { String::new() };
     let body = if method == "HEAD" { &[][..] } else { &body };
     send(&mut stream, "200 OK", media_type, &header, stated, body)
+}
+
+/// Where a blob is that is to be taken from another repository, and where it is to be.
+fn mounted(name: &str, query: &str) -> Option<(String, String)> {
+    let value = |wanted: &str| {
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs
+            .into_iter()
+            .find(|(key, _)| *key == wanted)
+            .map(|(_, value)| value.replace("%3A", ":").replace("%2F", "/"))
+    };
+    let (digest, from) = (value("mount")?, value("from")?);
+    let repository = name.strip_suffix("/blobs/uploads/")?;
+    Some((format!("{from}/blobs/{digest}"), format!("{repository}/blobs/{digest}")))
 }
 
 fn send(

@@ -10,6 +10,7 @@ mod store;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use oci_client::Reference;
 use samebuild_image::{Image, TarStyle};
 
 use crate::engines::Progress;
@@ -38,6 +39,8 @@ pub trait Output {
 /// What all outputs of a build share.
 pub struct How<'a> {
     pub style: TarStyle,
+    /// Repositories that may have blobs of the image already: those of its base and of the cache.
+    pub beside: &'a [Reference],
     /// Scratch space.
     pub work: &'a Path,
     pub progress: Progress<'a>,

@@ -35,7 +35,7 @@ impl Output for InRegistry {
     fn write(&self, image: &Image, how: &How<'_>) -> Result<String> {
         let mut told = Vec::new();
         for reference in &self.references {
-            let digest = registry::push(image, reference, how.style, how.work, how.progress)?;
+            let digest = registry::push(image, reference, how.beside, how.style, how.work, how.progress)?;
             told.push(format!("{reference} pushed, {digest}"));
         }
         Ok(told.join("; "))

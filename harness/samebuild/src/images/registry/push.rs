@@ -18,13 +18,15 @@ use super::{Registry, RegistryError, runtime};
 use crate::engines::Progress;
 use crate::stored::Dir;
 
-/// Pushes; the digest is that of the manifest. `work` is for the blobs until they are there.
+/// Pushes; the digest is that of the manifest. `work` is for the blobs until they are there, `beside` repositories that may have
+/// some of them: the registry is asked to take them from there.
 ///
 /// # Errors
 /// See [`RegistryError`].
 pub fn push(
     image: &Image,
     reference: &Reference,
+    beside: &[Reference],
     style: TarStyle,
     work: &Path,
     progress: Progress,
@@ -34,7 +36,12 @@ pub fn push(
     let dir = dir.map_err(|error| room(error.to_string()))?;
     let options = LayoutOptions { name: None, style, compression: Compression::Gzip, media: Media::Oci };
     let registry = Registry::of(reference)?;
-    let files = Unless { registry: &registry, runtime: runtime()?, reference, dir: Dir::new(dir.path()) };
+    let is_beside = |other: &&Reference| {
+        other.registry() == reference.registry() && other.repository() != reference.repository()
+    };
+    let beside = beside.iter().filter(is_beside).collect();
+    let (runtime, dir_of_blobs) = (runtime()?, Dir::new(dir.path()));
+    let files = Unless { registry: &registry, runtime, reference, beside, dir: dir_of_blobs };
     let written = layout::write_blobs(image, &files, &options).map_err(|error| RegistryError::Disk {
         what: "write the image".to_owned(),
         why: error.to_string(),
@@ -68,12 +75,32 @@ pub(crate) async fn push_with(
     Push { registry, reference, dir, progress }.all(entry).await
 }
 
-/// The blobs of an image on their way, but none that the repository says it has.
+/// The blobs of an image on their way, but none that the repository says it has, or can have from one beside it.
 struct Unless<'a> {
     registry: &'a Registry,
     runtime: Runtime,
     reference: &'a Reference,
+    beside: Vec<&'a Reference>,
     dir: Dir,
+}
+
+impl Unless<'_> {
+    /// Whoever cannot be asked has nothing; that is told when something is sent to him.
+    async fn is_there(&self, digest: &str) -> Option<bool> {
+        self.registry.log_in(self.reference, RegistryOperation::Push).await.ok()?;
+        let client = &self.registry.client;
+        client.store_auth_if_needed(self.reference.resolve_registry(), &self.registry.auth).await;
+        if client.blob_exists(self.reference, digest).await.ok()? {
+            return Some(true);
+        }
+        for other in &self.beside {
+            // One that does not give it, or gives nothing across repositories, is no worse than one that has it not.
+            if client.mount_blob(self.reference, other, digest).await.is_ok() {
+                return Some(true);
+            }
+        }
+        Some(false)
+    }
 }
 
 impl NewFiles for Unless<'_> {
@@ -84,14 +111,7 @@ impl NewFiles for Unless<'_> {
     fn has(&self, name: &str, _: u64) -> bool {
         let digest = name.rsplit('/').next().and_then(Digest::from_hex);
         let Some(digest) = digest.map(|digest| digest.to_string()) else { return false };
-        // Whoever cannot be asked has nothing; that is told when something is sent to him.
-        let asked = async {
-            self.registry.log_in(self.reference, RegistryOperation::Push).await.ok()?;
-            let client = &self.registry.client;
-            client.store_auth_if_needed(self.reference.resolve_registry(), &self.registry.auth).await;
-            client.blob_exists(self.reference, &digest).await.ok()
-        };
-        self.runtime.block_on(asked).unwrap_or(false)
+        self.runtime.block_on(self.is_there(&digest)).unwrap_or(false)
     }
 }
 
