@@ -40,6 +40,7 @@ mod xattrs;
 pub const CAUSES: &[&dyn Cause] = &[
     &outcome::Outcome,
     &platforms::Platform,
+    &platforms::Listed,
     &whiteouts::Missing,
     &whiteouts::Opaque,
     &whiteouts::Nothing,
@@ -118,6 +119,8 @@ pub const CAUSES: &[&dyn Cause] = &[
     &history::Wording,
     &history::Count,
     &manifests::Annotation,
+    &manifests::Referrer,
+    &manifests::Described,
     &manifests::MediaType,
     &manifests::Packing,
     &manifests::Digest,

@@ -29,6 +29,7 @@ mod kind;
 mod labels;
 mod layer_count;
 pub(crate) mod link;
+mod listing;
 mod media_type;
 mod mode;
 mod mtime;
@@ -71,6 +72,7 @@ pub const RULES: &[&dyn Rule] = &[
     &packing::Packing,
     &media_type::MediaType,
     &annotations::Annotations,
+    &listing::Listed,
     &diff_id::DiffId,
     &platform::Platform,
     &env::Env,

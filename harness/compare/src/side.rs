@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 
+use samebuild_image::envelope::Envelope;
 use samebuild_image::golden::{Body, Record, Row, Stratum, What, word};
 use samebuild_image::layer_walk::Forms;
-use samebuild_image::stored::Envelope;
 use samebuild_image::{
     At, Compression, Content, Digest, Entry, Epochs, Image, Kind, Layer, Meta, Mtime, Stored, StoredLayer,
 };

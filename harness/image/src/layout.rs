@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::digest::Digest;
+use crate::envelope::{Envelope, Listing};
 use crate::files::{Files, NewFiles};
 use crate::image::{Compression, Image, Layer};
 use crate::in_order::in_order;
@@ -16,10 +17,10 @@ use crate::layer_write::{TarStyle, Written};
 use crate::manifest::{Descriptor, Index, Manifest, Media, Platform, Role};
 use crate::read::{self, Loaded, ReadError, ReadOptions};
 use crate::source::{Source, Stated};
-use crate::stored::{Envelope, Stored, StoredLayer};
+use crate::stored::{Stored, StoredLayer};
 
 /// The annotations that name an image in an index; the first is what is written.
-const NAMES: [&str; 2] = ["org.opencontainers.image.ref.name", "io.containerd.image.name"];
+pub(crate) const NAMES: [&str; 2] = ["org.opencontainers.image.ref.name", "io.containerd.image.name"];
 
 /// What the file `oci-layout` says.
 pub const LAYOUT_VERSION: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
@@ -34,21 +35,24 @@ pub fn read(files: &dyn Files, options: &ReadOptions) -> Result<Loaded, ReadErro
 
 /// Finds the image that is wanted; its layers are not opened.
 pub fn find(files: &dyn Files, options: &ReadOptions) -> Result<Stored, ReadError> {
-    let mut index: Index = read::json(&read::small(files, "index.json", "index.json")?, "index.json")?;
+    let mut bytes = read::small(files, "index.json", "index.json")?;
+    let mut index: Index = read::json(&bytes, "index.json")?;
     if let Some(wanted) = &options.name {
         index = named(index, wanted, files)?;
     }
     let mut names = Vec::new();
-    for _ in 0..DEPTH {
+    for depth in 0..DEPTH {
         let chosen = choose(&index, options, &files.name())?;
         names.extend(NAMES.iter().filter_map(|key| chosen.annotations.get(*key).cloned()));
-        let bytes = blob(files, &chosen, "the manifest")?;
+        let listing = Listing::read(&bytes, &chosen.digest)?;
+        bytes = blob(files, &chosen, "the manifest")?;
         match role(&chosen, &bytes)? {
             Role::Index => index = read::json(&bytes, &format!("index {}", chosen.digest))?,
             _ => {
-                let mut stored = image(files, &chosen, &bytes)?;
-                stored.names = names;
-                return Ok(stored);
+                let listing = if depth == 0 { listing.of_place() } else { listing };
+                let stored = image(files, &chosen, &bytes)?;
+                let manifest = stored.manifest.map(|envelope| Envelope { listing, ..envelope });
+                return Ok(Stored { names, manifest, ..stored });
             }
         }
     }
@@ -89,26 +93,45 @@ pub fn outline(files: &dyn Files, entry: &Descriptor) -> Result<Image, ReadError
     Ok(Image { config, layers, annotations: manifest.annotations })
 }
 
-/// The platforms that index.json, and the indexes in it, name; what attests others has none.
-pub fn platforms(files: &dyn Files) -> Result<Vec<Platform>, ReadError> {
-    let mut found = Vec::new();
+/// What an index has to offer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// Sorted by name, each once.
+    pub platforms: Vec<Platform>,
+    /// Manifests that attest to others; they are no images.
+    pub attestations: usize,
+}
+
+/// What index.json, and the indexes in it, offer.
+pub fn offer(files: &dyn Files) -> Result<Offer, ReadError> {
+    let mut found = Offer::default();
     let mut left = vec![(read::small(files, "index.json", "index.json")?, 0)];
     while let Some((bytes, depth)) = left.pop() {
         let index: Index = read::json(&bytes, "an index")?;
+        found.add(&index);
         for entry in index.manifests.iter().filter(is_image) {
             if matches!(Role::of(&entry.media_type), Some(Role::Index)) && depth < DEPTH {
                 left.push((blob(files, entry, "an index")?, depth + 1));
             }
-            found.extend(entry.platform.clone());
         }
     }
-    found.sort_by_key(ToString::to_string);
-    found.dedup();
     Ok(found)
 }
 
+impl Offer {
+    /// And what this index offers itself.
+    pub fn add(&mut self, index: &Index) {
+        let (images, others): (Vec<&Descriptor>, Vec<&Descriptor>) =
+            index.manifests.iter().partition(is_image);
+        self.attestations += others.len();
+        self.platforms.extend(images.iter().filter_map(|entry| entry.platform.clone()));
+        self.platforms.sort_by_key(ToString::to_string);
+        self.platforms.dedup();
+    }
+}
+
 /// Whether an entry of an index is an image, and not what attests one.
-fn is_image(entry: &&Descriptor) -> bool {
+pub(crate) fn is_image(entry: &&Descriptor) -> bool {
     !entry.annotations.contains_key("vnd.docker.reference.type")
         && entry.platform.as_ref().is_none_or(|platform| platform.os != "unknown")
 }
@@ -261,18 +284,12 @@ fn image(files: &dyn Files, entry: &Descriptor, bytes: &[u8]) -> Result<Stored, 
         let media_type = Some(layer.media_type.clone());
         layers.push(StoredLayer { source, stated, diff_id: Some(diff_id), media_type });
     }
-    let envelope = Envelope {
-        digest: entry.digest,
-        media_type: manifest.media_type,
-        config_media_type: manifest.config.media_type,
-        annotations: manifest.annotations,
-    };
     Ok(Stored {
         config,
         config_digest: manifest.config.digest,
         layers,
         names: Vec::new(),
-        manifest: Some(envelope),
+        manifest: Some(Envelope::read(entry, bytes)?),
     })
 }
 

@@ -9,6 +9,7 @@ pub mod compression;
 pub mod content;
 pub mod digest;
 pub mod entry;
+pub mod envelope;
 mod even;
 pub mod files;
 pub mod golden;

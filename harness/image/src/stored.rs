@@ -1,13 +1,13 @@
 //! An image as it lies in a store: its configuration read, its layers known by digest, source and media type, none of them
 //! opened yet. Which stored form it was found in is no longer to be seen.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use crate::digest::Digest;
+use crate::envelope::Envelope;
 use crate::image::{Compression, Image};
 use crate::layer_blob;
 use crate::read::{Loaded, ReadError, ReadOptions};
@@ -28,15 +28,6 @@ pub struct Stored {
     pub manifest: Option<Envelope>,
 }
 
-/// What a manifest says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Envelope {
-    pub digest: Digest,
-    pub media_type: String,
-    pub config_media_type: String,
-    pub annotations: BTreeMap<String, String>,
-}
-
 /// A layer as it is stored.
 #[derive(Clone, Debug)]
 pub struct StoredLayer {
@@ -52,7 +43,7 @@ impl Stored {
     /// Reads the layers, and verifies every digest on the way.
     pub fn load(self, options: &ReadOptions) -> Result<Loaded, ReadError> {
         let (layers, warnings) = layer_blob::read_all(&self.layers, options)?;
-        let annotations = self.manifest.as_ref().map(|manifest| manifest.annotations.clone());
+        let annotations = self.manifest.as_ref().map(|manifest| manifest.manifest.annotations.clone());
         Ok(Loaded {
             image: Image { config: self.config, layers, annotations: annotations.unwrap_or_default() },
             names: self.names,

@@ -28,8 +28,10 @@ const TRIALS: [(&str, Check); 4] = [
     ("skopeo_takes_every_output_into_every_other", skopeo_takes_every_output),
 ];
 
-const ON_ENGINES: [(&str, OnEngine); 1] =
-    [("the_hosts_engine_is_a_source_and_a_place", the_hosts_engine_is_a_source_and_a_place)];
+const ON_ENGINES: [(&str, OnEngine); 2] = [
+    ("the_hosts_engine_is_a_source_and_a_place", the_hosts_engine_is_a_source_and_a_place),
+    ("diff_takes_images_out_of_an_engine", diff_takes_images_out_of_an_engine),
+];
 
 fn main() {
     engines::child::run_if_asked();
@@ -234,6 +236,33 @@ fn the_hosts_engine_is_a_source_and_a_place(engine: &str) -> Result<(), Failed> 
     let (below, on_top) = (read_image(&place.at("loaded"))?.image, read_image(&place.at("on-top"))?.image);
     ensure(on_top.layers.len() == below.layers.len() + 1, || said(&with))?;
     ensure(diff_ids(&on_top).starts_with(&diff_ids(&below)), || format!("{:?}", diff_ids(&on_top)))
+}
+
+fn diff_takes_images_out_of_an_engine(engine: &str) -> Result<(), Failed> {
+    let (place, engine) = (Place::new()?, start(engine)?);
+    let socket = format!("unix://{}", engine.socket().ok_or("a private engine has a socket")?.display());
+    let samebuild = |args: &[&str]| -> Result<Output, Failed> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_samebuild"));
+        command.current_dir(place.dir.path()).args(args).env("DOCKER_HOST", &socket);
+        Ok(command.env("DOCKER_CONFIG", place.at("docker")).output()?)
+    };
+    for (name, more) in [("one", ""), ("two", "COPY file /srv/more\n")] {
+        fs::write(place.at("ctx/Dockerfile"), format!("{PLAIN}{more}"))?;
+        let tag = format!("samebuild.test/{name}:1");
+        let built = samebuild(&["build", "ctx", "-t", &tag, "--load", "-o", &format!("oci:{name}")])?;
+        ensure(built.status.success(), || said(&built))?;
+    }
+    let told = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned() + &said(output);
+    // What went in comes out: its files, its configuration, its layers.
+    let same = samebuild(&["diff", "docker://samebuild.test/one:1", "one", "--ignore", "rule=packing"])?;
+    ensure(same.status.code() == Some(0), || told(&same))?;
+    ensure(!told(&same).contains("as declared"), || "an engine's word is taken".into())?;
+    let differ = samebuild(&["diff", "docker://samebuild.test/one:1", "docker://samebuild.test/two:1"])?;
+    let text = told(&differ);
+    ensure(differ.status.code() == Some(1) && text.contains("/srv/more"), || text.clone())?;
+    let absent = samebuild(&["diff", "docker://samebuild.test/none:1", "one"])?;
+    let text = told(&absent);
+    ensure(absent.status.code() == Some(3) && text.contains("samebuild.test/none:1"), || text.clone())
 }
 
 /// Debian's docker-registry on a loopback port, for `me:secret` alone.

@@ -8,6 +8,8 @@ pub(super) struct Annotation;
 pub(super) struct MediaType;
 pub(super) struct Packing;
 pub(super) struct Digest;
+pub(super) struct Referrer;
+pub(super) struct Described;
 
 impl Cause for Annotation {
     fn page(&self) -> &'static Page {
@@ -24,6 +26,48 @@ impl Cause for Annotation {
     fn row(&self, _: &Scene<'_>, row: Row<'_>) -> Option<String> {
         (row.rule() == "annotations").then(String::new)
     }
+}
+
+impl Cause for Referrer {
+    fn page(&self) -> &'static Page {
+        &Page {
+            id: "referrer",
+            title: "A manifest is of another kind, or refers to another image",
+            severity: Severity::Cosmetic,
+            what: "`artifactType` says that a manifest is no image but something about one (a signature, a list of contents), `subject` which one it is about; a registry finds it there.",
+            how: "A tool that signs or attests wrote one of them, or attached one image to another.",
+            fix: "Compare the images, not what refers to them: name them by digest (`NAME@sha256:…`), or leave referrers out when copying (`oras copy` without `-r`).",
+        }
+    }
+
+    fn row(&self, _: &Scene<'_>, row: Row<'_>) -> Option<String> {
+        let speaks = |side: &str| ["artifactType", "subject"].contains(&field(side));
+        (row.rule() == "listing" && speaks(row.sides().0) && speaks(row.sides().1)).then(String::new)
+    }
+}
+
+impl Cause for Described {
+    fn page(&self) -> &'static Page {
+        &Page {
+            id: "descriptor",
+            title: "The image or its parts are described otherwise",
+            severity: Severity::Reproducibility,
+            what: "Beside media type, digest and size a descriptor may say where else a blob is (`urls`), hold the blob itself (`data`), or name the platform more exactly. What is in the image is the same.",
+            how: "Another exporter; layers that may not be handed on (`foreign`, of Windows) are fetched from their `urls`.",
+            fix: "Export both with the same tool; for `urls`, push the layers themselves (`allow-nondistributable-artifacts`, `oras copy`).",
+        }
+    }
+
+    fn row(&self, _: &Scene<'_>, row: Row<'_>) -> Option<String> {
+        (row.rule() == "listing").then(|| field(row.sides().0).to_owned())
+    }
+}
+
+/// The field that a side of the rule `listing` speaks of: `manifest: no urls`.
+fn field(side: &str) -> &str {
+    let of = ["manifest: ", "config: ", "index: ", "in the index: "];
+    let said = of.iter().find_map(|of| side.strip_prefix(of)).unwrap_or(side);
+    said.strip_prefix("no ").unwrap_or(said).split(' ').next().unwrap_or_default()
 }
 
 impl Cause for MediaType {

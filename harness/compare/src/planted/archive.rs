@@ -1,4 +1,4 @@
-//! Images around planted layers, as `docker save` and as OCI layouts in a tar store them.
+//! Images around planted layers, as `docker save` stores them. OCI layouts are `oci.rs`'s affair.
 
 use std::io::{self, Write};
 
@@ -49,38 +49,6 @@ pub(crate) fn docker(
     let manifest = json!([{ "Config": config_name, "RepoTags": [name], "Layers": names }]);
     Member::file("manifest.json", serde_json::to_vec(&manifest)?).write(out)?;
     end(out)
-}
-
-/// A tar of an OCI layout with one image in it. `media` says how its parts are called, `annotations` are the manifest's.
-pub(crate) fn oci(
-    config: &Value,
-    layers: &[(Vec<u8>, &str)],
-    media: (&str, &str),
-    annotations: &Value,
-) -> io::Result<Vec<u8>> {
-    let mut out = Vec::new();
-    let mut put = |bytes: Vec<u8>, media_type: &str| -> io::Result<Value> {
-        let digest = Digest::of(&bytes);
-        let row = json!({ "mediaType": media_type, "digest": digest, "size": bytes.len() });
-        Member::file(samebuild_image::layout::blob_name(&digest), bytes).write(&mut out)?;
-        Ok(row)
-    };
-    let config = put(serde_json::to_vec(config)?, media.1)?;
-    let layers = layers.iter().map(|(bytes, media_type)| put(bytes.clone(), media_type));
-    let layers = layers.collect::<io::Result<Vec<Value>>>()?;
-    let manifest = json!({
-        "schemaVersion": 2,
-        "mediaType": media.0,
-        "config": config,
-        "layers": layers,
-        "annotations": annotations,
-    });
-    let manifest = put(serde_json::to_vec(&manifest)?, media.0)?;
-    let index = json!({ "schemaVersion": 2, "manifests": [manifest] });
-    Member::file("oci-layout", samebuild_image::layout::LAYOUT_VERSION).write(&mut out)?;
-    Member::file("index.json", serde_json::to_vec(&index)?).write(&mut out)?;
-    end(&mut out)?;
-    Ok(out)
 }
 
 /// Gzip at a level of its own.

@@ -4,6 +4,7 @@
 
 mod archive;
 pub mod many;
+mod oci;
 pub mod score;
 pub mod special;
 mod tape;

@@ -7,6 +7,7 @@ use samebuild_image::{Compression, Digest};
 use serde_json::{Value, json};
 
 use super::archive::{self, Stored};
+use super::oci::{DOCKER, DOCKER_LIST, OCI_LIST, Oci};
 use super::tape::{Member, tar};
 
 /// A pair, both sides as archives.
@@ -38,6 +39,7 @@ pub fn pairs() -> io::Result<Vec<Special>> {
         b"d/f1" => member.record("mtime", *b"1700000000.5"),
         _ => member,
     };
+    let stored = |oci: Oci| Made { oci: Some(oci), ..plain() };
     let rows: Vec<(&'static str, Made, Made)> = vec![
         ("identical", plain(), plain()),
         ("gzip_level", plain().packed(Packed::Fast), plain().packed(Packed::Best)),
@@ -91,11 +93,37 @@ pub fn pairs() -> io::Result<Vec<Special>> {
         // Beyond the 28: what only a manifest or the header of a tar shows.
         ("owner_name", plain(), each(&|member| Member { uname: "", ..member })),
         ("extra_records", plain(), each(&|member| member.record("comment", *b"made on a tuesday"))),
-        ("media_type", plain().oci(OCI, json!({})), plain().oci(DOCKER, json!({}))),
+        ("media_type", stored(Oci::default()), stored(Oci { media: DOCKER, ..Oci::default() })),
+        ("annotation", stored(annotated("a")), stored(annotated("b"))),
         (
-            "annotation",
-            plain().oci(OCI, json!({ "made.by": "a" })),
-            plain().oci(OCI, json!({ "made.by": "b" })),
+            "annotation_of_index",
+            stored(Oci { index: indexed("a"), ..leg() }),
+            stored(Oci { index: indexed("b"), ..leg() }),
+        ),
+        (
+            "index_media_type",
+            stored(leg()),
+            stored(Oci { index: json!({ "mediaType": DOCKER_LIST }), ..leg() }),
+        ),
+        (
+            "index_platforms",
+            stored(leg()),
+            stored(Oci { beside: vec![], index: json!({ "mediaType": OCI_LIST }), ..leg() }),
+        ),
+        (
+            "index_attestation",
+            stored(leg()),
+            stored(Oci { beside: [leg().beside, vec![attestation()]].concat(), ..leg() }),
+        ),
+        (
+            "subject",
+            stored(Oci::default()),
+            stored(Oci { manifest: json!({ "subject": { "digest": "sha256:0" } }), ..Oci::default() }),
+        ),
+        (
+            "layer_urls",
+            stored(Oci::default()),
+            stored(Oci { layer: json!({ "urls": ["https://a.test/b"] }), ..Oci::default() }),
         ),
     ];
     rows.into_iter()
@@ -106,20 +134,6 @@ pub fn pairs() -> io::Result<Vec<Special>> {
 }
 
 const CREATED: &str = "2023-11-14T22:13:20Z";
-
-/// Media types of manifest, configuration and layer.
-type Media = (&'static str, &'static str, &'static str);
-
-const OCI: Media = (
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.oci.image.config.v1+json",
-    "application/vnd.oci.image.layer.v1.tar",
-);
-const DOCKER: Media = (
-    "application/vnd.docker.distribution.manifest.v2+json",
-    "application/vnd.docker.container.image.v1+json",
-    "application/vnd.docker.image.rootfs.diff.tar",
-);
 
 #[derive(Clone, Copy)]
 enum Packed {
@@ -136,7 +150,29 @@ struct Made {
     packed: Packed,
     cut: Option<usize>,
     config: Value,
-    oci: Option<(Media, Value)>,
+    oci: Option<Oci>,
+}
+
+fn annotated(by: &str) -> Oci {
+    Oci { manifest: json!({ "annotations": { "made.by": by } }), ..Oci::default() }
+}
+
+/// An index that says who made it.
+fn indexed(by: &str) -> Value {
+    json!({ "annotations": { "made.by": by } })
+}
+
+/// An image for one platform of two.
+fn leg() -> Oci {
+    let other = json!({ "architecture": "arm64", "os": "linux" });
+    Oci { beside: vec![json!({ "platform": other })], ..Oci::default() }
+}
+
+fn attestation() -> Value {
+    json!({
+        "platform": { "architecture": "unknown", "os": "unknown" },
+        "annotations": { "vnd.docker.reference.type": "attestation-manifest" },
+    })
 }
 
 impl Made {
@@ -162,10 +198,6 @@ impl Made {
         Self { cut: Some(len), ..self }
     }
 
-    fn oci(self, media: Media, annotations: Value) -> Self {
-        Self { oci: Some((media, annotations)), ..self }
-    }
-
     fn runtime(mut self, field: &str, value: Value) -> Self {
         self.config["config"][field] = value;
         self
@@ -181,10 +213,9 @@ impl Made {
         let layers = layers.collect::<io::Result<Vec<Stored>>>()?;
         let diff_ids: Vec<Digest> = layers.iter().map(|layer| layer.diff_id).collect();
         let config = archive::with_layers(self.config.clone(), &diff_ids);
-        if let Some((media, annotations)) = &self.oci {
-            let layers: Vec<(Vec<u8>, &str)> =
-                layers.into_iter().map(|layer| (layer.bytes, media.2)).collect();
-            return archive::oci(&config, &layers, (media.0, media.1), annotations);
+        if let Some(oci) = &self.oci {
+            let layers: Vec<Vec<u8>> = layers.into_iter().map(|layer| layer.bytes).collect();
+            return oci.write(&config, &layers);
         }
         let sizes: Vec<u64> = layers.iter().map(|layer| layer.bytes.len() as u64).collect();
         let mut out = Vec::new();

@@ -30,6 +30,12 @@ impl Rule for MediaType {
                 found.say(Where::Image, show(left), show(right));
             }
         }
+        if let (Some(left), Some(right)) = (&left.listing.index, &right.listing.index)
+            && left.media_type != right.media_type
+        {
+            let show = |text: &str| format!("index {}", if text.is_empty() { "unnamed" } else { text });
+            found.say(Where::Image, show(&left.media_type), show(&right.media_type));
+        }
         let layers = sides.layers.iter().filter(|_| options.layers && options.tar);
         for pair in layers {
             let packed = (&sides.left.layers[pair.0].packed, &sides.right.layers[pair.1].packed);

@@ -46,9 +46,15 @@ fn one(args: &Diff, platform: Option<&Platform>) -> Result<bool> {
 
 /// Whether the images of any platform differ, or one has a platform that the other has not.
 fn each_platform(args: &Diff) -> Result<bool> {
-    let (left, right) = (operands::platforms(&args.left)?, operands::platforms(&args.right)?);
+    let (left, right) = (operands::offer(&args.left, &say)?, operands::offer(&args.right, &say)?);
+    for (side, attestations) in [("left", left.attestations), ("right", right.attestations)] {
+        if attestations > 0 {
+            say(&format!("{side}: attestations are set apart and not compared; it has {attestations}"));
+        }
+    }
+    let (left, right) = (left.platforms, right.platforms);
     if left.is_empty() && right.is_empty() {
-        let why = "compare all platforms: neither is an OCI layout or an archive of one, whose index names platforms; use --platform";
+        let why = "compare all platforms: neither is an index that names platforms (an OCI layout, an archive of one, or in a registry); leave --all-platforms out";
         return Err(Usage(why.to_owned()).into());
     }
     let all: BTreeSet<String> = left.iter().chain(&right).map(ToString::to_string).collect();

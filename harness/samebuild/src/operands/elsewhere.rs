@@ -4,11 +4,12 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use samebuild_image::layout::Offer;
 use samebuild_image::manifest::Platform;
 use samebuild_image::read::ReadOptions;
 
-use super::{Asked, Operand, What};
-use crate::engines::{Engine, cache_dir};
+use super::{Asked, Digests, Operand, What};
+use crate::engines::{Engine, Progress, cache_dir};
 use crate::images::store::Store;
 use crate::images::{names, registry};
 use crate::stored::find_image_of;
@@ -39,6 +40,14 @@ pub(super) fn place(name: &str) -> Option<Place<'_>> {
 }
 
 impl Place<'_> {
+    /// What an index there offers; an engine has images of one platform.
+    pub(super) fn offer(&self, progress: Progress<'_>) -> Result<Offer> {
+        let Self::Registry(name) = self else { return Ok(Offer::default()) };
+        let reference = names::parse(name).map_err(NoName)?;
+        let store = Store::in_cache(&cache_dir()?);
+        registry::offer(&reference, &store, progress).with_context(|| format!("read {name}"))
+    }
+
     pub(super) fn open(&self, asked: &Asked<'_>) -> Result<Operand> {
         match self {
             Self::Engine(name) => of_engine(name, asked),
@@ -55,7 +64,11 @@ fn of_engine(name: &str, asked: &Asked<'_>) -> Result<Operand> {
     engine.export(name, &path)?;
     let options = ReadOptions { platform: asked.platform.cloned(), ..ReadOptions::default() };
     let stored = find_image_of(&path, &options).with_context(|| format!("read {}", asked.name))?;
-    Ok(Operand { unverified: true, _kept: vec![path], ..Operand::of(asked.name, What::Image(stored)) })
+    Ok(Operand {
+        digests: Digests::Unseen,
+        _kept: vec![path],
+        ..Operand::of(asked.name, What::Image(stored))
+    })
 }
 
 /// Pulled into the cache, every digest verified on the way.
@@ -67,6 +80,8 @@ fn of_registry(name: &str, asked: &Asked<'_>) -> Result<Operand> {
     let pulled = registry::fetch(&reference, platform, &store, asked.progress)
         .with_context(|| format!("read {}", asked.name))?;
     let options = ReadOptions { platform: Some(platform.clone()), ..ReadOptions::default() };
-    let stored = store.stored(pulled.entry, &options).with_context(|| format!("read {}", asked.name))?;
-    Ok(Operand::of(asked.name, What::Image(stored)))
+    let mut stored = store.stored(pulled.entry, &options).with_context(|| format!("read {}", asked.name))?;
+    // In the store it is under no index; in the registry it may be.
+    stored.manifest.iter_mut().for_each(|envelope| envelope.listing = pulled.listing.clone());
+    Ok(Operand { digests: Digests::Taken, ..Operand::of(asked.name, What::Image(stored)) })
 }

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use samebuild_builder::disk::{self, FileSource};
 use samebuild_image::archive::Archive;
 use samebuild_image::compression::{self, Expansion};
-use samebuild_image::manifest::Platform;
+use samebuild_image::layout::Offer;
 use samebuild_image::read::ReadOptions;
 use samebuild_image::{
     At, Compression, Digest, Entry, Kind, Layer, Source, Stored, StoredLayer, layer_read, layout,
@@ -60,24 +60,24 @@ pub(super) fn open(path: &Path, asked: &Asked<'_>) -> Result<Operand> {
     Ok(Operand { _kept: kept, ..Operand::of(asked.name, what) })
 }
 
-/// The platforms of what a layout, or an archive of one, has.
-pub(super) fn platforms(path: &Path) -> Result<Vec<Platform>> {
+/// What a layout, or an archive of one, offers.
+pub(super) fn offer(path: &Path) -> Result<Offer> {
     let place = || format!("read the image {}", path.display());
     let stat = std::fs::metadata(path).map_err(|source| NotThere::new(path, source))?;
     if stat.is_dir() {
         return match is_layout(path) {
-            true => layout::platforms(&Dir::new(path)).with_context(place),
-            false => Ok(Vec::new()),
+            true => layout::offer(&Dir::new(path)).with_context(place),
+            false => Ok(Offer::default()),
         };
     }
     let source: Arc<dyn Source> = Arc::new(FileSource::new(path, stat.len()));
     if Compression::of_source(&*source).with_context(place)? != Compression::None {
-        return Ok(Vec::new());
+        return Ok(Offer::default());
     }
     let archive = Archive::open(source).with_context(place)?;
     match archive.contains("index.json") && !archive.contains("manifest.json") {
-        true => layout::platforms(&archive).with_context(place),
-        false => Ok(Vec::new()),
+        true => layout::offer(&archive).with_context(place),
+        false => Ok(Offer::default()),
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use samebuild_compare::{Comparison, Options, compare_images, compare_stored};
+use samebuild_image::layout::Offer;
 use samebuild_image::manifest::Platform;
 use samebuild_image::read::ReadOptions;
 use samebuild_image::{Image, Layer, Stored};
@@ -21,10 +22,20 @@ pub(crate) struct Operand {
     /// As it was named.
     pub(crate) name: String,
     what: What,
-    /// Whether its digests have to be taken, because it came from elsewhere and nobody has.
-    unverified: bool,
+    digests: Digests,
     /// Files that go when it does.
     _kept: Vec<tempfile::TempPath>,
+}
+
+/// What its digests are worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Digests {
+    /// A file says them; they are believed unless it is asked otherwise.
+    Declared,
+    /// It came from elsewhere, and nobody has taken them.
+    Unseen,
+    /// They were taken when it came.
+    Taken,
 }
 
 enum What {
@@ -63,11 +74,11 @@ pub(crate) fn open(asked: &Asked<'_>) -> Result<Operand> {
     }
 }
 
-/// The platforms an operand has images for; none where it has but one image, or is none.
-pub(crate) fn platforms(name: &str) -> Result<Vec<Platform>> {
+/// What the index of an operand offers; nothing where it is but one image, or none.
+pub(crate) fn offer(name: &str, progress: Progress<'_>) -> Result<Offer> {
     match elsewhere::place(name) {
-        Some(_) => Ok(Vec::new()),
-        None => files::platforms(Path::new(name)),
+        Some(place) => place.offer(progress),
+        None => files::offer(Path::new(name)),
     }
 }
 
@@ -82,11 +93,13 @@ pub(crate) fn compare(
     let mut options = options.clone();
     options.walk.verify = match verify {
         Some(verify) => verify == Verify::Digest,
-        None => left.unverified || right.unverified,
+        None => [left, right].iter().any(|operand| operand.digests == Digests::Unseen),
     };
+    let were_taken = [left, right].iter().all(|operand| operand.digests == Digests::Taken);
     match (&left.what, &right.what) {
         (What::Image(left), What::Image(right)) | (What::Layer(left), What::Layer(right)) => {
-            Ok(compare_stored(left, right, &options)?)
+            let found = compare_stored(left, right, &options)?;
+            Ok(Comparison { verified: found.verified || were_taken, ..found })
         }
         _ => {
             let views = Options { layers: false, tar: false, clocks: false, ..options };
@@ -97,7 +110,7 @@ pub(crate) fn compare(
 
 impl Operand {
     fn of(name: &str, what: What) -> Self {
-        Self { name: name.to_owned(), what, unverified: false, _kept: Vec::new() }
+        Self { name: name.to_owned(), what, digests: Digests::Declared, _kept: Vec::new() }
     }
 
     /// Whether it has a configuration and a history to compare.

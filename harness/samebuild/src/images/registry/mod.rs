@@ -3,11 +3,13 @@
 
 pub mod credentials;
 pub mod layers;
+mod offer;
 mod outline;
 mod pull;
 mod push;
 mod retry;
 
+pub use offer::offer;
 pub use outline::outline;
 pub use pull::{Pulled, fetch, pull};
 pub(crate) use push::push_with;

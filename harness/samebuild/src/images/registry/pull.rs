@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use oci_client::manifest::OciDescriptor;
 use oci_client::{Reference, RegistryOperation};
+use samebuild_image::envelope::Listing;
 use samebuild_image::layout;
 use samebuild_image::manifest::{Descriptor, Index, Manifest, Media, Platform, Role};
 use samebuild_image::read::{ReadError, ReadOptions};
@@ -41,6 +42,8 @@ pub struct Pulled {
     pub image: Image,
     /// Its manifest, without a name.
     pub entry: Descriptor,
+    /// The index it was chosen from, if it was.
+    pub listing: Listing,
 }
 
 /// As [`pull`]; says what it is called by its digest, too.
@@ -57,7 +60,7 @@ pub fn fetch(
     let registry = Registry::of(reference)?;
     let runtime = runtime()?;
     let pull = Pull { registry: &registry, reference, platform, store, progress };
-    let entry = runtime.block_on(pull.manifest())?;
+    let (entry, listing) = runtime.block_on(pull.listed())?;
     let options = ReadOptions { platform: Some(platform.clone()), ..ReadOptions::default() };
     runtime.block_on(pull.blobs(&entry))?;
     let read = || store.read(Descriptor { platform: None, ..entry.clone() }, &options);
@@ -73,7 +76,7 @@ pub fn fetch(
         }
         Err(error) => return Err(error.into()),
     };
-    Ok(Pulled { image, entry })
+    Ok(Pulled { image, entry, listing })
 }
 
 pub(super) struct Pull<'a> {
@@ -87,7 +90,13 @@ pub(super) struct Pull<'a> {
 impl Pull<'_> {
     /// The manifest of the image, which is in the store then.
     pub(super) async fn manifest(&self) -> Result<Descriptor, RegistryError> {
+        self.listed().await.map(|(entry, _)| entry)
+    }
+
+    /// The same, and how an index lists it.
+    async fn listed(&self) -> Result<(Descriptor, Listing), RegistryError> {
         let mut reference = self.reference.clone();
+        let mut listing = Listing::default();
         for _ in 0..DEPTH {
             let (bytes, digest) =
                 patiently(self.progress, async || self.raw_manifest(&reference).await).await?;
@@ -108,25 +117,30 @@ impl Pull<'_> {
                 let index: Index = serde_json::from_slice(&bytes).map_err(odd)?;
                 let wanted = ReadOptions { platform: Some(self.platform.clone()), ..ReadOptions::default() };
                 let chosen = layout::choose(&index, &wanted, &reference.to_string())?;
+                listing = Listing::read(&bytes, &chosen.digest)?;
                 reference = reference.clone_with_digest(chosen.digest.to_string());
                 continue;
             }
             let media_type = fields.get("mediaType").and_then(serde_json::Value::as_str);
             let media_type = media_type.unwrap_or(Role::Manifest.media_type(Media::Oci)).to_owned();
-            return Ok(Descriptor {
+            let entry = Descriptor {
                 media_type,
                 digest,
                 size: bytes.len() as u64,
                 platform: None,
                 annotations: Default::default(),
-            });
+            };
+            return Ok((entry, listing));
         }
         let why = format!("more than {DEPTH} indexes are nested in each other");
         Err(RegistryError::Odd { what: self.reference.to_string(), why })
     }
 
     /// From the store where it is named by its digest and there, else from the registry.
-    async fn raw_manifest(&self, reference: &Reference) -> Result<(Vec<u8>, Digest), RegistryError> {
+    pub(super) async fn raw_manifest(
+        &self,
+        reference: &Reference,
+    ) -> Result<(Vec<u8>, Digest), RegistryError> {
         if let Some(text) = reference.digest() {
             let digest = digest_of(text)?;
             let kept = std::fs::read(self.store.blob(&digest)).ok();
