@@ -3,7 +3,7 @@
 
 mod failed;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -14,10 +14,10 @@ use samebuild_image::{Epochs, Image};
 
 use failed::{Place, fail, syntax, syntax_failure};
 
-use crate::cache::turn::{self, Turn};
+use crate::cache::Damaged;
+use crate::cache::turn::{self, Damage, Turn};
 use crate::cache::unread;
 use crate::cache::upload::Uploader;
-use crate::cache::{Damaged, Key};
 use crate::context;
 use crate::dialect::rules::{BareFrom, FailureOrder, GlobalArgDefault, GlobalArgLine, Maintainer};
 use crate::failure::StepFailure;
@@ -34,13 +34,42 @@ use crate::witness;
 
 /// Builds.
 pub fn build(request: &Request<'_>) -> Result<Built, BuildError> {
+    build_without(request, &mut Damage::default())
+}
+
+/// Builds, and has `write` do something with the image. Where that fails and something the build found in the cache is damaged,
+/// which nobody may have read before, both are done once more without it.
+///
+/// # Errors
+/// The build's, or those of `write`.
+pub fn build_into<T, E: From<BuildError>>(
+    request: &Request<'_>,
+    mut write: impl FnMut(&Built) -> Result<T, E>,
+) -> Result<(Built, T), E> {
+    let mut damage = Damage::default();
+    let built = build_without(request, &mut damage)?;
+    let error = match write(&built) {
+        Ok(written) => return Ok((built, written)),
+        Err(error) => error,
+    };
+    let found = request.cache.map(|cache| cache.damaged(&built.cache)).unwrap_or_default();
+    if found.is_empty() {
+        return Err(error);
+    }
+    damage.pass_over(request, found);
+    let built = build_without(request, &mut damage)?;
+    let written = write(&built)?;
+    Ok((built, written))
+}
+
+/// Builds without what is damaged, as far as that is known, and without what turns out to be.
+fn build_without(request: &Request<'_>, damage: &mut Damage) -> Result<Built, BuildError> {
     let dialect = request.dialect;
     let mut dockerfile = Dockerfile::parse(request.dockerfile, &dialect.syntax)
         .map_err(|error| syntax_failure(&error, None))?;
     replace_stages(&mut dockerfile, request.images);
-    let mut damaged = BTreeSet::new();
     loop {
-        let ended = match stages(request, &dockerfile, false, &damaged) {
+        let ended = match stages(request, &dockerfile, false, damage) {
             Ok((builder, session)) => {
                 let target = builder.target;
                 builder.built(session, target)
@@ -53,32 +82,46 @@ pub fn build(request: &Request<'_>) -> Result<Built, BuildError> {
             Err(error) => Err(error),
         };
         // What was found and is not what it should be is forgotten, once each, and the build begins anew.
-        match ended {
-            Err(BuildError::Broken { what, source }) => match source.downcast::<Damaged>() {
-                Ok(found) if damaged.insert(found.key) => forget(request, &found),
-                Ok(source) => return Err(BuildError::Broken { what, source }),
-                Err(source) => return Err(BuildError::Broken { what, source }),
-            },
-            ended => return ended,
+        let error = match ended {
+            Ok(built) => return Ok(built),
+            Err(error) => error,
+        };
+        let found = damage.noticed.take().into_iter().chain(told_by(&error));
+        if damage.pass_over(request, found.collect()) == 0 {
+            return Err(error);
         }
     }
 }
 
-/// Takes an entry that cannot be read out of the cache.
-fn forget(request: &Request<'_>, found: &Damaged) {
-    (request.progress)(Event::CacheWarning(&format!("{found}; the build begins anew without it")));
-    let places = request.cache.map_or(&[][..], |cache| &cache.from);
-    for place in places.iter().filter(|place| place.name() == found.place) {
-        if let Err(error) = place.forget(&found.key, &found.blobs) {
-            (request.progress)(Event::CacheWarning(&error.to_string()));
+/// What a build says that could not use what it found.
+fn told_by(error: &BuildError) -> Option<Damaged> {
+    match error {
+        BuildError::Broken { source, .. } => source.downcast_ref::<Damaged>().cloned(),
+        _ => None,
+    }
+}
+
+impl Damage {
+    /// Takes entries that cannot be read out of the cache, once each; how many are new.
+    fn pass_over(&mut self, request: &Request<'_>, found: Vec<Damaged>) -> usize {
+        let tell = |what: &str| (request.progress)(Event::CacheWarning(what));
+        let before = self.keys.len();
+        for found in found {
+            if self.keys.insert(found.key) {
+                tell(&format!("{found}; the build begins anew without it"));
+                if let Some(Err(error)) = request.cache.map(|cache| cache.forget(&found)) {
+                    tell(&error.to_string());
+                }
+            }
         }
+        self.keys.len() - before
     }
 }
 
 /// What a builder tells of that converts the whole Dockerfile before it runs anything of it, and then looks for everything
 /// that is copied from the context. Asked only when a build has failed: one that does not has no such failure.
 fn told_first(request: &Request<'_>, dockerfile: &Dockerfile) -> Option<Box<Failure>> {
-    match stages(request, dockerfile, true, &BTreeSet::new()) {
+    match stages(request, dockerfile, true, &Damage::default()) {
         Ok((builder, _)) => builder.missing,
         Err(BuildError::Failed(failure)) => Some(failure),
         Err(_) => None,
@@ -90,7 +133,7 @@ fn stages<'a>(
     request: &'a Request<'a>,
     dockerfile: &'a Dockerfile,
     converts: bool,
-    damaged: &'a BTreeSet<Key>,
+    damage: &'a Damage,
 ) -> Result<(Builder, Session<'a>), BuildError> {
     let dialect = request.dialect;
     let context =
@@ -121,7 +164,7 @@ fn stages<'a>(
             StepError::Failed(failure) => fail(failure, None, None, Vec::new()),
         })?;
         let uploader = Uploader::start(&cache.to, dialect.tar_style(), &room);
-        session.cache = Some(Turn::new(cache, uploader, damaged));
+        session.cache = Some(Turn::new(cache, uploader, damage));
     }
     let mut builder = Builder { steps: Vec::new(), log: Vec::new(), number: 0, target: 0, missing: None };
     builder.global_args(dockerfile, &mut session)?;
@@ -376,7 +419,7 @@ impl Builder {
         let changes = matches!(session.stamp, Stamp::Clamped(_) | Stamp::Set(_));
         let read = match (turn.cache.whole, changes) {
             (true, _) => unread::settle(stage, session),
-            (false, true) => unread::entries(stage),
+            (false, true) => unread::entries(stage, session),
             (false, false) => Ok(()),
         };
         let header = session.dockerfile.stages.get(stage.index).map(|stage| &stage.header);

@@ -32,7 +32,7 @@ pub mod unpacked;
 mod users;
 pub mod witness;
 
-pub use build::build;
+pub use build::{build, build_into};
 pub use dialect::{DIALECTS, Dialect};
 pub use fetch::{Fetch, FetchError, Fetched};
 pub use pace::{Pace, Ticks};

@@ -28,8 +28,13 @@ impl At {
 
     /// Cleans `path` as Go's `path.Clean("/" + path)` does: `..` never climbs above the root.
     pub fn clean(path: impl AsRef<[u8]>) -> Self {
+        let path = path.as_ref();
+        let is_name = |part: &[u8]| !matches!(part, b"" | b"." | b"..");
+        if path.split(|b| *b == b'/').all(is_name) {
+            return Self(path.into());
+        }
         let mut parts: Vec<&[u8]> = Vec::new();
-        for part in path.as_ref().split(|b| *b == b'/') {
+        for part in path.split(|b| *b == b'/') {
             match part {
                 b"" | b"." => {}
                 b".." => {
@@ -71,6 +76,15 @@ impl At {
 
     /// `name` (one or more components) below this place; cleaned, so it cannot climb.
     pub fn join(&self, name: impl AsRef<[u8]>) -> At {
+        let name = name.as_ref();
+        // One name that is clean already is what a walk has, thousands of times.
+        if !self.is_root() && !matches!(name, b"" | b"." | b"..") && name.find_byte(b'/').is_none() {
+            let mut joined = Vec::with_capacity(self.0.len() + 1 + name.len());
+            joined.extend_from_slice(&self.0);
+            joined.push(b'/');
+            joined.extend_from_slice(name);
+            return Self(joined.into());
+        }
         let name = At::clean(name);
         if self.is_root() {
             return name;
@@ -99,6 +113,11 @@ impl At {
         }
     }
 
+    /// Whether this lies in `dir` itself and not further down.
+    pub fn is_in(&self, dir: &At) -> bool {
+        self.below(dir).is_some_and(|rest| !rest.is_empty() && rest.find_byte(b'/').is_none())
+    }
+
     /// The components, top first.
     pub fn components(&self) -> impl Iterator<Item = &[u8]> {
         self.0.split(|b| *b == b'/').filter(|part| !part.is_empty())
@@ -107,9 +126,19 @@ impl At {
 
 impl Ord for At {
     fn cmp(&self, other: &Self) -> Ordering {
-        let key = |b: &u8| if *b == b'/' { 0 } else { *b };
-        self.0.iter().map(key).cmp(other.0.iter().map(key))
+        let key = |b: &u8| if *b == b'/' { 0 } else { u16::from(*b) + 1 };
+        let same = shared(&self.0, &other.0);
+        self.0[same..].first().map(key).cmp(&other.0[same..].first().map(key))
     }
+}
+
+/// How many bytes both begin with: places of one tree have long beginnings in common, and maps compare them all the time.
+fn shared(left: &[u8], right: &[u8]) -> usize {
+    let (left_words, _) = left.as_chunks::<8>();
+    let (right_words, _) = right.as_chunks::<8>();
+    let words = left_words.iter().zip(right_words).take_while(|(left, right)| left == right).count();
+    let bytes = left[words * 8..].iter().zip(&right[words * 8..]);
+    words * 8 + bytes.take_while(|(left, right)| left == right).count()
 }
 
 impl PartialOrd for At {
@@ -148,9 +177,27 @@ mod tests {
     }
 
     #[test]
+    fn the_order_is_that_of_components_however_long_the_common_beginning_is() {
+        let long = "deep/".repeat(5);
+        let mut places: Vec<At> = Vec::new();
+        for cut in 0..long.len() {
+            for end in ["", "a", "a/b", "a-b", "ab", "/"] {
+                places.push(At::clean(format!("{}{end}", &long[..cut])));
+            }
+        }
+        for (left, right) in places.iter().flat_map(|left| places.iter().map(move |right| (left, right))) {
+            assert_eq!(left.cmp(right), left.components().cmp(right.components()), "{left} {right}");
+        }
+    }
+
+    #[test]
     fn cleaning_never_climbs_above_the_root() {
         assert_eq!(At::clean("../../etc//./x/../passwd"), At::from("etc/passwd"));
-        assert_eq!(At::from("a").join("../../b"), At::from("a/b"));
+        for (name, want) in
+            [("../../b", "a/b"), ("..", "a"), (".", "a"), ("", "a"), ("b", "a/b"), ("b/c/", "a/b/c")]
+        {
+            assert_eq!(At::from("a").join(name), At::from(want), "{name}");
+        }
     }
 
     #[test]

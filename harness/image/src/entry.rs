@@ -123,11 +123,11 @@ impl Entry {
     /// What the entry hides, if it is a whiteout. AUFS's own bookkeeping names (`.wh..wh.…`) hide nothing.
     pub fn whiteout(&self) -> Option<Whiteout> {
         let name = self.at.name();
+        let hidden = name.strip_prefix(PREFIX)?;
         let dir = self.at.parent()?;
         if name == OPAQUE {
             return Some(Whiteout::Opaque(dir));
         }
-        let hidden = name.strip_prefix(PREFIX)?;
         (!hidden.starts_with_str(".wh.") && !hidden.is_empty()).then(|| Whiteout::Removed(dir.join(hidden)))
     }
 

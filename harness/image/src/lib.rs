@@ -33,6 +33,7 @@ mod tar_read;
 mod tar_write;
 pub mod tree;
 pub mod unpacked;
+pub mod walked;
 
 pub use at::At;
 pub use content::Content;
@@ -47,3 +48,4 @@ pub use source::{Bytes, Source, Stated};
 pub use stored::{Stored, StoredLayer};
 pub use tree::{Inode, Tree};
 pub use unpacked::Unpacked;
+pub use walked::Walked;

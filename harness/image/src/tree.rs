@@ -56,11 +56,16 @@ impl Default for Tree {
 impl Tree {
     /// Nothing but the root directory, 0755, owned by root, from 1970.
     pub fn new() -> Self {
-        let root = Inode { kind: Kind::Dir, meta: Meta::new(0o755, Mtime::secs(0)) };
-        Self {
-            paths: Arc::new(BTreeMap::from([(At::root(), Ino(0))])),
-            inodes: Arc::new(vec![Arc::new(root)]),
-        }
+        Self::of(Meta::new(0o755, Mtime::secs(0)), [], Vec::new())
+    }
+
+    /// Of these inodes, by their places. Of two at one place the last counts.
+    pub(crate) fn of(root: Meta, inodes: impl IntoIterator<Item = Inode>, paths: Vec<(At, usize)>) -> Self {
+        let root = Inode { kind: Kind::Dir, meta: root };
+        let inodes = std::iter::once(root).chain(inodes).map(Arc::new).collect();
+        let paths = std::iter::once((At::root(), Ino(0)))
+            .chain(paths.into_iter().map(|(at, number)| (at, Ino(number + 1))));
+        Self { paths: Arc::new(paths.collect()), inodes: Arc::new(inodes) }
     }
 
     /// What is at exactly this path; no symbolic link is followed.
@@ -85,6 +90,22 @@ impl Tree {
         for (at, ino) in self.paths.iter() {
             let inode = Arc::make_mut(&mut inodes[ino.0]);
             change(at, &inode.kind, &mut inode.meta);
+        }
+    }
+
+    /// Sets the metadata at these places, which is least work where they are in walking order. What is not there is passed over.
+    pub fn set_metas(&mut self, metas: &[(At, Meta)]) {
+        let inodes = Arc::make_mut(&mut self.inodes);
+        let mut walk = self.paths.iter().peekable();
+        for (at, meta) in metas {
+            while walk.next_if(|(place, _)| *place < at).is_some() {}
+            let ino = match walk.peek() {
+                Some((place, ino)) if *place == at => Some(*ino),
+                _ => self.paths.get(at),
+            };
+            if let Some(ino) = ino {
+                Arc::make_mut(&mut inodes[ino.0]).meta.clone_from(meta);
+            }
         }
     }
 
@@ -129,14 +150,15 @@ impl Tree {
     /// Parents that are missing are *not* made: whose they are is a decision.
     pub fn insert(&mut self, at: &At, kind: Kind, meta: Meta) {
         debug_assert!(!matches!(kind, Kind::Hardlink(_)), "a hard link is made with `link`");
-        let keep_children = kind.is_dir() && self.get(at).is_some_and(|old| old.kind.is_dir());
-        if !keep_children {
-            self.remove(at);
-        }
+        let is_dir = kind.is_dir();
         let inodes = Arc::make_mut(&mut self.inodes);
         inodes.push(Arc::new(Inode { kind, meta }));
         let ino = Ino(inodes.len() - 1);
-        Arc::make_mut(&mut self.paths).insert(at.clone(), ino);
+        let old = Arc::make_mut(&mut self.paths).insert(at.clone(), ino);
+        let keep_children = is_dir && old.is_some_and(|old| self.inodes[old.0].kind.is_dir());
+        if !keep_children {
+            self.remove_where(at, |below| below != at);
+        }
     }
 
     /// Gives the inode at `target` another name; `false` where there is no such inode.
@@ -151,12 +173,16 @@ impl Tree {
 
     /// Removes `at` and everything below it; the root itself stays. How many paths went.
     pub fn remove(&mut self, at: &At) -> usize {
-        let gone: Vec<At> =
-            self.within(at).map(|(below, _, _)| below.clone()).filter(|below| !below.is_root()).collect();
+        self.remove_where(at, |below| !below.is_root())
+    }
+
+    /// Removes what `goes` of `dir` and of what is below it. How many paths went.
+    fn remove_where(&mut self, dir: &At, goes: impl Fn(&At) -> bool) -> usize {
+        let gone: Vec<At> = self.within(dir).map(|(at, _, _)| at).filter(|at| goes(at)).cloned().collect();
         if !gone.is_empty() {
             let paths = Arc::make_mut(&mut self.paths);
-            for below in &gone {
-                paths.remove(below);
+            for at in &gone {
+                paths.remove(at);
             }
         }
         gone.len()
@@ -208,32 +234,57 @@ impl Tree {
     /// Applies a layer as Docker and containerd do: whiteouts hide what lies below the layer, never what it brings itself.
     pub fn apply(&mut self, layer: &Layer) -> Result<(), ApplyError> {
         let mut brought: BTreeSet<At> = BTreeSet::new();
+        let hides_directories =
+            layer.entries.iter().any(|entry| matches!(entry.whiteout(), Some(Whiteout::Opaque(_))));
+        // A directory that is there, and no symbolic link above it: most entries lie where the one before does.
+        let mut known: Option<At> = None;
         for entry in &layer.entries {
             match entry.whiteout() {
                 Some(Whiteout::Removed(hidden)) => {
                     let hidden = self.resolve(hidden.as_bytes(), false)?;
                     self.remove(&hidden);
+                    known = None;
                 }
                 Some(Whiteout::Opaque(dir)) => {
                     let dir = self.resolve(dir.as_bytes(), true)?;
-                    self.hide_children(&dir, &brought);
+                    self.remove_where(&dir, |at| {
+                        *at != dir
+                            && brought.range(at.clone()..).next().is_none_or(|next| !next.is_within(at))
+                    });
+                    known = None;
                 }
                 None => {
-                    let at = self.resolve(entry.at.as_bytes(), false)?;
+                    let is_known = known.as_ref().is_some_and(|dir| entry.at.is_in(dir));
+                    let at = match is_known {
+                        true => entry.at.clone(),
+                        false => self.resolve(entry.at.as_bytes(), false)?,
+                    };
+                    if !is_known {
+                        self.make_parents(&at);
+                    }
                     self.put(entry, &at)?;
-                    brought.insert(at);
+                    if !is_known || entry.kind.is_dir() {
+                        known = if entry.kind.is_dir() { Some(at.clone()) } else { at.parent() };
+                        known = known.filter(|_| at == entry.at);
+                    }
+                    if hides_directories {
+                        brought.insert(at);
+                    }
                 }
             }
         }
         Ok(())
     }
 
-    fn put(&mut self, entry: &Entry, at: &At) -> Result<(), ApplyError> {
+    fn make_parents(&mut self, at: &At) {
         for parent in at.parents() {
             if !self.get(&parent).is_some_and(|inode| inode.kind.is_dir()) {
                 self.insert(&parent, Kind::Dir, Meta::new(0o755, Mtime::secs(0)));
             }
         }
+    }
+
+    fn put(&mut self, entry: &Entry, at: &At) -> Result<(), ApplyError> {
         let Kind::Hardlink(target) = &entry.kind else {
             self.insert(at, entry.kind.clone(), entry.meta.clone());
             return Ok(());
@@ -246,23 +297,6 @@ impl Tree {
                 Ok(())
             }
             None => Err(ApplyError::DanglingHardlink { at: at.clone(), target }),
-        }
-    }
-
-    fn hide_children(&mut self, dir: &At, brought: &BTreeSet<At>) {
-        let hidden: Vec<At> = self
-            .within(dir)
-            .map(|(at, _, _)| at)
-            .filter(|at| {
-                *at != dir && brought.range((*at).clone()..).next().is_none_or(|next| !next.is_within(at))
-            })
-            .cloned()
-            .collect();
-        if !hidden.is_empty() {
-            let paths = Arc::make_mut(&mut self.paths);
-            for at in &hidden {
-                paths.remove(at);
-            }
         }
     }
 }
@@ -312,6 +346,23 @@ mod tests {
         .unwrap();
         tree.apply(&layer(vec![entry("d/s", Kind::Dir), file("d/s/new"), file("d/.wh..wh..opq")])).unwrap();
         assert_eq!(paths(&tree), ["/", "/d", "/d/s", "/d/s/new"]);
+    }
+
+    #[test]
+    fn a_directory_that_became_a_link_halfway_is_followed_from_then_on() {
+        let mut tree = Tree::new();
+        let link = entry("d", Kind::Symlink("real".into()));
+        tree.apply(&layer(vec![
+            entry("real", Kind::Dir),
+            entry("d", Kind::Dir),
+            file("d/a"),
+            link,
+            file("d/b"),
+            file("d/c"),
+            entry("d/.wh.b", Kind::Dir),
+        ]))
+        .unwrap();
+        assert_eq!(paths(&tree), ["/", "/d", "/real", "/real/c"]);
     }
 
     #[test]

@@ -15,6 +15,8 @@ const OURS: &str = "dev.samebuild.cache";
 const FORM: u64 = 1;
 /// What times and modes a tar does not hold; see `fixes`.
 const FIXES: &str = "application/vnd.samebuild.cache.fixes.v1";
+/// What the tar does say of its files; see `listing`.
+const LISTING: &str = "application/vnd.samebuild.cache.listing.v1";
 
 /// What is kept of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub struct Entry {
     pub layer: Option<Kept>,
     /// What the layer's tar does not say of the files, and its size.
     pub fixes: Option<(Digest, u64)>,
+    /// What it does say of them, and its size; older entries have none.
+    pub listing: Option<(Digest, u64)>,
 }
 
 /// A layer as it is kept.
@@ -56,7 +60,7 @@ impl Entry {
             .layer
             .iter()
             .map(|layer| layer.diff_id)
-            .chain(self.fixes.map(|(digest, _)| digest))
+            .chain(self.fixes.iter().chain(&self.listing).map(|(digest, _)| *digest))
             .collect();
         let config = json!({
             "created": created,
@@ -73,6 +77,7 @@ impl Entry {
                 "workingDir": self.working_dir,
                 "tarSize": self.layer.map(|layer| layer.tar_size),
                 "hasFixes": self.fixes.is_some(),
+                "hasListing": self.listing.is_some(),
             },
         });
         let config = serde_json::to_vec(&config)?;
@@ -86,11 +91,12 @@ impl Entry {
         let layer_type = Role::Layer(COMPRESSION).media_type(Media::Oci);
         let layer = self.layer.map(|layer| descriptor(layer_type, layer.digest, layer.size));
         let fixes = self.fixes.map(|(digest, size)| descriptor(FIXES, digest, size));
+        let listing = self.listing.map(|(digest, size)| descriptor(LISTING, digest, size));
         let manifest = Manifest {
             schema_version: 2,
             media_type: Role::Manifest.media_type(Media::Oci).to_owned(),
             config: descriptor(Role::Config.media_type(Media::Oci), Digest::of(&config), config.len() as u64),
-            layers: layer.into_iter().chain(fixes).collect(),
+            layers: layer.into_iter().chain(fixes).chain(listing).collect(),
             annotations: Default::default(),
         };
         Ok((config, serde_json::to_vec(&manifest)?))
@@ -103,8 +109,8 @@ impl Entry {
     pub fn manifest(bytes: &[u8]) -> Result<Manifest, String> {
         let manifest: Manifest = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         match manifest.layers.len() {
-            0..=2 => Ok(manifest),
-            n => Err(format!("it has {n} layers, and entries of the cache have at most two")),
+            0..=3 => Ok(manifest),
+            n => Err(format!("it has {n} layers, and entries of the cache have at most three")),
         }
     }
 
@@ -137,10 +143,11 @@ impl Entry {
             Ok::<_, String>(Kept { diff_id, tar_size, digest: descriptor.digest, size: descriptor.size })
         });
         let layer = layer.transpose()?;
-        let fixes = match ours.get("hasFixes").and_then(Value::as_bool).unwrap_or(false) {
+        let mut beside = |field: &str| match ours.get(field).and_then(Value::as_bool).unwrap_or(false) {
             true => stored.next().map(|(descriptor, _)| (descriptor.digest, descriptor.size)),
             false => None,
         };
+        let (fixes, listing) = (beside("hasFixes"), beside("hasListing"));
         if stored.next().is_some() {
             return Err(lacks("layer"));
         }
@@ -152,6 +159,7 @@ impl Entry {
             working_dir: ours.get("workingDir").and_then(Value::as_str).map(str::to_owned),
             layer,
             fixes,
+            listing,
         })
     }
 }
@@ -214,7 +222,7 @@ fn line_in(value: &Value) -> Option<Line> {
 mod tests {
     use super::*;
 
-    fn entry(line: Line, layer: bool, fixes: bool) -> Entry {
+    fn entry(line: Line, layer: bool, fixes: bool, listing: bool) -> Entry {
         let digest = Digest::of(b"x");
         Entry {
             key: Key::of(Digest::of(b"key")),
@@ -224,6 +232,7 @@ mod tests {
             working_dir: Some("/a b".to_owned()),
             layer: layer.then_some(Kept { diff_id: Digest::of(b"tar"), tar_size: 9, digest, size: 1 }),
             fixes: fixes.then(|| (Digest::of(b"fixes"), 5)),
+            listing: listing.then(|| (Digest::of(b"listing"), 7)),
         }
     }
 
@@ -250,8 +259,8 @@ mod tests {
     #[test]
     fn what_is_written_reads_back() {
         for line in lines() {
-            for (layer, fixes) in [(true, true), (true, false), (false, false), (false, true)] {
-                let entry = entry(line.clone(), layer, fixes);
+            for n in 0..8 {
+                let entry = entry(line.clone(), n & 1 == 0, n & 2 == 0, n & 4 == 0);
                 let (config, manifest) = entry.write().unwrap();
                 let manifest = Entry::manifest(&manifest).unwrap();
                 assert_eq!(manifest.config.digest, Digest::of(&config));
@@ -262,7 +271,7 @@ mod tests {
 
     #[test]
     fn an_entry_of_another_key_is_refused() {
-        let entry = entry(lines().remove(0), true, false);
+        let entry = entry(lines().remove(0), true, false, true);
         let (config, manifest) = entry.write().unwrap();
         let manifest = Entry::manifest(&manifest).unwrap();
         let other = Key::of(Digest::of(b"other"));
@@ -271,7 +280,7 @@ mod tests {
 
     #[test]
     fn every_field_that_is_gone_or_odd_is_refused_or_harmless_and_nothing_panics() {
-        let whole = entry(lines().remove(5), true, true);
+        let whole = entry(lines().remove(5), true, true, true);
         let (config, manifest) = whole.write().unwrap();
         let manifest = Entry::manifest(&manifest).unwrap();
         let fields: Value = serde_json::from_slice(&config).unwrap();

@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use samebuild_image::{At, Entry, Kind, Layer, Meta, Mtime, Tree};
+use samebuild_image::{At, Entry, Kind, Layer, Meta, Tree};
 
-use crate::framing::{array, put, take};
+use super::meta;
+use crate::framing::{put, take};
 
 /// Metadata by place.
 pub type Fixes = Vec<(At, Meta)>;
@@ -20,11 +21,12 @@ pub fn between(below: &Tree, layer: &Layer, after: &Tree) -> Option<Fixes> {
         return None;
     }
     let mut fixes = Fixes::new();
-    // Names of one file are names of one file in both.
+    // Names of one file are names of one file in both. Most inodes are the same in both, being of `below`.
     let (mut there, mut back) = (BTreeMap::new(), BTreeMap::new());
     for ((at, ino, inode), (after_at, after_ino, wanted)) in led.iter().zip(after.iter()) {
-        let same_names = *there.entry(ino).or_insert(after_ino) == after_ino
-            && *back.entry(after_ino).or_insert(ino) == ino;
+        let same_names = ino == after_ino
+            || *there.entry(ino).or_insert(after_ino) == after_ino
+                && *back.entry(after_ino).or_insert(ino) == ino;
         if at != after_at || !same_names || !is_same(&inode.kind, &wanted.kind) {
             return None;
         }
@@ -33,7 +35,10 @@ pub fn between(below: &Tree, layer: &Layer, after: &Tree) -> Option<Fixes> {
             fixes.push((at.clone(), wanted.meta.clone()));
         }
     }
-    Some(fixes)
+    let parts = |ino| there.contains_key(&ino) || back.contains_key(&ino);
+    let parted = !there.is_empty()
+        && led.iter().zip(after.iter()).any(|((_, ino, _), (_, other, _))| ino == other && parts(ino));
+    (!parted).then_some(fixes)
 }
 
 /// The same file, as far as can be told without reading one: what was applied came from what the step made.
@@ -56,34 +61,29 @@ fn is_same(a: &Kind, b: &Kind) -> bool {
 /// Applies them to a tree that has the layer already. Places outside the layer are added to `lower`, for whoever puts it on
 /// disk above what is there.
 pub fn apply(fixes: &Fixes, tree: &mut Tree, lower: &mut Layer) {
-    let named: std::collections::BTreeSet<At> = lower.entries.iter().map(|entry| entry.at.clone()).collect();
+    tree.set_metas(fixes);
+    let mut named: Vec<&At> = lower.entries.iter().map(|entry| &entry.at).collect();
+    // Mostly it is in order already, and so are they.
+    named.sort();
+    let mut named = named.into_iter().peekable();
+    let mut outside = Vec::new();
     for (at, meta) in fixes {
-        let Some(place) = tree.meta_mut(at) else { continue };
-        place.clone_from(meta);
-        if !named.contains(at)
+        while named.next_if(|name| *name < at).is_some() {}
+        if named.peek() != Some(&at)
             && let Some(inode) = tree.get(at)
         {
-            lower.entries.push(Entry::new(at.clone(), inode.kind.clone(), meta.clone()));
+            outside.push(Entry::new(at.clone(), inode.kind.clone(), meta.clone()));
         }
     }
+    lower.entries.extend(outside);
 }
 
 /// As bytes: each place and its metadata, everything of no fixed size after its length.
 pub fn write(fixes: &Fixes) -> Vec<u8> {
     let mut out = Vec::new();
-    for (at, meta) in fixes {
+    for (at, written) in fixes {
         put(&mut out, at.as_bytes());
-        let (secs, nanos) = meta.mtime.timestamp().unwrap_or_default();
-        out.extend(meta.mode.to_be_bytes());
-        out.extend(meta.uid.to_be_bytes());
-        out.extend(meta.gid.to_be_bytes());
-        out.extend(secs.to_be_bytes());
-        out.extend(nanos.to_be_bytes());
-        out.extend(u32::try_from(meta.xattrs.len()).unwrap_or(u32::MAX).to_be_bytes());
-        for (name, value) in &meta.xattrs {
-            put(&mut out, name);
-            put(&mut out, value);
-        }
+        meta::write(written, &mut out);
     }
     out
 }
@@ -94,17 +94,7 @@ pub fn read(mut bytes: &[u8]) -> Option<Fixes> {
     let from = &mut bytes;
     while !from.is_empty() {
         let at = At::clean(take(from)?);
-        let mode = u32::from_be_bytes(array(from)?);
-        let uid = u64::from_be_bytes(array(from)?);
-        let gid = u64::from_be_bytes(array(from)?);
-        let secs = i64::from_be_bytes(array(from)?);
-        let nanos = u32::from_be_bytes(array(from)?);
-        let mut xattrs = BTreeMap::new();
-        for _ in 0..u32::from_be_bytes(array(from)?) {
-            let name = take(from)?.to_vec();
-            xattrs.insert(name, take(from)?.to_vec());
-        }
-        fixes.push((at, Meta { mode, uid, gid, mtime: Mtime::At { secs, nanos }, xattrs }));
+        fixes.push((at, meta::read(from)?));
     }
     Some(fixes)
 }
@@ -112,7 +102,7 @@ pub fn read(mut bytes: &[u8]) -> Option<Fixes> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use samebuild_image::Content;
+    use samebuild_image::{Content, Mtime};
 
     fn tree(nanos: u32, mode: u32) -> Tree {
         let mut tree = Tree::new();

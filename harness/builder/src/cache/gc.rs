@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use samebuild_image::{Digest, read};
+use samebuild_image::Digest;
 
 use super::backend::{Backend as _, BackendError};
 use super::blobs::TEMPORARY;
@@ -15,7 +15,8 @@ use super::entry::Entry;
 use super::journal::Journal;
 use super::key::Key;
 use super::local::Local;
-use super::turn;
+use super::unread::Damaged;
+use super::{check, turn};
 
 /// As long as this somebody may be about to refer to what he wrote.
 const GRACE: Duration = Duration::from_secs(3600);
@@ -80,6 +81,7 @@ fn read_entry(store: &Local, key: &Key) -> Result<(Entry, Vec<(Digest, u64)>), B
     let mut blobs = vec![(Digest::of(&manifest), manifest.len() as u64), (config, size(&config))];
     blobs.extend(entry.layer.map(|kept| (kept.digest, kept.size)));
     blobs.extend(entry.fixes);
+    blobs.extend(entry.listing);
     Ok((entry, blobs))
 }
 
@@ -179,40 +181,12 @@ fn files(dir: &Path) -> io::Result<Vec<(PathBuf, fs::Metadata)>> {
     Ok(out)
 }
 
-/// Something that is not what it says.
-#[derive(Clone, Debug)]
-pub struct Problem {
-    pub key: Key,
-    pub why: String,
-    /// Blobs that are to go with the entry.
-    pub blobs: Vec<Digest>,
-}
-
-/// Reads every entry and every byte it refers to.
+/// Reads every entry and every byte it refers to; what is not what it says, and how many there are.
 ///
 /// # Errors
 /// The directory cannot be read.
-pub fn verify(store: &Local) -> io::Result<(usize, Vec<Problem>)> {
+pub fn verify(store: &Local) -> io::Result<(usize, Vec<Damaged>)> {
     let keys = store.keys()?;
-    let mut problems = Vec::new();
-    for (key, _) in &keys {
-        if let Err((why, blobs)) = verify_one(store, key) {
-            problems.push(Problem { key: *key, why, blobs });
-        }
-    }
-    Ok((keys.len(), problems))
-}
-
-fn verify_one(store: &Local, key: &Key) -> Result<(), (String, Vec<Digest>)> {
-    let (entry, _) = read_entry(store, key).map_err(|error| (error.to_string(), Vec::new()))?;
-    if let Some(kept) = entry.layer {
-        let bad = |why: String| (why, vec![kept.digest]);
-        let source = store.blob(&kept.digest, kept.size).map_err(|error| bad(error.to_string()))?;
-        read::layer(source, (kept.digest, kept.size), kept.diff_id)
-            .map_err(|error| bad(error.to_string()))?;
-    }
-    if let Some((digest, _)) = entry.fixes {
-        store.blobs().small(&digest).map_err(|error| (error.to_string(), vec![digest]))?;
-    }
-    Ok(())
+    let problems = keys.iter().filter_map(|(key, _)| check::entry(store, key).err());
+    Ok((keys.len(), problems.collect()))
 }

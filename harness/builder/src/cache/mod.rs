@@ -2,12 +2,15 @@
 //! when that comes again. Never wrong before fast: a
 //! key leaves out only what no file of the result shows.
 //!
-//! Taking keys is `parts` over `key`, `base` and `files`; what is kept is `entry` and `fixes`; where, `backend` with `local`
-//! and `oci_layout` (registries are the rim's); keeping it `upload`, and a build's way through it `turn` and `unread`.
+//! Taking keys is `parts` over `key`, `base` and `files`; what is kept is `entry`, `fixes` and `listing`; where, `backend` with
+//! `local` and `oci_layout` (registries are the rim's); keeping it `upload`, and a build's way through it `turn`, `unread` and
+//! `behind`; whether it is what it says, `check`.
 
 pub mod backend;
 pub mod base;
+mod behind;
 mod blobs;
+mod check;
 pub mod entry;
 mod files;
 mod fixes;
@@ -15,7 +18,9 @@ pub mod gc;
 pub mod journal;
 pub mod key;
 pub mod keys;
+mod listing;
 pub mod local;
+mod meta;
 pub mod oci_layout;
 pub mod parts;
 pub mod turn;

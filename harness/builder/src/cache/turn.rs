@@ -9,6 +9,7 @@ use samebuild_image::digest::HashWriter;
 use samebuild_image::{Digest, Layer, Mtime, Tree, layer_write};
 
 use super::backend::{Backend, BackendError};
+use super::behind::Noticed;
 use super::entry::{COMPRESSION, Entry};
 use super::fixes;
 use super::key::{Key, Parts};
@@ -29,9 +30,16 @@ pub struct Turn<'a> {
     /// Places that could not be asked: they are not asked again in this build.
     silent: Mutex<BTreeSet<String>>,
     warnings: Mutex<Vec<String>>,
-    /// What is kept under these is not what it says.
-    damaged: &'a BTreeSet<Key>,
+    damage: &'a Damage,
     settled: Mutex<BTreeMap<usize, Tree>>,
+}
+
+/// What was found in earlier attempts of a build, and in this one, not to be what it says.
+#[derive(Debug, Default)]
+pub struct Damage {
+    /// What is kept under these is passed over.
+    pub keys: BTreeSet<Key>,
+    pub noticed: Noticed,
 }
 
 /// Locks, whoever panicked while holding it.
@@ -40,15 +48,15 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl<'a> Turn<'a> {
-    /// Begins; what is found under `damaged` is passed over.
-    pub fn new(cache: &'a LayerCache, uploader: Uploader, damaged: &'a BTreeSet<Key>) -> Self {
+    /// Begins.
+    pub fn new(cache: &'a LayerCache, uploader: Uploader, damage: &'a Damage) -> Self {
         Self {
             cache,
             uploader: Mutex::new(Some(uploader)),
             looked: Mutex::default(),
             silent: Mutex::default(),
             warnings: Mutex::default(),
-            damaged,
+            damage,
             settled: Mutex::default(),
         }
     }
@@ -72,6 +80,14 @@ impl<'a> Turn<'a> {
         }
     }
 
+    pub(super) fn noticed(&self) -> &Noticed {
+        &self.damage.noticed
+    }
+
+    pub(super) fn warn(&self, warning: String) {
+        locked(&self.warnings).push(warning);
+    }
+
     pub(super) fn settled(&self, stage: usize) -> Option<Tree> {
         locked(&self.settled).get(&stage).cloned()
     }
@@ -82,7 +98,7 @@ impl<'a> Turn<'a> {
 
     /// The entry, and where it is.
     fn find(&self, key: &Key) -> Option<(Entry, Arc<dyn Backend>)> {
-        if self.damaged.contains(key) {
+        if self.damage.keys.contains(key) {
             return None;
         }
         for place in &self.cache.from {
@@ -97,7 +113,7 @@ impl<'a> Turn<'a> {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    locked(&self.warnings).push(format!("look into the cache {name}: {error}"));
+                    self.warn(format!("look into the cache {name}: {error}"));
                     if !place.is_near() {
                         locked(&self.silent).insert(name);
                     }
@@ -205,6 +221,7 @@ fn replay(
         place,
         layer: entry.layer,
         fixes: entry.fixes,
+        listing: entry.listing,
     };
     if let Some(kept) = entry.layer {
         let blob = Some((later.source(&kept)?, COMPRESSION));

@@ -1,5 +1,6 @@
 //! Files of a stage that nobody has looked at yet: those of its base, and those of layers that were found in the cache. They
-//! are read when a step that is carried out, or an output, needs them, and never before.
+//! are read when a step that is carried out, or an output, needs them, and never before: what is told of them by their listing,
+//! and what is in them (`behind`) only where somebody looks.
 
 use std::sync::Arc;
 
@@ -7,9 +8,11 @@ use samebuild_image::manifest::Platform;
 use samebuild_image::{Digest, Layer, Source, Tree, read};
 
 use super::backend::Backend;
+use super::behind::{Behind, Noticed};
 use super::entry::{COMPRESSION, Kept};
-use super::fixes;
 use super::key::Key;
+use super::turn::Turn;
+use super::{check, fixes, listing};
 use crate::failure::StepFailure;
 use crate::rootfs::Rootfs;
 use crate::session::{Session, StepError};
@@ -32,10 +35,11 @@ pub struct Later {
     pub place: Arc<dyn Backend>,
     pub layer: Option<Kept>,
     pub fixes: Option<(Digest, u64)>,
+    pub listing: Option<(Digest, u64)>,
 }
 
 /// What was found cannot be read after all: the build begins anew without it.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("read what the cache has under {key} in {place}: {why}")]
 pub struct Damaged {
     pub key: Key,
@@ -64,12 +68,46 @@ impl Later {
         found.map_err(|error| self.damaged(error.to_string(), vec![kept.digest]))
     }
 
-    fn damaged(&self, why: String, blobs: Vec<Digest>) -> Damaged {
+    pub(super) fn damaged(&self, why: String, blobs: Vec<Digest>) -> Damaged {
         Damaged { key: self.key, place: self.place.name(), why, blobs }
     }
 
-    /// The layer with its entries, verified.
-    fn layer(&self) -> Result<Layer, Damaged> {
+    /// Everything that is kept.
+    pub(super) fn blobs(&self) -> Vec<Digest> {
+        let layer = self.layer.map(|kept| (kept.digest, kept.size));
+        layer.into_iter().chain(self.fixes).chain(self.listing).map(|(digest, _)| digest).collect()
+    }
+
+    /// The layer with its entries, by its listing where there is one; else, or where that is damaged, all of it is read.
+    fn entries(&self, turn: Option<&Turn<'_>>) -> Result<Layer, Damaged> {
+        let (Some(kept), Some((digest, size)), Some(turn)) = (self.layer, self.listing, turn) else {
+            return self.layer();
+        };
+        match self.listed(&kept, (&digest, size), turn.noticed()) {
+            Ok(layer) => Ok(layer),
+            Err(why) => {
+                turn.warn(format!("{}; the layer is read instead", self.damaged(why, Vec::new())));
+                self.layer()
+            }
+        }
+    }
+
+    fn listed(
+        &self,
+        kept: &Kept,
+        (digest, size): (&Digest, u64),
+        noticed: &Noticed,
+    ) -> Result<Layer, String> {
+        let bytes = check::small(self.place.as_ref(), digest, size)?;
+        let behind = Behind::new(self.clone(), noticed.clone());
+        let entries = listing::read(&bytes, |number, size, digest| behind.content(number, size, digest));
+        let entries = entries.ok_or("it is no list of files")?;
+        let blob = Some((self.source(kept).map_err(|damaged| damaged.why)?, COMPRESSION));
+        Ok(Layer { diff_id: Some(kept.diff_id), size: kept.tar_size, entries, blob })
+    }
+
+    /// The layer with its entries and their contents, verified.
+    pub(super) fn layer(&self) -> Result<Layer, Damaged> {
         let Some(kept) = &self.layer else { return Ok(Layer::default()) };
         let source = self.source(kept)?;
         let mut layer = read::layer(Arc::clone(&source), (kept.digest, kept.size), kept.diff_id)
@@ -81,13 +119,7 @@ impl Later {
     fn fixes(&self) -> Result<fixes::Fixes, Damaged> {
         let Some((digest, size)) = self.fixes else { return Ok(Vec::new()) };
         let bad = |why: String| self.damaged(why, vec![digest]);
-        let source = self.place.blob(&digest, size).map_err(|error| bad(error.to_string()))?;
-        let mut bytes = Vec::new();
-        let read = source.open(0, size).and_then(|mut reader| reader.read_to_end(&mut bytes).map(drop));
-        read.map_err(|error| bad(error.to_string()))?;
-        if Digest::of(&bytes) != digest {
-            return Err(bad("its digest is another; it is damaged".to_owned()));
-        }
+        let bytes = check::small(self.place.as_ref(), &digest, size).map_err(bad)?;
         fixes::read(&bytes).ok_or_else(|| bad("it is no list of fixes".to_owned()))
     }
 }
@@ -117,7 +149,7 @@ pub fn settle(stage: &mut Stage, session: &Session<'_>) -> Result<(), StepError>
         }
     }
     for later in layers {
-        let layer = later.layer()?;
+        let layer = later.entries(session.cache.as_ref())?;
         let broken = |error: samebuild_image::tree::ApplyError| {
             later.damaged(error.to_string(), later.layer.iter().map(|kept| kept.digest).collect())
         };
@@ -133,12 +165,12 @@ pub fn settle(stage: &mut Stage, session: &Session<'_>) -> Result<(), StepError>
 }
 
 /// Reads the entries of the stage's own layers, for whoever changes or looks at them.
-pub fn entries(stage: &mut Stage) -> Result<(), StepError> {
+pub fn entries(stage: &mut Stage, session: &Session<'_>) -> Result<(), StepError> {
     for later in &stage.unread.layers {
         if let Some(place) = later.index.and_then(|index| stage.layers.get_mut(index))
             && place.entries.is_empty()
         {
-            *place = later.layer()?;
+            *place = later.entries(session.cache.as_ref())?;
         }
     }
     Ok(())

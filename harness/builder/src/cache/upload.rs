@@ -16,6 +16,7 @@ use super::backend::{Backend, BackendError};
 use super::entry::{COMPRESSION, Entry, Kept};
 use super::fixes::{self, Fixes};
 use super::key::Key;
+use super::listing;
 use crate::disk::FileSource;
 
 /// One step's result, to be kept.
@@ -52,6 +53,13 @@ struct Worker {
     style: TarStyle,
     work: PathBuf,
     done: Arc<Mutex<Uploaded>>,
+}
+
+/// A layer, packed.
+struct Packed {
+    kept: Kept,
+    file: PathBuf,
+    listing: Option<Vec<u8>>,
 }
 
 impl Uploader {
@@ -119,24 +127,27 @@ impl Worker {
         let packed = job.layer.as_ref().map(|layer| self.pack(layer)).transpose()?;
         let fixes = fixes::write(&job.fixes);
         let fixes = (!fixes.is_empty()).then_some(fixes);
+        let listing = packed.as_ref().and_then(|packed| packed.listing.as_ref());
+        let named = |bytes: &Vec<u8>| (Digest::of(bytes), bytes.len() as u64);
         let entry = Entry {
             key: job.key,
             created: job.created,
             instruction: job.instruction,
             line: job.line,
             working_dir: job.working_dir,
-            layer: packed.as_ref().map(|(kept, _)| *kept),
-            fixes: fixes.as_ref().map(|bytes| (Digest::of(bytes), bytes.len() as u64)),
+            layer: packed.as_ref().map(|packed| packed.kept),
+            fixes: fixes.as_ref().map(named),
+            listing: listing.map(named),
         };
         let (config, manifest) =
             entry.write().map_err(|error| BackendError::new("write the entry", error))?;
         let mut failures = Vec::new();
         for backend in &self.to {
             let put = || {
-                if let Some((kept, file)) = &packed {
+                if let Some(Packed { kept, file, .. }) = &packed {
                     backend.put_blob(&kept.digest, kept.size, file)?;
                 }
-                for bytes in fixes.iter().chain([&config]) {
+                for bytes in fixes.iter().chain(listing).chain([&config]) {
                     let file = self.spool(bytes)?;
                     backend.put_blob(&Digest::of(bytes), bytes.len() as u64, file.path())?;
                 }
@@ -162,7 +173,7 @@ impl Worker {
 
     /// Packs a layer into a file below `work`, and reads it back: what is kept is what the step made, and what the key was
     /// taken of, even if somebody wrote to a file meanwhile.
-    fn pack(&self, layer: &Layer) -> Result<(Kept, PathBuf), BackendError> {
+    fn pack(&self, layer: &Layer) -> Result<Packed, BackendError> {
         let failed = |why: String| BackendError { what: "pack its layer".to_owned(), why };
         let io = |error: std::io::Error| failed(error.to_string());
         let file = tempfile::NamedTempFile::new_in(&self.work).map_err(io)?;
@@ -185,7 +196,7 @@ impl Worker {
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         done.packed.insert(written.diff_id, (source, COMPRESSION));
         let kept = Kept { diff_id: written.diff_id, tar_size: written.size, digest, size };
-        Ok((kept, path))
+        Ok(Packed { kept, file: path, listing: listing::write(&read) })
     }
 }
 

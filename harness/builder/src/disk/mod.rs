@@ -1,6 +1,7 @@
 //! The disk, seen as trees and sources. What is copied into an image from them is the steps' affair.
 
 pub mod index;
+mod names;
 pub mod scan;
 pub mod source;
 

@@ -9,10 +9,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, Stat};
+use samebuild_image::walked::{Told, Walked};
 use samebuild_image::{At, Content, Kind, Meta, Mtime, Tree};
 
 use super::index::{Index, Look, Time};
+use super::names::Names;
 use super::source::FileSource;
 
 /// Why a directory could not be scanned.
@@ -83,25 +85,27 @@ fn walk(
         .map_err(|e| root_error(e.into()))?;
     let stat = rustix::fs::fstat(&fd).map_err(|e| root_error(e.into()))?;
     let mut walk = Walk {
-        tree: Tree::new(),
+        walked: Walked::new(Meta::new(0o755, Mtime::secs(0))),
         linked: BTreeMap::new(),
         check_access: !crate::sandbox::standing().is_root(),
+        names: Names::new(),
         skip,
         known,
         index,
         shown,
     };
-    let meta = walk.meta(&stat, dir, &At::root(), None, None).map_err(root_error)?;
-    walk.tree.insert(&At::root(), Kind::Dir, meta);
+    let meta = walk.meta(&stat, &|| dir.to_owned(), &At::root(), None, None).map_err(root_error)?;
+    walk.walked = Walked::new(meta);
     walk.directory(fd, dir, &At::root())?;
-    Ok(walk.tree)
+    Ok(walk.walked.tree())
 }
 
 struct Walk<'a> {
-    tree: Tree,
-    /// First name of every inode with several, by device and number.
-    linked: BTreeMap<(u64, u64), At>,
+    walked: Walked,
+    /// Every inode with several names, by device and number.
+    linked: BTreeMap<(u64, u64), Told>,
     check_access: bool,
+    names: Names,
     skip: &'a dyn Fn(&At, bool) -> bool,
     known: &'a dyn Fn(&Stat) -> Option<Known>,
     index: Option<&'a mut Index>,
@@ -111,41 +115,42 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Goes through the open directory `fd`, which lies at `path` on disk and at `at` in the tree.
     fn directory(&mut self, fd: OwnedFd, path: &Path, at: &At) -> Result<(), ScanError> {
-        let mut names =
-            names(fd.as_fd()).map_err(|source| ScanError::Entry { path: path.to_owned(), source })?;
-        names.sort();
-        for name in names {
+        let names = self.names.of(fd.as_fd());
+        let names = names.map_err(|source| ScanError::Entry { path: path.to_owned(), source })?;
+        for name in names.iter() {
             let place = at.join(name.to_bytes());
-            let path = path.join(std::ffi::OsStr::from_bytes(name.to_bytes()));
-            self.entry(fd.as_fd(), &name, &path, &place)
-                .map_err(|failure| failure.unwrap_or_else(|source| ScanError::Entry { path, source }))?;
+            let path = || below(path, name);
+            self.entry(fd.as_fd(), name, &path, &place).map_err(|failure| {
+                failure.unwrap_or_else(|source| ScanError::Entry { path: path(), source })
+            })?;
         }
         Ok(())
     }
 
-    fn entry(&mut self, dir: BorrowedFd, name: &CStr, path: &Path, at: &At) -> Result<(), Failure> {
+    fn entry(
+        &mut self,
+        dir: BorrowedFd,
+        name: &CStr,
+        path: &dyn Fn() -> PathBuf,
+        at: &At,
+    ) -> Result<(), Failure> {
         let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let file_type = FileType::from_raw_mode(stat.st_mode);
         if file_type == FileType::Socket || (self.skip)(at, file_type == FileType::Directory) {
             return Ok(());
         }
-        if file_type != FileType::Directory && stat.st_nlink > 1 {
-            if let Some(first) = self.linked.get(&(stat.st_dev, stat.st_ino)) {
-                let first = first.clone();
-                self.tree.link(at, &first);
-                return Ok(());
-            }
-            self.linked.insert((stat.st_dev, stat.st_ino), at.clone());
-        }
-        if file_type == FileType::RegularFile && self.check_access {
-            rustix::fs::accessat(dir, name, Access::READ_OK, AtFlags::EACCESS)?;
+        let identity = (stat.st_dev, stat.st_ino);
+        let is_linked = file_type != FileType::Directory && stat.st_nlink > 1;
+        if is_linked && let Some(first) = self.linked.get(&identity) {
+            self.walked.link(at.clone(), *first);
+            return Ok(());
         }
         let is_file = file_type == FileType::RegularFile;
         let (content, attributes) = is_file.then(|| (self.known)(&stat)).flatten().unzip();
         let (major, minor) = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
         let kind = match file_type {
             FileType::RegularFile => {
-                let on_disk = || FileSource::new(path, size_of(&stat)).content();
+                let on_disk = || FileSource::new(path(), size_of(&stat)).content();
                 Kind::File(content.unwrap_or_else(on_disk))
             }
             FileType::Directory => Kind::Dir,
@@ -158,34 +163,36 @@ impl Walk<'_> {
         let is_dir = kind.is_dir();
         let content = if let Kind::File(content) = &kind { Some(content) } else { None };
         let meta = self.meta(&stat, path, at, content, attributes)?;
-        self.tree.insert(at, kind, meta);
+        // What is known was read, and its mode and owner are what they were.
+        if self.check_access && content.is_some_and(|content| content.known_digest().is_none()) {
+            rustix::fs::accessat(dir, name, Access::READ_OK, AtFlags::EACCESS)?;
+        }
+        let told = self.walked.push(at.clone(), kind, meta);
+        if is_linked {
+            self.linked.insert(identity, told);
+        }
         if is_dir {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let fd = rustix::fs::openat(dir, name, flags, Mode::empty())?;
-            self.directory(fd, path, at)?;
+            self.directory(fd, &path(), at)?;
         }
         Ok(())
     }
-}
 
-impl Walk<'_> {
     fn meta(
         &mut self,
         stat: &Stat,
-        path: &Path,
+        path: &dyn Fn() -> PathBuf,
         at: &At,
         content: Option<&Content>,
         remembered: Option<Xattrs>,
     ) -> io::Result<Meta> {
         let look = Look::of(stat, self.shown);
-        let known = self.index.as_mut().and_then(|index| index.attributes(at, &look).cloned());
-        let xattrs = match known.or(remembered) {
-            Some(known) => known,
-            None => xattrs(path)?,
+        let ask = || remembered.map_or_else(|| xattrs(&path()), Ok);
+        let xattrs = match &mut self.index {
+            Some(index) => index.attributes(at, look, content, ask)?,
+            None => ask()?,
         };
-        if let Some(index) = &mut self.index {
-            index.note(at, look, &xattrs, content);
-        }
         let (secs, nanos) = look.mtime;
         Ok(Meta {
             mode: stat.st_mode & 0o7777,
@@ -195,6 +202,12 @@ impl Walk<'_> {
             xattrs,
         })
     }
+}
+
+fn below(dir: &Path, name: &CStr) -> PathBuf {
+    let mut path = PathBuf::with_capacity(dir.as_os_str().len() + name.to_bytes().len() + 1);
+    path.extend([dir.as_os_str(), std::ffi::OsStr::from_bytes(name.to_bytes())]);
+    path
 }
 
 /// Either an error of this entry, which has no name yet, or one from deeper down, which has.
@@ -228,18 +241,6 @@ impl From<ScanError> for Failure {
     fn from(error: ScanError) -> Self {
         Self::Below(error)
     }
-}
-
-fn names(fd: BorrowedFd) -> io::Result<Vec<std::ffi::CString>> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(fd)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name != c"." && name != c".." {
-            names.push(name.to_owned());
-        }
-    }
-    Ok(names)
 }
 
 fn size_of(stat: &Stat) -> u64 {

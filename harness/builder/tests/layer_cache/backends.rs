@@ -52,7 +52,7 @@ fn a_damaged_blob_is_noticed_forgotten_and_built_anew() {
     }
 }
 
-fn flip(path: &Path) {
+pub fn flip(path: &Path) {
     let mut bytes = std::fs::read(path).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;

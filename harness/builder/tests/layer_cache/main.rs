@@ -3,6 +3,7 @@
 
 mod backends;
 mod deaths;
+mod listings;
 #[expect(dead_code, reason = "`samebuild`'s tests play the rest")]
 mod play;
 mod project;

@@ -1,16 +1,17 @@
 //! A place to build in: a base, a cache, and builds with and without it, told by the digest of their manifest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use samebuild_builder::cache::{Backend, LayerCache, Local, Times, Used};
 use samebuild_builder::fetch::Offline;
 use samebuild_builder::snapshot::probe::Clear;
 use samebuild_builder::{
-    Dialect, Images, Network, NotFound, OwnIgnore, Pace, Request, Stamp, Trust, Wanted, build, own_platform,
+    BuildError, Built, Dialect, Images, Network, NotFound, OwnIgnore, Pace, Request, Stamp, Trust, Wanted,
+    build_into, own_platform,
 };
 use samebuild_image::layout::{self, LayoutOptions};
 use samebuild_image::manifest::Media;
@@ -26,6 +27,8 @@ pub struct Yard {
     stamp: Stamp,
     /// What becomes the sandbox of a RUN.
     child: PathBuf,
+    /// Names of what images were made of, where that stays: what is there is not written again.
+    stored: Option<Mutex<BTreeSet<String>>>,
 }
 
 /// What was built.
@@ -45,6 +48,11 @@ impl Yard {
         )
     }
 
+    /// Where images go into a store that has those of earlier builds.
+    pub fn with_store() -> Self {
+        Self { stored: Some(Mutex::default()), ..Self::new() }
+    }
+
     /// Below a directory that is somebody else's to remove: for who is killed.
     pub fn within(dir: &Path) -> Self {
         Self::with_base(tempfile::tempdir_in(dir).unwrap(), Base::new())
@@ -60,7 +68,8 @@ impl Yard {
     }
 
     fn with_base(dir: tempfile::TempDir, base: Base) -> Self {
-        Self { dir, base, stamp: Stamp::Epoch(1_500_000_000), child: PathBuf::from("/proc/self/exe") }
+        let (stamp, child) = (Stamp::Epoch(1_500_000_000), PathBuf::from("/proc/self/exe"));
+        Self { dir, base, stored: None, stamp, child }
     }
 
     pub fn local(&self) -> Local {
@@ -149,14 +158,17 @@ impl Yard {
             cache,
             progress: &|_| {},
         };
-        let built = build(&request).map_err(|error| error.to_string())?;
         let options = LayoutOptions {
             name: None,
             style: dialect.tar_style(),
             compression: Compression::Gzip,
             media: Media::Oci,
         };
-        let written = layout::write(&built.image, &Nowhere, &options).map_err(|error| error.to_string())?;
+        let write = |built: &Built| {
+            layout::write(&built.image, &Nowhere(self.stored.as_ref()), &options)
+                .map_err(|error| Ended(error.to_string()))
+        };
+        let (built, written) = build_into(&request, write).map_err(|ended| ended.0)?;
         let told = built.image.layers.iter().enumerate().skip(built.base_layers).flat_map(|(n, layer)| {
             let tell = move |entry: &Entry| {
                 let (meta, path) = (&entry.meta, String::from_utf8_lossy(&entry.path()).into_owned());
@@ -176,11 +188,29 @@ impl Yard {
     }
 }
 
-struct Nowhere;
+/// Why there is no image.
+struct Ended(String);
 
-impl NewFiles for Nowhere {
+impl From<BuildError> for Ended {
+    fn from(error: BuildError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Keeps nothing, or nothing but names.
+struct Nowhere<'n>(Option<&'n Mutex<BTreeSet<String>>>);
+
+impl NewFiles for Nowhere<'_> {
     fn put(&self, fill: &mut dyn FnMut(&mut (dyn Write + Send)) -> io::Result<String>) -> io::Result<()> {
-        fill(&mut io::sink()).map(drop)
+        let name = fill(&mut io::sink())?;
+        if let Some(stored) = self.0 {
+            stored.lock().unwrap().insert(name);
+        }
+        Ok(())
+    }
+
+    fn has(&self, name: &str, _: u64) -> bool {
+        self.0.is_some_and(|stored| stored.lock().unwrap().contains(name))
     }
 }
 

@@ -64,8 +64,12 @@ pub fn run(asked: &Asked<'_>) -> Result<Vec<Run>> {
                 builds(asked, workload, &place, &base, &found.peers, room.path())?
             }
             Work::AllCases => all_cases(asked, workload)?,
-            Work::Rebuild(fill, edit) => {
-                lay_out(&place, fill, asked.smaller)?;
+            Work::Rebuild(context, fill, edit) => {
+                // Who has built it for another workload has it in his caches.
+                let place = room.path().join(context);
+                if !place.exists() {
+                    lay_out(&place, fill, asked.smaller)?;
+                }
                 let there = rebuilds::Place { context: &place, base: &base, room: room.path() };
                 rebuilds::run(asked, workload, edit, &there, &found.peers)?
             }

@@ -9,12 +9,16 @@ use anyhow::{Context as _, Result, bail};
 use super::cost::{Cost, measured};
 use super::peers::Peer;
 use super::table::{Measured, Run};
-use super::workloads::{Edit, Workload};
+use super::workloads::{Edit, NO_OP, What, Workload};
 use super::{Asked, USUAL, own_program};
 use crate::bases::Base;
 
 /// Longer than any stat is disbelieved on a file system with fractions of seconds.
 const TO_SETTLE: Duration = Duration::from_secs(4);
+
+/// Who takes longer for a build, in seconds, is asked no more often than a median needs, so that all of it is minutes.
+const SLOW_S: f64 = 3.0;
+const FEWEST: usize = 3;
 
 /// Where it is built.
 pub(super) struct Place<'a> {
@@ -32,12 +36,12 @@ pub(super) fn run(
     peers: &[Box<dyn Peer + '_>],
 ) -> Result<Run> {
     let mut ours = Measured::new("reference", Some(USUAL));
-    let mut idle = Measured::new("no-op", Some(USUAL));
+    let mut idle = Measured::new(NO_OP, Some(USUAL));
     let mut theirs: Vec<(&dyn Peer, Measured)> = Vec::new();
     std::thread::sleep(TO_SETTLE);
     reference(place)?;
     reference(place)?;
-    for peer in peers {
+    for peer in peers.iter().filter(|peer| workload.is_beside(peer.id())) {
         if let Some(first) = peer.rebuild(place.context) {
             first.with_context(|| format!("build {} with {}", workload.id, peer.id()))?;
             theirs.push((peer.as_ref(), Measured::new(peer.id(), Some(USUAL))));
@@ -58,6 +62,10 @@ pub(super) fn run(
         tell(&ours, &cost);
         ours.costs.push(cost);
         for (peer, measured) in &mut theirs {
+            let is_slow = measured.median(What::Wall).is_some_and(|wall| wall > SLOW_S);
+            if is_slow && measured.costs.len() >= FEWEST {
+                continue;
+            }
             let Some(cost) = peer.rebuild(place.context) else { continue };
             let cost = cost.with_context(|| format!("build {} with {}", workload.id, peer.id()))?;
             tell(measured, &cost);

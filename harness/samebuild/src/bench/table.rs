@@ -228,9 +228,9 @@ pub fn json(runs: &[Run]) -> Value {
 
 /// All of it for records/; the single runs are its details.
 #[must_use]
-pub fn record(runs: &[Run], times: usize, when: String, place: String) -> (Record, Value) {
+pub fn record(runs: &[Run], what: &str, times: usize, when: String, place: String) -> (Record, Value) {
     let record = Record {
-        about: format!("what builds cost, the reference beside its peers, cold, medians of {times}"),
+        about: format!("what {what} cost, the reference beside its peers, medians of {times}"),
         when,
         place,
         columns: COLUMNS.map(str::to_owned).to_vec(),

@@ -66,6 +66,7 @@ struct Rebuilds {
 /// What builds and rebuilds share.
 struct Wish<'a> {
     verb: &'static str,
+    what: &'static str,
     all: &'static [Workload],
     engine: Option<&'a str>,
     workloads: &'a [String],
@@ -117,6 +118,7 @@ pub(crate) fn run(args: &Bench) -> Result<Exit> {
     match &args.what {
         What::Build(args) => builds(&Wish {
             verb: "build",
+            what: "cold builds",
             all: WORKLOADS,
             engine: args.engine.as_deref(),
             workloads: &args.workloads,
@@ -129,6 +131,7 @@ pub(crate) fn run(args: &Bench) -> Result<Exit> {
         What::Artifacts(args) => super::bench_artifacts::run(args),
         What::Cache(args) => builds(&Wish {
             verb: "cache",
+            what: "builds of what was built before",
             all: REBUILDS,
             engine: args.engine.as_deref(),
             workloads: &args.workloads,
@@ -242,7 +245,7 @@ fn show(rows: &[Row]) {
 }
 
 fn write(runs: &[Run], args: &Wish<'_>, place: String) -> Result<()> {
-    let (record, details) = record(runs, args.times.into(), today(), place);
+    let (record, details) = record(runs, args.what, args.times.into(), today(), place);
     let mut json = serde_json::to_value(&record).context("write the record")?;
     json["details"] = details;
     let name = format!("bench-{}-{}.json", args.verb, args.engine.unwrap_or("alone"));

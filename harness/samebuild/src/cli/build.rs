@@ -115,47 +115,66 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
             times.lock().unwrap_or_else(PoisonError::into_inner).extend(step_time(event));
         },
     };
-    let built = samebuild_builder::build(&request);
+    let (mut known, mut done) = (known, 0);
+    let built = samebuild_builder::build_into(&request, |built| {
+        if let (Some(caching), Some(known)) = (&caching, known.take()) {
+            let what = super::cache::what(&args.dir, args.file.as_deref(), args.target.as_deref());
+            caching.close(&what, &built.cache, known);
+        }
+        let mut beside = caching.as_ref().map(|open| open.repositories.clone()).unwrap_or_default();
+        beside.extend(built.base_name.as_deref().and_then(|name| names::parse(name).ok()));
+        let (style, work) = (dialect.tar_style(), work.path());
+        let how = outputs::How { style, beside: &beside, work, progress: &say };
+        let layers = match built.image.layers.len() {
+            1 => "1 layer".to_owned(),
+            layers => format!("{layers} layers"),
+        };
+        for output in outputs.iter().skip(done) {
+            let written = output.write(&built.image, &how).map_err(Ended::Unwritten)?;
+            done += 1;
+            say(&format!("{written}, {layers}, as {} builds it", dialect.id));
+        }
+        Ok::<_, Ended>(())
+    });
     if let Some(costs) = &costs {
         let times = std::mem::take(&mut *times.lock().unwrap_or_else(PoisonError::into_inner));
         costs.add(&args.dir.display().to_string(), dialect.id, REFERENCE, times);
         args.benchmark.tell(Some(costs), Format::Text)?;
     }
     let built = match built {
-        Ok(built) => built,
+        Ok((built, ())) => built,
+        Err(Ended::Unwritten(error)) => return Err(error),
         // What is not at hand says nothing about the Dockerfile.
-        Err(BuildError::Failed(failure)) if failure.class == "image-not-found" => {
+        Err(Ended::Build(BuildError::Failed(failure))) if failure.class == "image-not-found" => {
             let line =
                 failure.line.map_or_else(String::new, |line| format!(" for {}:{line}", file.display()));
             return Err(anyhow::anyhow!("{}", failure.message).context(format!("build{line}")));
         }
-        Err(BuildError::Failed(failure)) => {
+        Err(Ended::Build(BuildError::Failed(failure))) => {
             show(&failure, &file, &dockerfile);
             return Ok(Exit::Different);
         }
-        Err(error) => return Err(error).with_context(|| format!("build {}", args.dir.display())),
+        Err(Ended::Build(error)) => {
+            return Err(error).with_context(|| format!("build {}", args.dir.display()));
+        }
     };
-    if let (Some(caching), Some(known)) = (&caching, known) {
-        let what = super::cache::what(&args.dir, args.file.as_deref(), args.target.as_deref());
-        caching.close(&what, &built.cache, known);
-    }
-    let mut beside = caching.as_ref().map(|open| open.repositories.clone()).unwrap_or_default();
-    beside.extend(built.base_name.as_deref().and_then(|name| names::parse(name).ok()));
-    let (style, work) = (dialect.tar_style(), work.path());
-    let how = outputs::How { style, beside: &beside, work, progress: &say };
-    let layers = match built.image.layers.len() {
-        1 => "1 layer".to_owned(),
-        layers => format!("{layers} layers"),
-    };
-    for output in &outputs {
-        let written = output.write(&built.image, &how)?;
-        say(&format!("{written}, {layers}, as {} builds it", dialect.id));
-    }
     let texts = texts.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(match &lag {
         Some(lag) if !args.trusting.tell(lag, &texts, &built.unrecorded)? => Exit::Different,
         _ => Exit::Same,
     })
+}
+
+/// How it went wrong: the build, or putting the image where it is to go.
+enum Ended {
+    Build(BuildError),
+    Unwritten(anyhow::Error),
+}
+
+impl From<BuildError> for Ended {
+    fn from(error: BuildError) -> Self {
+        Self::Build(error)
+    }
 }
 
 /// `<Dockerfile>.dockerignore`, if it is there.

@@ -160,7 +160,7 @@ impl Open {
             say(&format!("warning: failed to {warning}"));
         }
         let noted = Journal::new(self.local.root()).note(what, &used.looked);
-        let indexed = context.index.write(&context.path);
+        let indexed = context.index.write(&context.path).map(drop);
         for (what, result) in
             [("note what was looked up", noted), ("keep what is known of the context", indexed)]
         {

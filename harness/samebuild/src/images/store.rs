@@ -181,7 +181,22 @@ impl Store {
     /// # Errors
     /// One is missing or damaged.
     pub fn read(&self, entry: Descriptor, options: &ReadOptions) -> Result<Loaded, ReadError> {
-        self.stored(entry, options)?.load(options)
+        let read = self.stored(entry, options).and_then(|stored| stored.load(options));
+        read.inspect_err(|error| self.remove_damaged(error))
+    }
+
+    /// Removes a blob that turned out not to be what it is called: by its size it would be taken for what it should be, and
+    /// whoever builds or pulls that again would leave it there.
+    fn remove_damaged(&self, error: &ReadError) {
+        let ReadError::DigestMismatch { want, .. } = error else { return };
+        let path = self.blob(want);
+        // Somebody may have put the right one there meanwhile.
+        let is_damaged =
+            File::open(&path).and_then(Digest::of_reader).is_ok_and(|(digest, _)| digest != *want);
+        if is_damaged {
+            // What cannot be removed is told of by the same error next time.
+            let _ = std::fs::remove_file(&path);
+        }
     }
 
     /// As [`Self::read`], its layers not opened.
@@ -296,6 +311,26 @@ mod tests {
         assert_eq!(author("a", "arm64"), ("arm64".into(), false));
         assert_eq!(author("b:1", "arm64"), ("amd64".into(), false), "better another platform's than none");
         assert_eq!(store.names().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_layer_that_is_damaged_at_its_right_size_is_an_error_once_and_then_put_there_again() {
+        let cache = tempfile::tempdir().unwrap();
+        let store = Store::in_cache(cache.path());
+        let content = samebuild_image::Content::inline(vec![b'x'; 5000]);
+        let meta = samebuild_image::Meta::new(0o644, samebuild_image::Mtime::secs(1));
+        let file = samebuild_image::Entry::new("f".into(), samebuild_image::Kind::File(content), meta);
+        let layer = samebuild_image::Layer { entries: vec![file], ..Default::default() };
+        let image = Image { layers: vec![layer], ..image("amd64") };
+        let put = || store.put(&image, &["a".to_owned()], style()).unwrap();
+        let path = store.blob(&put().layers[0].blob_digest);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[20] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        let error = format!("{:#}", store.find("a", &Platform::linux_amd64()).unwrap_err());
+        assert!(error.contains("it is damaged"), "{error}");
+        put();
+        assert!(store.find("a", &Platform::linux_amd64()).unwrap().is_some());
     }
 
     #[test]
