@@ -2,15 +2,16 @@
 //! is kept for the rules. Nothing is hashed that a comparison of bytes can answer. Which layers to walk, and what the rest
 //! means, is not asked here.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::io::Read as _;
+mod half;
+
+use std::cmp::Ordering;
 use std::sync::Arc;
 
-use samebuild_image::digest::Hasher;
-use samebuild_image::layer_walk::{Walk, WalkOptions, Walked};
+use samebuild_image::layer_walk::{WalkOptions, Walked};
 use samebuild_image::read::ReadError;
-use samebuild_image::{At, Compression, Content, Entry, Epochs, Kind, StoredLayer};
+use samebuild_image::{Entry, Epochs, Kind, StoredLayer};
 
+use self::half::{Half, content};
 use crate::options::Options;
 
 /// What is left when what both layers have has been taken out.
@@ -71,22 +72,9 @@ pub(crate) fn sift(
     options: &Options,
     walk: &WalkOptions,
 ) -> Result<Sifted, Failure> {
-    let names = (&options.left, &options.right);
-    let mut sieve = Sieve {
-        left: Half::open(left, Hand::Left, walk)?,
-        right: Half::open(right, Hand::Right, walk)?,
-        names,
-        settled: Vec::new(),
-        odd: (Vec::new(), Vec::new()),
-        pair: u64::from(pair) << 32,
-    };
-    sieve.left.step()?;
-    sieve.right.step()?;
+    let mut sieve = Sieve::open(left, right, pair, options, walk)?;
     while sieve.turn()? {}
-    let Sieve { left, right, settled, odd, .. } = sieve;
-    let (left, left_walked) = left.close(odd.0)?;
-    let (right, right_walked) = right.close(odd.1)?;
-    Ok(Sifted { settled, left, right, walked: (Some(left_walked), Some(right_walked)) })
+    sieve.close()
 }
 
 /// Walks one layer that has no counterpart: every entry is odd.
@@ -126,11 +114,8 @@ pub(crate) fn shared(
     Ok(Sifted { settled, left: Vec::new(), right: Vec::new(), walked: (Some(walked), None) })
 }
 
-/// A content of a compressed layer is kept in memory if it is odd and no bigger, in bytes.
-const KEEP: u64 = 64 * 1024;
-
-/// But not more than this of all in a layer.
-const KEEP_ALL: u64 = 8 << 20;
+/// How often in a row one side may wait because of the order, until an entry of the other side shows whether that has one.
+const BELIEVED: u32 = 16;
 
 struct Sieve<'s, 'o> {
     left: Half<'s>,
@@ -140,44 +125,83 @@ struct Sieve<'s, 'o> {
     odd: (Vec<Odd>, Vec<Odd>),
     /// The next pair.
     pair: u64,
+    /// Who waits next where no order says who should: not who waited last, as often as this.
+    waits_next: Hand,
+    in_a_row: u32,
+    /// What has passed of the contents at both heads, where it may have to be kept.
+    passed: Vec<u8>,
 }
 
-struct Half<'s> {
-    walk: Walk<'s>,
-    hand: Hand,
-    /// The entry at which the walk is.
-    head: Option<Entry>,
-    number: u32,
-    /// Entries that were passed before the other side had them, in the order in which they came.
-    waiting: BTreeMap<At, VecDeque<(Entry, u32)>>,
-    room: u64,
-    begun: bool,
-}
+impl<'s, 'o> Sieve<'s, 'o> {
+    /// At the first entries.
+    fn open(
+        left: Numbered<'s>,
+        right: Numbered<'s>,
+        pair: u32,
+        options: &'o Options,
+        walk: &WalkOptions,
+    ) -> Result<Self, Failure> {
+        let mut sieve = Self {
+            left: Half::open(left, Hand::Left, walk)?,
+            right: Half::open(right, Hand::Right, walk)?,
+            names: (&options.left, &options.right),
+            settled: Vec::new(),
+            odd: (Vec::new(), Vec::new()),
+            pair: u64::from(pair) << 32,
+            waits_next: Hand::Left,
+            in_a_row: 0,
+            passed: Vec::new(),
+        };
+        sieve.left.step()?;
+        sieve.right.step()?;
+        Ok(sieve)
+    }
 
-impl Sieve<'_, '_> {
+    /// At the end of both.
+    fn close(self) -> Result<Sifted, Failure> {
+        let (left, left_walked) = self.left.close(self.odd.0)?;
+        let (right, right_walked) = self.right.close(self.odd.1)?;
+        Ok(Sifted { settled: self.settled, left, right, walked: (Some(left_walked), Some(right_walked)) })
+    }
+
     /// Takes one entry, or one on each side, out of the way; `false` at the end of both.
     fn turn(&mut self) -> Result<bool, Failure> {
-        let waits = |half: &Half<'_>, head: &Option<Entry>| {
-            head.as_ref().is_some_and(|entry| half.waiting.contains_key(&entry.at))
-        };
-        if waits(&self.right, &self.left.head) {
+        if self.right.awaits(&self.left.head) {
             self.meet(Hand::Left)?;
-        } else if waits(&self.left, &self.right.head) {
+        } else if self.left.awaits(&self.right.head) {
             self.meet(Hand::Right)?;
         } else {
             match (&self.left.head, &self.right.head) {
                 (None, None) => return Ok(false),
                 (Some(left), Some(right)) => match left.at.cmp(&right.at) {
-                    std::cmp::Ordering::Equal => self.lock_step()?,
-                    // In a sorted tar the other side cannot have it any more; in any other it will be found waiting.
-                    std::cmp::Ordering::Less => self.left.wait()?,
-                    std::cmp::Ordering::Greater => self.right.wait()?,
+                    Ordering::Equal => self.lock_step()?,
+                    order => self.part(order)?,
                 },
                 (Some(_), None) => self.left.wait()?,
                 (None, Some(_)) => self.right.wait()?,
             }
         }
         Ok(true)
+    }
+
+    /// The sides are at different places, the left one at one that is `order` than the right one's: one of them waits.
+    fn part(&mut self, order: Ordering) -> Result<(), Failure> {
+        // Where builders walk a tree, the other side cannot have the lesser place any more. Elsewhere they take turns: what
+        // one side has more is made up for by as many entries of the other, which are then found waiting.
+        let is_believed = self.left.in_order && self.right.in_order && self.in_a_row < BELIEVED;
+        let by_order = if order == Ordering::Less { Hand::Left } else { Hand::Right };
+        let who = if is_believed { by_order } else { self.waits_next };
+        self.in_a_row = if who == self.waits_next { 1 } else { self.in_a_row + 1 };
+        match who {
+            Hand::Left => {
+                self.waits_next = Hand::Right;
+                self.left.wait()
+            }
+            Hand::Right => {
+                self.waits_next = Hand::Left;
+                self.right.wait()
+            }
+        }
     }
 
     /// Both sides are at the same place.
@@ -200,21 +224,20 @@ impl Sieve<'_, '_> {
 
     /// The contents at both heads, `size` bytes each.
     fn compare_bytes(&mut self, size: u64) -> Result<bool, Failure> {
-        let far = |half: &Half<'_>| half.walk.compression() != Compression::None;
-        let keeps = size <= KEEP && (far(&self.left) || far(&self.right));
-        let mut before = Vec::new();
+        let keeps = self.left.keeps(size) || self.right.keeps(size);
+        self.passed.clear();
         let mut left_to_go = size;
         while left_to_go > 0 {
             let (left, right) = (self.left.peek()?, self.right.peek()?);
             let len = left.len().min(right.len());
             if left[..len] != right[..len] {
-                let before = (keeps || left_to_go == size).then_some(before);
-                self.left.keep(before.clone())?;
-                self.right.keep(before)?;
+                let before = (keeps || left_to_go == size).then_some(&self.passed[..]);
+                self.left.keep(before.map(<[u8]>::to_vec))?;
+                self.right.keep(before.map(<[u8]>::to_vec))?;
                 return Ok(false);
             }
             if keeps && (len as u64) < left_to_go {
-                before.extend_from_slice(&left[..len]);
+                self.passed.extend_from_slice(&left[..len]);
             }
             self.left.walk.advance(len);
             self.right.walk.advance(len);
@@ -265,143 +288,6 @@ impl Sieve<'_, '_> {
     }
 }
 
-impl<'s> Half<'s> {
-    fn open(layer: Numbered<'s>, hand: Hand, options: &WalkOptions) -> Result<Self, Failure> {
-        let walk = Walk::open(layer.0, layer.1, options).map_err(|error| (hand, error))?;
-        let waiting = BTreeMap::new();
-        Ok(Self { walk, hand, head: None, number: 0, waiting, room: KEEP_ALL, begun: false })
-    }
-
-    /// Goes on to the next entry.
-    fn step(&mut self) -> Result<(), Failure> {
-        self.number += u32::from(self.begun);
-        self.begun = true;
-        self.head = self.walk.next_entry().map_err(|error| (self.hand, error))?;
-        Ok(())
-    }
-
-    fn peek(&mut self) -> Result<&[u8], Failure> {
-        let hand = self.hand;
-        self.walk.peek().map_err(|error| (hand, error))
-    }
-
-    /// Puts the head aside until the other side has it, and goes on.
-    fn wait(&mut self) -> Result<(), Failure> {
-        self.keep(Some(Vec::new()))?;
-        if let Some(entry) = self.head.take() {
-            self.waiting.entry(entry.at.clone()).or_default().push_back((entry, self.number));
-        }
-        self.step()
-    }
-
-    fn take_waiting(&mut self, at: &At) -> Option<(Entry, u32)> {
-        let queue = self.waiting.get_mut(at)?;
-        let first = queue.pop_front();
-        if queue.is_empty() {
-            self.waiting.remove(at);
-        }
-        first
-    }
-
-    /// Sees to it that the head's content can be looked at later: in a compressed layer it passes by but once, so a
-    /// small one is kept and the digest of a bigger one taken. `before` is what has passed of it already, `None` where that
-    /// is gone.
-    fn keep(&mut self, before: Option<Vec<u8>>) -> Result<(), Failure> {
-        let (Some(size), Some(mut before)) = (content(&self.head), before) else { return Ok(()) };
-        if self.walk.compression() == Compression::None {
-            return Ok(());
-        }
-        let kept = if size <= KEEP.min(self.room) {
-            self.each(|bytes| before.extend_from_slice(bytes))?;
-            self.room -= size;
-            Some(Content::inline(before))
-        } else {
-            let mut hasher = Hasher::default();
-            hasher.update(&before);
-            self.each(|bytes| hasher.update(bytes))?;
-            self.head_content().map(|content| content.clone().with_digest(hasher.finish().0))
-        };
-        if let (Some(content), Some(kept)) = (self.head_content(), kept) {
-            *content = kept;
-        }
-        Ok(())
-    }
-
-    fn head_content(&mut self) -> Option<&mut Content> {
-        match &mut self.head.as_mut()?.kind {
-            Kind::File(content) => Some(content),
-            _ => None,
-        }
-    }
-
-    /// Calls `take` with all that is left of the head's content.
-    fn each(&mut self, mut take: impl FnMut(&[u8])) -> Result<(), Failure> {
-        loop {
-            let bytes = self.peek()?;
-            if bytes.is_empty() {
-                return Ok(());
-            }
-            take(bytes);
-            let len = bytes.len();
-            self.walk.advance(len);
-        }
-    }
-
-    /// Whether the head's content is that of an entry that waited, of the same size.
-    fn same_as(&mut self, other: &Content, of: Hand) -> Result<bool, Failure> {
-        let io = |error| (of, ReadError::Io { what: "a file of a layer".to_owned(), error });
-        let mut before = Vec::new();
-        if !other.is_near() {
-            let mut hasher = Hasher::default();
-            self.each(|bytes| hasher.update(bytes))?;
-            let digest = hasher.finish().0;
-            if let Some(content) = self.head_content() {
-                *content = content.clone().with_digest(digest);
-            }
-            return Ok(other.digest().map_err(io)? == digest);
-        }
-        let keeps = other.size() <= KEEP && self.walk.compression() != Compression::None;
-        let mut reader = other.open().map_err(io)?;
-        let mut passed = false;
-        let mut buffer = vec![0; 64 * 1024];
-        loop {
-            let bytes = self.peek()?;
-            let len = bytes.len().min(buffer.len());
-            if len == 0 {
-                return Ok(true);
-            }
-            reader.read_exact(&mut buffer[..len]).map_err(io)?;
-            if bytes[..len] != buffer[..len] {
-                self.keep((keeps || !passed).then_some(before))?;
-                return Ok(false);
-            }
-            passed = true;
-            if keeps {
-                before.extend_from_slice(&bytes[..len]);
-            }
-            self.walk.advance(len);
-        }
-    }
-
-    /// The rest of the layer is verified; who still waits is alone.
-    fn close(self, mut odd: Vec<Odd>) -> Result<(Vec<Odd>, Walked), Failure> {
-        let walked = self.walk.finish().map_err(|error| (self.hand, error))?;
-        for (entry, number) in self.waiting.into_values().flatten() {
-            odd.push(Odd { entry: Arc::new(entry), number, twin: None });
-        }
-        odd.sort_by_key(|odd| odd.number);
-        Ok((odd, walked))
-    }
-}
-
-/// The size of the content, of a file.
-fn content(head: &Option<Entry>) -> Option<u64> {
-    match head.as_ref()?.kind {
-        Kind::File(ref content) => Some(content.size()),
-        _ => None,
-    }
-}
-
 /// Whether no rule could tell the two apart.
 fn alike(left: &Entry, right: &Entry, same_content: bool, names: (&Epochs, &Epochs)) -> bool {
     let kind = match (&left.kind, &right.kind) {
@@ -421,4 +307,58 @@ fn alike(left: &Entry, right: &Entry, same_content: bool, names: (&Epochs, &Epoc
         && l.xattrs == r.xattrs
         && left.raw == right.raw
         && (&left.uname, &left.gname) == (&right.uname, &right.gname)
+}
+
+#[cfg(test)]
+mod tests {
+    use samebuild_image::layer_write::write_tar;
+    use samebuild_image::{At, Bytes, Content, Meta, Mtime, TarStyle};
+
+    use super::*;
+
+    fn layer(names: &[String]) -> StoredLayer {
+        let entry = |name: &String| {
+            let content = Content::inline(name.as_bytes());
+            Entry::new(At::clean(name), Kind::File(content), Meta::new(0o644, Mtime::secs(1)))
+        };
+        let entries: Vec<Entry> = names.iter().map(entry).collect();
+        let mut tar = Vec::new();
+        write_tar(&entries, TarStyle::PLAIN, &mut tar).unwrap();
+        StoredLayer { source: Arc::new(Bytes::new(tar)), stated: None, diff_id: None, media_type: None }
+    }
+
+    /// How many entries wait at once, at most, and how many are odd in the end.
+    fn waiting(left: &[String], right: &[String]) -> (usize, (usize, usize)) {
+        let (left, right) = (layer(left), layer(right));
+        let options = Options::strict();
+        let mut sieve = Sieve::open((&left, 0), (&right, 0), 0, &options, &options.walk).unwrap();
+        let mut most = 0;
+        while sieve.turn().unwrap() {
+            most = most.max(sieve.left.waiting() + sieve.right.waiting());
+        }
+        let sifted = sieve.close().unwrap();
+        (most, (sifted.left.len(), sifted.right.len()))
+    }
+
+    #[test]
+    fn what_one_side_has_more_makes_no_other_wait_for_long_in_whatever_order_they_come() {
+        let sorted: Vec<String> = (0..400).map(|n| format!("d{n:03}/f")).collect();
+        let shuffled: Vec<String> = (0..400).map(|n| format!("d{:03}/f", n * 173 % 400)).collect();
+        // In order, and not; one more, and many.
+        for (names, dir, many) in
+            [(&sorted, "d", 1), (&sorted, "e", 1), (&shuffled, "d", 1), (&sorted, "d", 100)]
+        {
+            let mut more = names.clone();
+            for at in [350, 200, 3] {
+                let new = (0..many).map(|n| format!("{dir}{:03}/g{n:03}", at - 1));
+                more.splice(at..at, new);
+            }
+            let most = 3 * many + BELIEVED as usize;
+            for (left, right, odd) in [(&more, names, (3 * many, 0)), (names, &more, (0, 3 * many))] {
+                let (wait, are_odd) = waiting(left, right);
+                assert_eq!(are_odd, odd);
+                assert!(wait <= most, "{wait} wait at once, {many} more in {dir}");
+            }
+        }
+    }
 }
