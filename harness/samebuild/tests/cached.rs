@@ -76,3 +76,42 @@ fn runs_that_are_found_make_the_image_that_running_them_makes() {
         std::fs::rename(dir.join("d/e"), dir.join("d/c")).unwrap();
     }
 }
+
+// osscontainertools/kaniko#774: a found layer was unpacked with its whiteouts as files, and what came next saw them.
+#[test]
+fn a_whiteout_that_was_found_is_no_file_but_with_kanikos_keys() {
+    let room = tempfile::tempdir().unwrap();
+    let dir = room.path().join("context");
+    std::fs::create_dir_all(dir.join("d")).unwrap();
+    for (name, text) in [("d/a", "a\n"), ("d/b", "b\n")] {
+        std::fs::write(dir.join(name), text).unwrap();
+    }
+    let dockerfile = |dest: &str| {
+        let text = "FROM samebuild.test/base:1 AS one\nCOPY d /d\nRUN rm /d/b\nFROM samebuild.test/base:1\n";
+        std::fs::write(dir.join("Dockerfile"), format!("{text}COPY --from=one /d {dest}\n")).unwrap();
+    };
+    let index = |out: &Path| std::fs::read(out.join("index.json")).unwrap();
+    for (keys, is_right) in [("ours", true), ("kaniko-head", false)] {
+        let at = |name: &str| room.path().join(format!("{keys}-{name}"));
+        let built = |name: &str, cache: Option<&Path>| {
+            build(
+                &dir,
+                "buildkit@26.1",
+                &["--cache-keys", keys][..2 * usize::from(cache.is_some())],
+                cache,
+                &at(name),
+            )
+        };
+        dockerfile("/e");
+        let first = built("first", Some(&at("cache")));
+        if first.status.code() != Some(0) {
+            println!("not exercised: {}", told(&first));
+            return;
+        }
+        dockerfile("/f");
+        let second = built("second", Some(&at("cache")));
+        assert_eq!(found(&second).0, 2, "{keys}: {}", told(&second));
+        assert!(built("cold", None).status.success());
+        assert_eq!(index(&at("second")) == index(&at("cold")), is_right, "{keys}");
+    }
+}

@@ -14,6 +14,7 @@ mod check;
 pub mod entry;
 mod files;
 mod fixes;
+pub mod flaws;
 pub mod gc;
 pub mod journal;
 pub mod key;

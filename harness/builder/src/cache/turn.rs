@@ -11,13 +11,13 @@ use samebuild_image::{Digest, Layer, Mtime, Tree, layer_write};
 use super::backend::{Backend, BackendError};
 use super::behind::Noticed;
 use super::entry::{COMPRESSION, Entry};
-use super::fixes;
 use super::key::{Key, Parts};
 use super::keys::Facts;
 use super::parts;
 use super::unread::{self, Later};
 use super::upload::{Job, Uploader};
 use super::{Fate, LayerCache, Looked, Used};
+use super::{fixes, flaws};
 use crate::request::Event;
 use crate::session::{Session, StepError};
 use crate::stage::Stage;
@@ -170,6 +170,7 @@ pub fn step(
 ) -> Result<(), StepError> {
     let Some(turn) = &session.cache else { return carry_out(stage) };
     let rules = turn.cache.keys;
+    flaws::look_ahead(stage, session, node)?;
     let facts = Facts { stage, session, node, parts: None };
     let left = (rules.writes)(&facts);
     if !(rules.keeps)(node) {
@@ -194,7 +195,7 @@ pub fn step(
     stage.written.extend(left);
     if let Some((entry, place)) = turn.find(&key) {
         let name = place.name();
-        replay(stage, session, entry, place)?;
+        replay(stage, session, flaws::found(entry, session, stage, node), place)?;
         (session.progress())(Event::Cached { number: session.step_number(), place: &name });
         turn.tell(session, node, Some((key, parts)), Fate::Found(name));
         return Ok(());
@@ -267,7 +268,9 @@ impl Turn<'_> {
         key: Option<Key>,
         carry_out: impl FnOnce(&mut Stage) -> Result<(), StepError>,
     ) -> Result<(), StepError> {
-        unread::settle(stage, session)?;
+        if !flaws::stands_on_nothing(session, stage, node) {
+            unread::settle(stage, session)?;
+        }
         let (below, layers) = (stage.tree.clone(), stage.layers.len());
         stage.told = None;
         carry_out(stage)?;

@@ -12,7 +12,7 @@ use super::behind::{Behind, Noticed};
 use super::entry::{COMPRESSION, Kept};
 use super::key::Key;
 use super::turn::Turn;
-use super::{check, fixes, listing};
+use super::{check, fixes, flaws, listing};
 use crate::failure::StepFailure;
 use crate::rootfs::Rootfs;
 use crate::session::{Session, StepError};
@@ -154,6 +154,7 @@ pub fn settle(stage: &mut Stage, session: &Session<'_>) -> Result<(), StepError>
             later.damaged(error.to_string(), later.layer.iter().map(|kept| kept.digest).collect())
         };
         stage.tree.apply(&layer).map_err(broken)?;
+        flaws::unpacked(session, &layer, &mut stage.tree);
         let mut lower = layer.clone();
         fixes::apply(&later.fixes()?, &mut stage.tree, &mut lower);
         stage.rootfs.push_computed(lower, stage.tree.clone());

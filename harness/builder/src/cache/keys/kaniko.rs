@@ -1,12 +1,13 @@
-//! Keys as kaniko has taken them at four moments of its history, to show what each of them takes for the same that is not.
+//! Keys as kaniko has taken them at five moments of its history, to show what each of them takes for the same that is not.
 //! Nobody should build with them. What was hashed, and in which order, is theirs; the digest is ours, because it is what is
-//! left out that makes wrong hits. Facts: GoogleContainerTools/kaniko #353, #375, #387, #525, #639, #1085, #1693, #2559, #2968.
+//! left out that makes wrong hits. Facts: GoogleContainerTools/kaniko #353, #375, #387, #525, #639, #1085, #1693, #1915, #2559, #2968.
 
 use samebuild_dockerfile::{Instruction, InstructionKind};
 use samebuild_image::digest::Hasher;
 use samebuild_image::{At, Digest, Kind, Tree};
 
 use super::super::base::Ground;
+use super::super::flaws::Flaw;
 use super::super::key::Key;
 use super::{Facts, Keys};
 use crate::steps::copy::Copy;
@@ -22,6 +23,8 @@ struct Rule {
     args: bool,
     /// Environment and build arguments before every RUN.
     env_of_run: bool,
+    /// And before every other command.
+    env_of_others: bool,
     /// What `COPY --from` copies.
     from_stages: bool,
 }
@@ -38,6 +41,7 @@ pub const Y2018_09: Keys = Keys {
         let config = format!("{:?}", stage.config);
         Key::of(Digest::of([ground, &config, &facts.node.original].join("-").as_bytes()))
     },
+    flaws: &[],
 };
 
 /// January 2019: the base by content, previous commands, build arguments (#375, #525).
@@ -52,10 +56,12 @@ pub const Y2019_01: Keys = Keys {
             base_by_content: true,
             args: true,
             env_of_run: false,
+            env_of_others: false,
             from_stages: false,
         };
         composite(facts, &rule)
     },
+    flaws: &[],
 };
 
 /// May 2019: that taken back, and the build arguments with it (#639).
@@ -70,10 +76,32 @@ pub const Y2019_05: Keys = Keys {
             base_by_content: false,
             args: false,
             env_of_run: false,
+            env_of_others: false,
             from_stages: false,
         };
         composite(facts, &rule)
     },
+    flaws: &[],
+};
+
+/// December 2021: environment before every command (#1693), and the arguments that #1915 restored a month later.
+pub const Y2021_12: Keys = Keys {
+    name: "kaniko-2021-12",
+    about: "base digest, environment before every command; what ARG says further down is known from the beginning",
+    keeps: run_or_copy,
+    writes,
+    key: |facts| {
+        let rule = Rule {
+            composite: true,
+            base_by_content: false,
+            args: false,
+            env_of_run: true,
+            env_of_others: true,
+            from_stages: true,
+        };
+        composite(facts, &rule)
+    },
+    flaws: &[Flaw::ArgumentsFromAhead],
 };
 
 /// As it was left in 2025: environment before RUN only, raw text since #2968.
@@ -88,10 +116,20 @@ pub const HEAD: Keys = Keys {
             base_by_content: false,
             args: false,
             env_of_run: true,
+            env_of_others: false,
             from_stages: true,
         };
         composite(facts, &rule)
     },
+    flaws: &[Flaw::WhiteoutsStay, Flaw::WorkdirOnNothing],
+};
+
+/// The same with `--single-snapshot`.
+pub const HEAD_SINGLE_SNAPSHOT: Keys = Keys {
+    name: "kaniko-head-single-snapshot",
+    about: "as kaniko-head; what was found is in the image only where it is a stage's last step",
+    flaws: &[Flaw::WhiteoutsStay, Flaw::WorkdirOnNothing, Flaw::LastLayerAlone],
+    ..HEAD
 };
 
 fn run_or_copy(node: &Instruction) -> bool {
@@ -106,11 +144,10 @@ fn writes(facts: &Facts<'_>) -> Vec<String> {
     let args = stage.args.for_run(&stage.config);
     let mut pairs: Vec<String> = args.iter().map(|(name, value)| format!("{name}={value}")).collect();
     out.push(format!("args {}", pairs.join(" ")));
-    if is_run {
-        pairs.extend(stage.config.env.iter().map(|(name, value)| format!("{name}={value}")));
-        pairs.sort();
-        out.push(format!("env |{} {}", pairs.len(), pairs.join(" ")));
-    }
+    pairs.extend(stage.config.env.iter().map(|(name, value)| format!("{name}={value}")));
+    pairs.sort();
+    let of = if is_run { "env" } else { "env-of-others" };
+    out.push(format!("{of} |{} {}", pairs.len(), pairs.join(" ")));
     // The text without what a heredoc holds.
     out.push(format!("text {}", node.original.lines().next().unwrap_or_default()));
     if let InstructionKind::Copy(copy) = &node.kind {
@@ -146,6 +183,7 @@ fn composite(facts: &Facts<'_>, rule: &Rule) -> Key {
     let counts = |part: &&String| match part.split_once(' ') {
         Some(("args", _)) => rule.args,
         Some(("env", _)) => rule.env_of_run,
+        Some(("env-of-others", _)) => rule.env_of_others,
         Some(("from", _)) => rule.from_stages,
         _ => true,
     };

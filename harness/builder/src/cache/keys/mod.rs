@@ -5,6 +5,7 @@ mod kaniko;
 
 use samebuild_dockerfile::Instruction;
 
+use super::flaws::Flaw;
 use super::key::{Key, Parts};
 use super::parts;
 use crate::session::Session;
@@ -29,6 +30,8 @@ pub struct Keys {
     /// What an instruction leaves for the keys of those after it.
     pub writes: fn(&Facts<'_>) -> Vec<String>,
     pub key: fn(&Facts<'_>) -> Key,
+    /// What goes wrong besides.
+    pub flaws: &'static [Flaw],
 }
 
 /// What is used unless something else is asked for.
@@ -38,7 +41,16 @@ pub const OURS: Keys = Keys {
     keeps: parts::is_kept,
     writes: |_| Vec::new(),
     key: |facts| facts.parts.map_or_else(|| Parts::default().key(), Parts::key),
+    flaws: &[],
 };
 
 /// Every way there is.
-pub const KEYS: [&Keys; 5] = [&OURS, &kaniko::Y2018_09, &kaniko::Y2019_01, &kaniko::Y2019_05, &kaniko::HEAD];
+pub const KEYS: [&Keys; 7] = [
+    &OURS,
+    &kaniko::Y2018_09,
+    &kaniko::Y2019_01,
+    &kaniko::Y2019_05,
+    &kaniko::Y2021_12,
+    &kaniko::HEAD,
+    &kaniko::HEAD_SINGLE_SNAPSHOT,
+];
