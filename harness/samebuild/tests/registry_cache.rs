@@ -8,7 +8,7 @@ mod registry_server;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -16,6 +16,7 @@ use place::Place;
 use registry_server::{Door, Server};
 use samebuild::proxy::{End, Proxy};
 use samebuild::stored::read_image;
+use samebuild_image::manifest::Manifest;
 
 const DOCKERFILE: &str = "FROM scratch\nCOPY a /\nCOPY b /\nCOPY noise /\nADD a /z\n";
 
@@ -221,6 +222,46 @@ fn through(server: &Server, rule: &str, is_told: bool, whole: &[String]) {
     let direct = to.replace(&address, &server.host);
     let after = right(&place, &["-o", "oci:after", "--cache-from", &direct]);
     assert_eq!(diff_ids(&place.path().join("after")), made, "{rule}: {after}");
+}
+
+// A killed build leaves blobs that nobody names, and no entry that lacks one.
+#[test]
+fn killed_while_it_sends_a_build_leaves_nothing_broken_in_the_registry() {
+    let server = Server::start(Door::Open);
+    let cache = format!("registry:{}/team/killed", server.host);
+    let args = ["build", "ctx", "-o", "oci:out", "--cache-from", &cache, "--cache-to", &cache];
+    let mut killed = 0;
+    for round in 0..40_u64 {
+        let place = project(&format!("{DOCKERFILE}LABEL round={round}\nCOPY a /round-{round}\n"));
+        std::fs::write(place.path().join("ctx/b"), format!("{round}\n")).unwrap();
+        dated(&place, "b");
+        let mut command = place.command(&args);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(20 + (round * 7) % 120));
+        child.kill().unwrap();
+        killed += usize::from(child.wait().unwrap().code().is_none());
+        assert_eq!(broken(&server, "team/killed"), BTreeSet::new(), "round {round}");
+        std::fs::remove_dir_all(place.path().join("cache")).ok();
+        std::fs::remove_dir_all(place.path().join("out")).ok();
+        right(&place, &["-o", "oci:after", "--cache-from", &cache, "--cache-to", &cache]);
+        right(&place, &["-o", "oci:cold"]);
+        assert_eq!(diff_ids(&place.path().join("after")), diff_ids(&place.path().join("cold")), "{round}");
+    }
+    println!("{killed} of 40 builds were killed at work");
+    assert!(killed > 20);
+}
+
+/// What manifests of the repository name and is not there.
+fn broken(server: &Server, repository: &str) -> BTreeSet<String> {
+    let mut missing = BTreeSet::new();
+    for path in server.paths(&format!("{repository}/manifests/")) {
+        let manifest: Manifest = serde_json::from_slice(&server.bytes(&path)).unwrap();
+        let parts = manifest.layers.iter().chain([&manifest.config]);
+        let blobs = parts.map(|part| format!("{repository}/blobs/{}", part.digest));
+        missing.extend(blobs.filter(|blob| !server.has(blob)));
+    }
+    missing
 }
 
 fn name_of(rule: &str) -> String {

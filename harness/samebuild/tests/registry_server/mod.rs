@@ -87,6 +87,12 @@ impl Server {
         all.max_by_key(|(_, (_, bytes))| bytes.len()).unwrap().0.clone()
     }
 
+    /// Every path that begins so.
+    pub fn paths(&self, prefix: &str) -> Vec<String> {
+        let state = self.state.lock().unwrap();
+        state.files.keys().filter(|path| path.starts_with(prefix)).cloned().collect()
+    }
+
     /// Whether it has something at a path below /v2/.
     pub fn has(&self, path: &str) -> bool {
         self.state.lock().unwrap().files.contains_key(path)
