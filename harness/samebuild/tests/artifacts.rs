@@ -55,6 +55,17 @@ fn a_hit_is_one_line_with_time_and_reason_and_of_building_nothing_is_said() {
     assert_eq!(err.lines().count(), 1, "{err}");
 }
 
+#[test]
+fn an_artifact_that_is_built_takes_from_the_layer_cache_what_did_not_change() {
+    let place = one("FROM scratch\nCOPY d /d\nCOPY g /g\n");
+    assert!(said(&build(&place, &[])).contains("0 of 2 steps found in the cache"));
+    std::fs::write(place.path().join("app/g"), "changed\n").unwrap();
+    let told = said(&build(&place, &[]));
+    assert!(told.contains("1 of 2 steps found in the cache") && told.contains("latest: built"), "{told}");
+    let told = said(&build(&place, &["--cache-artifacts=false", "--layer-cache=false"]));
+    assert!(!told.contains("steps found") && told.contains("latest: built"), "{told}");
+}
+
 /// Skaffold's key has the base names of files, not their directories, and no text of links.
 #[test]
 fn every_change_that_can_be_seen_in_the_image_is_built_and_no_other() {

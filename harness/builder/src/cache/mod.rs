@@ -115,6 +115,11 @@ impl Used {
     pub fn found(&self) -> usize {
         self.looked.iter().filter(|looked| matches!(looked.fate, Fate::Found(_))).count()
     }
+
+    /// That, of how many, as a line for people.
+    pub fn told(&self) -> String {
+        format!("{} of {} steps found in the cache", self.found(), self.looked.len())
+    }
 }
 
 /// A step that could be kept.

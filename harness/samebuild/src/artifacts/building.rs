@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
+use samebuild_builder::cache::{LayerCache, Local};
 use samebuild_builder::snapshot::probe::Clear;
 use samebuild_builder::stamp::Stamp;
 use samebuild_builder::{
@@ -28,6 +30,8 @@ pub struct Way {
     pub sets: Vec<String>,
     /// `--platform`, before what a file says.
     pub platform: Option<String>,
+    /// Whether steps are looked for among those of earlier builds, and kept.
+    pub layer_cache: bool,
     pub cache: PathBuf,
 }
 
@@ -101,6 +105,8 @@ pub(super) fn build(
         .map_err(broken)?;
     let platform = way.platform(artifact).map_err(|why| broken(anyhow::anyhow!(why)))?;
     let dockerfile_name = file.file_name().map_or_else(|| "Dockerfile".into(), |name| name.to_string_lossy());
+    let layers = Arc::new(Local::new(&way.cache.join("layers")));
+    let cache = way.layer_cache.then(|| LayerCache::at(layers));
     let built = samebuild_builder::build(&Request {
         dockerfile: &text,
         dockerfile_name: &dockerfile_name,
@@ -123,7 +129,7 @@ pub(super) fn build(
         snapshotter: None,
         trust: Trust::Dialect,
         witness: false,
-        cache: None,
+        cache: cache.as_ref(),
         lens: &Clear,
         progress: &ears.steps,
     });
@@ -139,6 +145,11 @@ pub(super) fn build(
         }
         Err(error) => return Err(broken(error.into())),
     };
+    let used = &built.cache;
+    used.warnings.iter().for_each(|warning| (ears.lines)(&format!("warning: failed to {warning}")));
+    if !used.looked.is_empty() {
+        (ears.lines)(&used.told());
+    }
     Store::in_cache(&way.cache).put(&built.image, &[name.to_owned()], way.dialect.tar_style()).map_err(broken)
 }
 

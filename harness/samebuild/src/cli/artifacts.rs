@@ -71,6 +71,9 @@ struct Build {
     /// With false, build everything, read no entry and write none.
     #[arg(long, default_value_t = true, num_args = 0..=1, default_missing_value = "true", require_equals = true, action = ArgAction::Set)]
     cache_artifacts: bool,
+    /// With false, carry out every step of what is built, whatever earlier builds left in the layer cache.
+    #[arg(long, default_value_t = true, num_args = 0..=1, default_missing_value = "true", require_equals = true, action = ArgAction::Set)]
+    layer_cache: bool,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -116,7 +119,8 @@ impl Means {
         if let Some(text) = &self.platform {
             samebuild_builder::platform_of(text).map_err(Usage)?;
         }
-        Ok(Way { dialect, sets: self.sets.clone(), platform: self.platform.clone(), cache: cache_dir()? })
+        let (sets, platform) = (self.sets.clone(), self.platform.clone());
+        Ok(Way { dialect, sets, platform, layer_cache: true, cache: cache_dir()? })
     }
 }
 
@@ -131,7 +135,8 @@ fn build(args: &Build) -> Result<Exit> {
         Format::Text => show(line),
         Format::Json => lines.push(line.clone()),
     };
-    let done = artifacts::run(all, args.means.way()?, &asked, ears, &mut each)?;
+    let way = Way { layer_cache: args.layer_cache, ..args.means.way()? };
+    let done = artifacts::run(all, way, &asked, ears, &mut each)?;
     if args.format == Format::Json {
         out!("{}", serde_json::to_string_pretty(&lines)?);
     }

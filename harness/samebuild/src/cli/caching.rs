@@ -175,8 +175,7 @@ impl Open {
             }
         }
         if !used.looked.is_empty() {
-            let (found, all) = (used.found(), used.looked.len());
-            say(&format!("{found} of {all} steps found in the cache"));
+            say(&used.told());
         }
     }
 }
