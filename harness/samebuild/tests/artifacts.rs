@@ -55,6 +55,32 @@ fn a_hit_is_one_line_with_time_and_reason_and_of_building_nothing_is_said() {
     assert_eq!(err.lines().count(), 1, "{err}");
 }
 
+// Written anew with the same size and time, long ago: only a change time tells, and that cannot be set.
+#[test]
+fn an_edit_that_keeps_size_and_time_is_seen_by_its_change_time_and_every_file_is_read_with_rehash() {
+    let place = one("FROM scratch\nCOPY . /\n");
+    let path = place.path().join("app/g");
+    let write = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        let file = std::fs::File::options().append(true).open(&path).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_500_000_000)).unwrap();
+    };
+    write("g\n");
+    // Past the ticks in which no stat is believed.
+    std::thread::sleep(std::time::Duration::from_millis(3500));
+    assert_eq!(had(&place, &[]), ["app:latest: built"]);
+    assert_eq!(had(&place, &[]), ["app:latest: found"]);
+    let known = |place: &Place| {
+        let dir = std::fs::read_dir(place.path().join("cache/artifact-contexts")).unwrap();
+        dir.map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(known(&place).len(), 1);
+    write("h\n");
+    assert_eq!(had(&place, &[]), ["app:latest: built"]);
+    write("g\n");
+    assert_eq!(had(&place, &["--rehash"]), ["app:latest: tagged"]);
+}
+
 #[test]
 fn an_artifact_that_is_built_takes_from_the_layer_cache_what_did_not_change() {
     let place = one("FROM scratch\nCOPY d /d\nCOPY g /g\n");

@@ -44,6 +44,8 @@ fn main() {
     };
     let faults = "a_registry_that_misbehaves_ends_in_the_right_image_or_a_clear_error";
     add(format!("registry_live::{faults}"), Box::new(faults_of_debians));
+    let cache = "a_cache_beside_the_image_is_found_elsewhere_and_its_layers_are_not_moved";
+    add(format!("registry_live::{cache}"), Box::new(cache_in_debians));
     for engine in names {
         let title =
             format!("registry_live::{engine}::a_registry_in_a_container_of_our_making_takes_our_artifacts");
@@ -53,6 +55,44 @@ fn main() {
 }
 
 fn faults_of_debians() -> Result<(), Failed> {
+    with_debians(|host| {
+        let wrong = faulty::try_all(host);
+        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
+    })
+}
+
+/// Two machines that share nothing but the registry, and a second repository of it.
+fn cache_in_debians() -> Result<(), Failed> {
+    let place = Place::of(&[
+        ("ctx/Dockerfile", "FROM scratch\nCOPY f /\nCOPY g /\n"),
+        ("ctx/f", "f"),
+        ("ctx/g", "g"),
+    ]);
+    with_debians(|host| {
+        let built = |cache: &str, name: &str, more: &[&str]| {
+            let name = format!("{host}/{name}");
+            let mut command = place.command(&[&["build", "ctx", "--push", "--tag", &name], more].concat());
+            let output = command.env("SAMEBUILD_CACHE", place.path().join(cache)).output()?;
+            ensure(output.status.success(), || said(&output))?;
+            Ok::<_, Failed>(said(&output))
+        };
+        let has = |told: &str, found: usize, pushed: usize| {
+            let is_so = told.contains(&format!("{found} of 2 steps found"))
+                && told.matches("pushing sha256:").count() == pushed;
+            ensure(is_so, || format!("not {found} found and {pushed} pushed: {told}"))
+        };
+        // What the cache has already been sent is taken from there; the configuration is the image's own.
+        has(&built("one", "team/app:1", &["--cache"])?, 0, 1)?;
+        has(&built("two", "team/app:2", &["--cache"])?, 2, 1)?;
+        let from = format!("registry:{host}/team/app/cache");
+        has(&built("three", "other/app:1", &["--cache-from", &from])?, 2, 1)?;
+        let reader = Place::of(&[("ctx/Dockerfile", &format!("FROM {host}/other/app:1\n"))]);
+        let read = reader.command(&["build", "ctx", "-o", "oci:out"]).output()?;
+        ensure(read.status.success() && said(&read).contains("2 layers"), || said(&read))
+    })
+}
+
+fn with_debians(work: impl FnOnce(&str) -> Result<(), Failed>) -> Result<(), Failed> {
     let dir = tempfile::tempdir()?;
     let (host, file) = configure(dir.path(), &dir.path().join("data"))?;
     let log = fs::File::create(dir.path().join("log"))?;
@@ -60,8 +100,7 @@ fn faults_of_debians() -> Result<(), Failed> {
     command.arg("serve").arg(&file).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     let mut registry = Ends(command.spawn()?);
     answers(&host, &mut registry.0)?;
-    let wrong = faulty::try_all(&host);
-    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
+    work(&host)
 }
 
 /// The program and its libraries in an image, in the engine, in a container on the network of the machine: then pushed to,

@@ -5,7 +5,7 @@ mod names;
 pub mod scan;
 pub mod source;
 
-pub use scan::{ScanError, scan, scan_with, scan_without};
+pub use scan::{ScanError, scan, scan_with, scan_without, scan_without_with};
 pub use source::FileSource;
 
 pub use crate::materialise::{MaterialiseError, tree as write_tree};

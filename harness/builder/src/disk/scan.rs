@@ -72,6 +72,18 @@ pub fn scan_with(dir: &Path, index: &mut Index, shown: &dyn Fn(Time) -> Time) ->
     walk(dir, &|_, _| false, Some(index), shown, &|_| None)
 }
 
+/// As [`scan_without`] and [`scan_with`]: what is skipped is not known to the index either.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_without_with(
+    dir: &Path,
+    skip: &dyn Fn(&At, bool) -> bool,
+    index: &mut Index,
+) -> Result<Tree, ScanError> {
+    walk(dir, skip, Some(index), &|time| time, &|_| None)
+}
+
 fn walk(
     dir: &Path,
     skip: &dyn Fn(&At, bool) -> bool,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use samebuild_builder::cache::{LayerCache, Local};
+use samebuild_builder::disk::index::Belief;
 use samebuild_builder::snapshot::probe::Clear;
 use samebuild_builder::stamp::Stamp;
 use samebuild_builder::{
@@ -30,6 +31,8 @@ pub struct Way {
     pub sets: Vec<String>,
     /// `--platform`, before what a file says.
     pub platform: Option<String>,
+    /// Whether files whose stat is as it was count as read.
+    pub belief: Belief,
     /// Whether steps are looked for among those of earlier builds, and kept.
     pub layer_cache: bool,
     pub cache: PathBuf,

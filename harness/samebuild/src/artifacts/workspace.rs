@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use samebuild_builder::dialect::rules::IgnoreFileName;
 use samebuild_builder::disk;
+use samebuild_builder::disk::index::Index;
 use samebuild_dockerfile::ignore::IgnoreFile;
-use samebuild_image::{At, Kind, Tree};
+use samebuild_image::{At, Digest, Kind, Tree};
 use samebuild_store::artifacts::{self, Hashed, Key, Recipe, Sources, Trouble};
 use samebuild_store::engine::Call;
 use samebuild_store::names::Content;
@@ -152,7 +153,9 @@ impl Reader<'_> {
                 bases.insert(image.name, digest);
             }
         }
-        let tree = context(artifact, self.way)?;
+        let known = known(artifact, self.way);
+        let mut index = Index::read(&known, crate::builders::now(), self.way.belief);
+        let tree = context(artifact, self.way, &mut index)?;
         let witness = witness(artifact, &tree);
         let builder = format!("{}, network {}", self.way.words(), artifact.host_network);
         let recipe = Recipe {
@@ -165,6 +168,8 @@ impl Reader<'_> {
         };
         let key = key(&recipe, &tree)
             .map_err(|error| format!("read the context {}: {error}", artifact.context.display()))?;
+        // What cannot be noted is read again the next time.
+        let _ = index.write(&known);
         Ok(Hashed { key, witness })
     }
 }
@@ -180,9 +185,7 @@ fn key(recipe: &Recipe<'_>, tree: &Tree) -> std::io::Result<Key> {
         }
         firsts.insert(ino, at);
         if let Kind::File(content) = &inode.kind {
-            let mut sum = Sha256::new();
-            std::io::copy(&mut content.open()?, &mut Sum(&mut sum))?;
-            digests.insert(at, sum.finalize().into());
+            digests.insert(at, *content.digest()?.bytes());
         }
     }
     let files = tree.iter().filter(|(at, _, _)| !at.is_root()).map(|(at, ino, inode)| artifacts::File {
@@ -203,30 +206,28 @@ fn key(recipe: &Recipe<'_>, tree: &Tree) -> std::io::Result<Key> {
     Ok(artifacts::workspace(recipe, files))
 }
 
-struct Sum<'a>(&'a mut Sha256);
-
-impl std::io::Write for Sum<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+/// Where it is kept what is known of an artifact's context from the last time.
+fn known(artifact: &Artifact, way: &Way) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt as _;
+    let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    // Whose Dockerfile is another may leave out other files.
+    let parts = [whole(&artifact.context), whole(&artifact.dockerfile)];
+    let name = Digest::of(&parts.map(|path| path.as_os_str().as_bytes().to_vec()).join(&0));
+    way.cache.join("artifact-contexts").join(name.hex())
 }
 
 /// The context without what is ignored. What lies in an ignored directory is not even looked at.
-fn context(artifact: &Artifact, way: &Way) -> Result<Tree, String> {
-    let text = match ignore_file(artifact, way)? {
-        Some(text) => text,
-        None => return disk::scan(&artifact.context).map_err(|error| error.to_string()),
+fn context(artifact: &Artifact, way: &Way, index: &mut Index) -> Result<Tree, String> {
+    let Some(text) = ignore_file(artifact, way)? else {
+        return disk::scan_with(&artifact.context, index, &|time| time).map_err(|error| error.to_string());
     };
     let ignore = IgnoreFile::parse(&text, &way.dialect.syntax).map_err(|error| error.to_string())?;
     let word = |at: &At| std::str::from_utf8(at.as_bytes()).map(str::to_owned).ok();
     let skip = |at: &At, is_dir: bool| {
         word(at).is_some_and(|path| if is_dir { ignore.skips(&path) } else { ignore.excludes(&path) })
     };
-    let mut tree = disk::scan_without(&artifact.context, &skip).map_err(|error| error.to_string())?;
+    let mut tree =
+        disk::scan_without_with(&artifact.context, &skip, index).map_err(|error| error.to_string())?;
     // A directory that is ignored and was entered for what may be taken in again counts if something was.
     let needed: BTreeSet<At> = tree
         .iter()

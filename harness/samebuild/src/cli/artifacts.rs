@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::{ArgAction, Args, Subcommand};
 use samebuild_builder::dialect;
+use samebuild_builder::disk::index::Belief;
 use samebuild_store::artifacts::Key;
 
 use super::terminal::{Usage, out, say};
@@ -56,6 +57,9 @@ struct Means {
     /// The tag of the images.
     #[arg(long, default_value = "latest")]
     tag: String,
+    /// Read every file, whatever its stat says: for file systems whose times lag (`samebuild probe-fs`).
+    #[arg(long)]
+    rehash: bool,
 }
 
 #[derive(Debug, Args)]
@@ -120,7 +124,8 @@ impl Means {
             samebuild_builder::platform_of(text).map_err(Usage)?;
         }
         let (sets, platform) = (self.sets.clone(), self.platform.clone());
-        Ok(Way { dialect, sets, platform, layer_cache: true, cache: cache_dir()? })
+        let belief = if self.rehash { Belief::Nothing } else { Belief::Stat };
+        Ok(Way { dialect, sets, platform, belief, layer_cache: true, cache: cache_dir()? })
     }
 }
 
