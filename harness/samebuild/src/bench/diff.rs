@@ -35,6 +35,9 @@ const WAYS: [Way; 5] = [
     Way { id: "digest, gzip", files: ("left-gzip", "right-gzip"), args: &["--verify=digest"], goal: 1.15 },
 ];
 
+/// How the layers of the planted files are stored, and what their names end in for it.
+const PACKED: [(Compression, &str); 2] = [(Compression::None, ""), (Compression::Gzip, "-gzip")];
+
 /// Others: the name of the program, and its arguments with LEFT and RIGHT in them.
 const PEERS: [(&str, &[&str]); 4] = [
     ("cmp", &["LEFT", "RIGHT"]),
@@ -50,9 +53,8 @@ pub const COLUMNS: [&str; 6] = ["what", "CPU, s", "of sha256sum's", "wall, s", "
 #[derive(Debug)]
 pub struct Found {
     pub rows: Vec<([String; 6], Verdict)>,
-    pub score: Score,
-    /// Who is not here.
-    pub absent: Vec<String>,
+    /// What was planted and not found, and what was found and not planted.
+    pub lost: Vec<String>,
 }
 
 /// Plants `size` in `work` and compares it `times` times in every way.
@@ -60,7 +62,7 @@ pub struct Found {
 /// # Errors
 /// The disk is full, or a comparison broke.
 pub fn run(size: &Size, times: usize, work: &Path, progress: &dyn Fn(&str)) -> Result<Found> {
-    for (end, how) in [("", Compression::None), ("-gzip", Compression::Gzip)] {
+    for (how, end) in PACKED {
         for (name, side) in [("left", Hand::Left), ("right", Hand::Right)] {
             progress(&format!("plants {name}{end}"));
             let path = file(work, &format!("{name}{end}"));
@@ -102,10 +104,17 @@ pub fn run(size: &Size, times: usize, work: &Path, progress: &dyn Fn(&str)) -> R
     let goals = WAYS.iter().map(|way| Some(way.goal));
     rows.extend(ours.iter().zip(goals).map(|(measured, goal)| row(measured, unit, goal)));
     rows.extend(theirs.iter().map(|measured| row(measured, unit, None)));
-    let score = score(size, work)?;
+    rows.extend(
+        absent.iter().map(|(name, _)| line(format!("{name}: not on PATH, not measured"), Verdict::Told)),
+    );
     rows.push(memory(size, &ours));
-    rows.extend(counted(&score));
-    Ok(Found { rows, score, absent: absent.iter().map(|(name, _)| (*name).to_owned()).collect() })
+    let mut lost = Vec::new();
+    for (how, end) in PACKED {
+        let score = score(size, work, end)?;
+        rows.extend(counted(&score, how));
+        lost.extend(score.missed.into_iter().chain(score.false_rows));
+    }
+    Ok(Found { rows, lost })
 }
 
 fn file(work: &Path, name: &str) -> PathBuf {
@@ -167,27 +176,32 @@ fn memory(size: &Size, ours: &[Measured]) -> ([String; 6], Verdict) {
     (cells, verdict)
 }
 
-fn counted(score: &Score) -> Vec<([String; 6], Verdict)> {
+/// A row that is only told.
+fn line(what: String, verdict: Verdict) -> ([String; 6], Verdict) {
+    let blank = String::new;
+    ([what, blank(), blank(), blank(), blank(), verdict.words().to_owned()], verdict)
+}
+
+fn counted(score: &Score, how: Compression) -> Vec<([String; 6], Verdict)> {
     let verdict = |good: bool| if good { Verdict::Met } else { Verdict::NotMet };
-    let line = |what: String, verdict: Verdict| {
-        let cells =
-            [what, String::new(), String::new(), String::new(), String::new(), verdict.words().to_owned()];
-        (cells, verdict)
-    };
+    let how = if how == Compression::None { "plain" } else { "gzip" };
     let Score { planted, found, right_reason, false_rows, consequences, .. } = score;
     vec![
-        line(format!("found {found} of {planted}"), verdict(found == planted)),
-        line(format!("for the right reason {right_reason} of {planted}"), verdict(right_reason == planted)),
+        line(format!("{how}: found {found} of {planted}"), verdict(found == planted)),
         line(
-            format!("false rows {} ({consequences} rows are consequences)", false_rows.len()),
+            format!("{how}: for the right reason {right_reason} of {planted}"),
+            verdict(right_reason == planted),
+        ),
+        line(
+            format!("{how}: false rows {} ({consequences} rows are consequences)", false_rows.len()),
             verdict(false_rows.is_empty()),
         ),
     ]
 }
 
-fn score(size: &Size, work: &Path) -> Result<Score> {
+fn score(size: &Size, work: &Path, end: &str) -> Result<Score> {
     let open = |name: &str| {
-        let path = file(work, name);
+        let path = file(work, &format!("{name}{end}"));
         let name = path.to_str().context("name a planted file")?;
         operands::open(&Asked { name, platform: None, progress: &|_| {} })
     };
@@ -210,6 +224,6 @@ mod tests {
         assert_eq!(row(&of(0.6), 2.0, Some(0.25)).1, Verdict::NotMet);
         assert_eq!(row(&of(0.6), 2.0, None).1, Verdict::Told);
         let lost = Score { planted: 3, found: 2, right_reason: 2, ..Score::default() };
-        assert!(counted(&lost).iter().any(|(_, verdict)| *verdict == Verdict::NotMet));
+        assert!(counted(&lost, Compression::None).iter().any(|(_, verdict)| *verdict == Verdict::NotMet));
     }
 }

@@ -180,11 +180,8 @@ fn diffs(args: &Diffs) -> Result<Exit> {
             table.set_header(&record.columns);
             table.add_rows(&record.rows);
             out!("{}", table.trim_fmt());
-            for lost in found.score.missed.iter().chain(&found.score.false_rows).take(20) {
+            for lost in found.lost.iter().take(20) {
                 out!("not as planted: {lost}");
-            }
-            for name in &found.absent {
-                out!("not exercised: {name} is not on PATH");
             }
         }
     }
