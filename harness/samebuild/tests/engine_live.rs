@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use samebuild::engines::{
@@ -53,11 +53,7 @@ fn main() {
         for (name, check) in TRIALS {
             let title = format!("engine_live::{engine}::{name}");
             let engine = engine.to_owned();
-            let run = move || match unmet {
-                Some(reason) => Err(format!("not exercised: {reason}").into()),
-                None => check(&engine),
-            };
-            trials.push(Trial::test(title, run).with_ignored_flag(unmet.is_some()));
+            trials.push(live::trial(title, unmet, move || check(&engine)));
         }
     }
     libtest_mimic::run(&args, trials).exit();

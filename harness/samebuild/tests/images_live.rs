@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use samebuild::engines::{self, Engine, Policy};
 use samebuild::stored::read_image;
 use samebuild_image::{At, Digest, Image};
@@ -39,11 +39,7 @@ fn main() {
     let (names, unmet) = live::engines("images_live", args.list);
     let mut trials = Vec::new();
     let mut add = |title: String, run: Box<dyn FnOnce() -> Result<(), Failed> + Send>| {
-        let run = move || match unmet {
-            Some(reason) => Err(format!("not exercised: {reason}").into()),
-            None => run(),
-        };
-        trials.push(Trial::test(title, run).with_ignored_flag(unmet.is_some()));
+        trials.push(live::trial(title, unmet, run));
     };
     for (name, check) in TRIALS {
         add(format!("images_live::{name}"), Box::new(check));

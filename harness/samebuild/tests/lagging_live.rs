@@ -76,17 +76,12 @@ fn main() {
     let mut trials = Vec::new();
     for engine in &names {
         for (name, store, builder, shape, survives) in TRIALS {
-            let (unmet, ignored) = (unmet.clone(), unmet.is_some());
             let engine = engine.clone();
             let title = format!("lagging_live::{engine}::{name}");
-            let run = move || match unmet {
-                Some(reason) => Err(format!("not exercised: {reason}").into()),
-                None => {
-                    let when = if name.contains("in_one_second") { "same-second" } else { "later" };
-                    outside(&format!("{engine} {store} {} {when}", builder.name()), shape, survives)
-                }
-            };
-            trials.push(Trial::test(title, run).with_ignored_flag(ignored));
+            trials.push(live::trial(title, unmet.as_deref(), move || {
+                let when = if name.contains("in_one_second") { "same-second" } else { "later" };
+                outside(&format!("{engine} {store} {} {when}", builder.name()), shape, survives)
+            }));
         }
     }
     let mut add = |title: String, check: fn(&str) -> Result<(), Failed>, of: String| {

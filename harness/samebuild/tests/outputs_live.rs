@@ -14,7 +14,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use samebuild::engines::{self, Engine, Policy, Tools};
 use samebuild::stored::read_image;
 use samebuild_builder::disk;
@@ -69,11 +69,7 @@ fn main() {
     let (names, unmet) = live::engines("outputs_live", args.list);
     let mut trials = Vec::new();
     let mut add = |title: String, check: Box<dyn FnOnce() -> Result<(), Failed> + Send>| {
-        let run = move || match unmet {
-            Some(reason) => Err(format!("not exercised: {reason}").into()),
-            None => check(),
-        };
-        trials.push(Trial::test(format!("outputs_live::{title}"), run).with_ignored_flag(unmet.is_some()));
+        trials.push(live::trial(format!("outputs_live::{title}"), unmet, check));
     };
     for engine in names {
         add(

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bollard::Docker;
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::TagImageOptionsBuilder;
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use samebuild::bases;
 use samebuild::engines::{self, BuildOutcome, BuildRequest, Builder, Context, Engine, Network, Policy};
 use samebuild::prune::{Pruner, Wish};
@@ -33,13 +33,8 @@ fn main() {
     for engine in &names {
         for (name, check) in TRIALS {
             let engine_name = engine.to_owned();
-            let run = move || match unmet {
-                Some(reason) => Err(format!("not exercised: {reason}").into()),
-                None => check(&engine_name),
-            };
-            trials.push(
-                Trial::test(format!("prune_live::{engine}::{name}"), run).with_ignored_flag(unmet.is_some()),
-            );
+            let title = format!("prune_live::{engine}::{name}");
+            trials.push(live::trial(title, unmet, move || check(&engine_name)));
         }
     }
     libtest_mimic::run(&args, trials).exit();

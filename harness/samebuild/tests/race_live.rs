@@ -8,7 +8,7 @@ mod live;
 
 use std::path::Path;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use samebuild::engines::{self, Policy};
 use samebuild::proxy::What;
 use samebuild::races::{self, Exec, Ground, Pressure};
@@ -44,11 +44,7 @@ fn main() {
             }
             let title = format!("race_live::{engine}::{name}");
             let engine = engine.to_owned();
-            let run = move || match unmet {
-                Some(reason) => Err(format!("not exercised: {reason}").into()),
-                None => check(&engine),
-            };
-            trials.push(Trial::test(title, run).with_ignored_flag(unmet.is_some()));
+            trials.push(live::trial(title, unmet, move || check(&engine)));
         }
     }
     libtest_mimic::run(&args, trials).exit();

@@ -17,7 +17,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use place::Place;
 use samebuild::engines::{self, Engine, Policy};
 use samebuild::proxy::Proxy;
@@ -36,11 +36,7 @@ fn main() {
     let (names, unmet) = live::engines("registry_live", args.list);
     let mut trials = Vec::new();
     let mut add = |title: String, run: Box<dyn FnOnce() -> Result<(), Failed> + Send>| {
-        let run = move || match unmet {
-            Some(reason) => Err(format!("not exercised: {reason}").into()),
-            None => run(),
-        };
-        trials.push(Trial::test(title, run).with_ignored_flag(unmet.is_some()));
+        trials.push(live::trial(title, unmet, run));
     };
     let faults = "a_registry_that_misbehaves_ends_in_the_right_image_or_a_clear_error";
     add(format!("registry_live::{faults}"), Box::new(faults_of_debians));

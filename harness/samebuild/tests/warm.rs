@@ -121,6 +121,30 @@ fn a_download_that_ends_early_is_never_used_and_one_that_breaks_now_and_then_arr
 }
 
 #[test]
+fn a_warmed_base_and_the_layer_cache_need_no_registry_whether_all_is_found_or_not() {
+    let server = registry(1);
+    let base = format!("{}/base/0", server.host);
+    let text = format!("FROM {base}\nCOPY a /a\nCOPY --from={base} /f /again\nCOPY b /b\n");
+    let place = Place::of(&[("ctx/Dockerfile", &text), ("ctx/a", "a\n"), ("ctx/b", "b\n")]);
+    assert!(run(&place, &["warm", "--dockerfile", "ctx/Dockerfile"]).status.success());
+    server.requests();
+    let build = |out: &str, found: &str, more: &[&str]| {
+        let out = format!("oci:{out}");
+        let built = run(&place, &[&["build", "ctx", "--timestamp", "1600000000", "-o", &out], more].concat());
+        assert!(built.status.success() && said(&built).contains(found), "{}", said(&built));
+    };
+    let cache = ["--cache"].as_slice();
+    build("first", "0 of 3 steps found", cache);
+    build("again", "3 of 3 steps found", cache);
+    std::fs::write(place.path().join("ctx/b"), "changed\n").unwrap();
+    build("changed", "2 of 3 steps found", cache);
+    build("cold", "4 layers", &[]);
+    assert_eq!(server.requests(), Vec::<String>::new());
+    let index = |out: &str| std::fs::read(place.path().join(out).join("index.json")).unwrap();
+    assert_eq!((index("first"), index("changed")), (index("again"), index("cold")));
+}
+
+#[test]
 fn several_processes_warm_one_cache_and_killed_ones_do_no_harm() {
     let server = registry(3);
     let names: Vec<String> = (0..3).map(|n| format!("{}/base/{n}", server.host)).collect();
