@@ -10,6 +10,7 @@
 //!
 //! Pure: contents arrive through [`samebuild_image::Source`]; equal digests are never opened.
 
+mod belongings;
 mod capability;
 pub mod causes;
 mod compare;

@@ -1,10 +1,11 @@
 //! What causes may look at: the rows with the entries they are of, and the shape of either image. Nothing is judged here.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 
 use samebuild_image::golden::short_text;
 use samebuild_image::{At, Content, Entry, Kind, Mtime};
 
+use crate::belongings::Belongings;
 use crate::comparison::Shape;
 use crate::contents::Contents;
 use crate::difference::{Difference, LayerNumber, Seen, Where};
@@ -121,6 +122,7 @@ pub struct Scene<'a> {
     pub right: &'a Shape,
     /// Contents that rows show by their digest only.
     contents: &'a Contents,
+    belongings: OnceCell<Belongings>,
     /// How many contents may still be looked into, and how many were not for that.
     looks: Cell<usize>,
     unread: Cell<usize>,
@@ -136,7 +138,15 @@ impl<'a> Scene<'a> {
         (left, right): (&'a Shape, &'a Shape),
         contents: &'a Contents,
     ) -> Self {
-        Self { rows, left, right, contents, looks: Cell::new(LOOKS), unread: Cell::new(0) }
+        Self {
+            rows,
+            left,
+            right,
+            contents,
+            belongings: OnceCell::new(),
+            looks: Cell::new(LOOKS),
+            unread: Cell::new(0),
+        }
     }
 
     /// The row of that number.
@@ -166,6 +176,11 @@ impl<'a> Scene<'a> {
         }
         self.looks.set(self.looks.get() - 1);
         Peek::of(&left, &right).ok()
+    }
+
+    /// The package that a file is of, with its versions, where the rows tell: `hello 1.0 → 1.1`.
+    pub fn package_of(&self, at: &At) -> Option<String> {
+        self.belongings.get_or_init(|| Belongings::of(self.rows)).package_of(at)
     }
 
     /// How many contents were not looked into because there are so many.

@@ -27,6 +27,7 @@ const OF_RULES: &[(&str, &str)] = &[
     ("layer_urls", "descriptor"),
     ("listing", "index-platforms"),
     ("packing", "layer-packing"),
+    ("stored_sparse", "stored-sparse"),
     ("subject", "referrer"),
     ("tar_form", "tar-records"),
 ];

@@ -119,10 +119,52 @@ fn damaged_and_truncated_layers_are_errors_on_the_side_that_has_them() {
     );
 }
 
+/// A file stored with its holes, in GNU's old form: eight bytes, of which two pieces are there.
+fn sparse(pieces: &[(u32, u32)], size: u32, data: &[u8]) -> Vec<u8> {
+    let mut bytes = member(b"a", b'S', b"", data);
+    bytes[257..265].copy_from_slice(b"ustar  \0");
+    for (n, (offset, len)) in pieces.iter().enumerate() {
+        let text = format!("{offset:011o}\0{len:011o}\0");
+        bytes[386 + 24 * n..][..24].copy_from_slice(text.as_bytes());
+    }
+    bytes[483..494].copy_from_slice(format!("{size:011o}").as_bytes());
+    bytes[148..156].fill(b' ');
+    let sum: u32 = bytes[..512].iter().map(|byte| u32::from(*byte)).sum();
+    bytes[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    bytes
+}
+
 #[test]
-fn a_sparse_file_is_not_supported_and_said_to_be_so() {
+fn a_file_stored_sparse_is_the_file_and_only_its_form_differs() {
+    let plain = layer(&[member(b"a", b'0', b"", b"\0ab\0\0cd\0")]);
+    let holes = layer(&[sparse(&[(1, 2), (5, 2)], 8, b"abcd")]);
+    for (left, right) in [(&plain, &holes), (&holes, &plain)] {
+        let packed = packed(right, Compression::Gzip);
+        for right in [right.clone(), packed] {
+            let found = compare(left.clone(), right).unwrap();
+            let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+            let form = found.iter().find(|row| row.contains("tar_form")).unwrap();
+            assert!(form.contains("1 stored sparse"), "{found:?}");
+            assert!(!found.iter().any(|row| row.contains("/a")), "{found:?}");
+        }
+    }
+    let other = layer(&[sparse(&[(1, 2), (6, 2)], 8, b"abcd")]);
+    let found = compare(plain, other).unwrap();
+    assert!(found.iter().any(|row| row.rule == "content"), "the same bytes elsewhere: {found:?}");
+}
+
+#[test]
+fn a_map_that_makes_no_sense_is_damage_of_its_entry() {
+    for (pieces, size, why) in [
+        (&[(1, 4), (2, 0)][..], 8, "inside the one before"),
+        (&[(6, 4)], 8, "beyond its size"),
+        (&[], 8, "4 are stored"),
+    ] {
+        let said = said(&layer(&[sparse(pieces, size, b"abcd")]));
+        assert!(said.contains("entry 0") && said.contains(why), "{said}");
+    }
     let said = said(&layer(&[member(b"s", b'S', b"", b"")]));
-    assert!(said.contains("sparse"), "{said}");
+    assert!(said.contains("its header is not GNU's"), "{said}");
 }
 
 #[test]

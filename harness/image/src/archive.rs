@@ -20,8 +20,9 @@ use crate::source::{Source, Window};
 use crate::stored::{Stored, StoredLayer};
 use crate::tar_error::TarError;
 use crate::tar_header::BLOCK;
+use crate::tar_input::Jump;
 use crate::tar_pax::Records;
-use crate::tar_read::{End, Jump, Members, TarLimits};
+use crate::tar_read::{End, Members, TarLimits};
 use crate::tar_write::{self, Fields};
 
 /// A tar whose files can be read where they lie.
@@ -52,7 +53,8 @@ impl Archive {
         while let Some(member) = reader.next()? {
             let at = At::clean(&member.header.name);
             let slot = match member.header.flag {
-                0 | b'0' | b'7' => {
+                // Nobody stores an image's parts with holes; what says so is not found.
+                0 | b'0' | b'7' if member.sparse.is_none() => {
                     Slot::File { offset: member.offset, size: member.header.size.unsigned_abs() }
                 }
                 b'1' => Slot::Link(At::clean(&member.header.link)),

@@ -5,7 +5,6 @@ use std::io;
 use std::sync::Arc;
 
 use crate::compression::{self, Compression};
-use crate::content::Content;
 use crate::digest::{Digest, HashReader};
 use crate::image::Layer;
 use crate::in_order::in_order;
@@ -126,10 +125,7 @@ fn unpack(
     let (_, reader) = compression::reader(&mut stored, options.expansion)?;
     let mut keeper = Keeper::new(layers);
     let mut result = layer_read::read(reader, layers, |file, bytes| {
-        let offset = file.offset;
-        keeper.take(file, bytes, |digest, size| {
-            Content::lazy(Arc::clone(&unpacked), offset, size).with_digest(digest)
-        })
+        keeper.take(file, bytes, |digest, _| file.content(Arc::clone(&unpacked)).with_digest(digest))
     });
     if let Ok(read) = &mut result {
         read.layer.blob = Some((Arc::clone(&blob.source), compression));

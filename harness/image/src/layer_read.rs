@@ -12,8 +12,9 @@ use crate::image::{Compression, Layer};
 use crate::mtime::Mtime;
 use crate::source::Source;
 pub use crate::tar_error::TarError;
+use crate::tar_input::{Input, Stream};
 pub use crate::tar_read::{End, TarLimits};
-use crate::tar_read::{Input, Member, Members, Stream};
+use crate::tar_read::{Member, Members};
 
 /// How a layer is read; sizes in bytes.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +68,7 @@ pub fn index(source: Arc<dyn Source>, options: &LayerOptions) -> Result<LayerRea
     let size = source.size().map_err(io)?;
     let reader = source.open(0, size).map_err(io)?;
     let mut read = read(reader, options, |member, mut bytes| {
-        let lazy = Content::lazy(Arc::clone(&source), member.offset, member.size);
+        let lazy = member.content(Arc::clone(&source));
         if !options.hash_contents {
             return Ok(lazy);
         }
@@ -88,12 +89,21 @@ pub fn stream(reader: impl Read, options: &LayerOptions) -> Result<LayerRead, Ta
 /// A regular file as it comes by.
 #[derive(Debug, Clone, Copy)]
 pub struct Passing<'m> {
-    /// The path as written.
-    pub path: &'m [u8],
-    /// Where its content starts in the uncompressed tar, in bytes.
-    pub offset: u64,
+    member: &'m Member,
     /// Its size in bytes.
     pub size: u64,
+}
+
+impl Passing<'_> {
+    /// The path as written.
+    pub fn path(&self) -> &[u8] {
+        &self.member.header.name
+    }
+
+    /// Its content, where it lies in the uncompressed tar `source`.
+    pub fn content(&self, source: Arc<dyn Source>) -> Content {
+        self.member.content(source)
+    }
 }
 
 /// Reads an uncompressed tar; `take` gets every file's content as it passes by and says how it will be known. What it
@@ -112,7 +122,7 @@ pub fn read(
             b'7' if options.archive => None,
             0 | b'0' | b'7' => {
                 let size = member.header.size.unsigned_abs();
-                let passing = Passing { path: &member.header.name, offset: member.offset, size };
+                let passing = Passing { member: &member, size };
                 let bytes = Passed { members: &mut members, buffer: &mut buffer };
                 Some(take(passing, bytes)?)
             }
@@ -240,7 +250,6 @@ pub(crate) fn entry(member: Member, content: Option<Content>, archive: bool) -> 
         (_, b'4') => Kind::Block { major: device(header.major)?, minor: device(header.minor)? },
         (_, b'5') => Kind::Dir,
         (_, b'6') => Kind::Fifo,
-        (_, b'S') => return Err(unsupported("a sparse file".to_owned())),
         (_, b'M' | b'V') => return Err(unsupported("a part of a tar in several volumes".to_owned())),
         (_, flag) => return Err(unsupported(format!("of type {:?}", char::from(flag)))),
     };

@@ -6,7 +6,6 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::compression::{self, Compression, Expansion};
-use crate::content::Content;
 use crate::digest::{Digest, Hasher};
 use crate::entry::Entry;
 use crate::layer_blob::check_size;
@@ -15,7 +14,8 @@ use crate::read::{ReadError, Warning, nth_layer};
 use crate::source::Source;
 use crate::stored::StoredLayer;
 use crate::tar_error::TarError;
-use crate::tar_read::{End, Input, Members, TarLimits};
+use crate::tar_input::Input;
+use crate::tar_read::{End, Members, TarLimits};
 use crate::unpacked::Unpacked;
 
 /// How a layer is walked.
@@ -59,6 +59,8 @@ pub struct Forms {
     pub formats: BTreeMap<&'static str, u64>,
     /// Keys of extended records that say nothing about the file.
     pub records: BTreeMap<Vec<u8>, u64>,
+    /// How many files are stored without the zeros in them.
+    pub sparse: u64,
 }
 
 impl<'s> Walk<'s> {
@@ -124,10 +126,9 @@ impl<'s> Walk<'s> {
                 self.forms.records.insert(key.clone(), 1);
             }
         }
-        let content = matches!(member.header.flag, 0 | b'0' | b'7').then(|| {
-            let size = member.header.size.unsigned_abs();
-            Content::lazy(Arc::clone(&self.contents), member.offset, size)
-        });
+        self.forms.sparse += u64::from(member.sparse.is_some());
+        let is_file = matches!(member.header.flag, 0 | b'0' | b'7');
+        let content = is_file.then(|| member.content(Arc::clone(&self.contents)));
         layer_read::entry(member, content, false).map(Some).map_err(|error| self.failed(error))
     }
 

@@ -138,7 +138,7 @@ pub(crate) fn up_to_nul(bytes: &[u8]) -> &[u8] {
 }
 
 /// Octal text, or base-256 two's complement where the first bit is set; blank is 0.
-fn number(field: &[u8]) -> Option<i64> {
+pub(crate) fn number(field: &[u8]) -> Option<i64> {
     let first = *field.first()?;
     if first & 0x80 != 0 {
         return base256(field, first & 0x40 != 0);

@@ -19,8 +19,15 @@ pub(crate) fn parse(mut bytes: &[u8]) -> Result<Records, String> {
             let line = bytes.lines().next().unwrap_or_default();
             format!("its PAX record {:?} is not `LENGTH KEY=VALUE`", BStr::new(&line[..line.len().min(80)]))
         })?;
-        records.insert(key.to_vec(), value.to_vec());
         bytes = rest;
+        // Of these there are many, and only their order tells them apart: the map of a sparse file, in its first form.
+        if matches!(key, b"GNU.sparse.offset" | b"GNU.sparse.numbytes") {
+            let map = records.entry(b"GNU.sparse.map".to_vec()).or_default();
+            map.extend_from_slice(if map.is_empty() { b"" } else { b"," });
+            map.extend_from_slice(value);
+            continue;
+        }
+        records.insert(key.to_vec(), value.to_vec());
     }
     Ok(records)
 }

@@ -1,12 +1,18 @@
 //! Walks a tar member by member: extended headers resolved as Go's `archive/tar` does, sizes bounded, truncation told
 //! from the end. What a member means in a layer is [`crate::layer_read`]'s affair.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead};
+use std::sync::Arc;
 
+use crate::content::Content;
 use crate::source::Source;
+use crate::sparse::{Cursor, Map, Next};
+use crate::sparse_map::{self, Segment};
 use crate::tar_error::{Part, TarError};
+use crate::tar_extended::Extended;
 use crate::tar_header::{self, BLOCK, Block, Header};
-use crate::tar_pax::{self, Records, XATTR};
+use crate::tar_input::Input;
+use crate::tar_pax::{self, Records};
 
 /// What a hostile tar may cost at most.
 #[derive(Debug, Clone, Copy)]
@@ -17,13 +23,20 @@ pub struct TarLimits {
     pub extended: u64,
     /// Bytes of all paths, links, names and extended attributes together.
     pub metadata: u64,
+    /// Pieces of which a sparse file has some and the rest is not stored.
+    pub pieces: u64,
+    /// Bytes of all sparse files together that are not stored: whoever compares or hashes such a file reads them all.
+    pub holes: u64,
 }
 
 impl Default for TarLimits {
     fn default() -> Self {
-        Self { entries: 4_000_000, extended: 1 << 20, metadata: 1 << 30 }
+        Self { entries: 4_000_000, extended: 1 << 20, metadata: 1 << 30, pieces: 1 << 20, holes: 64 << 30 }
     }
 }
+
+/// What is not stored of a sparse file, a piece at a time.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Directories above a file, of which each one more is counted against [`TarLimits::metadata`].
 const DEEP: u64 = 64;
@@ -53,76 +66,33 @@ pub(crate) struct Member {
     pub(crate) start: u64,
     /// Where its content starts.
     pub(crate) offset: u64,
+    /// What of it is stored, if not all is.
+    pub(crate) sparse: Option<Arc<Map>>,
 }
 
-/// Bytes in order, of which some can be left out.
-pub(crate) trait Input: Read {
-    /// Goes `len` bytes on; how many there were before the end.
-    fn skip(&mut self, len: u64) -> io::Result<u64>;
-}
-
-/// A reader in which leaving out means reading.
-pub(crate) struct Stream<R>(pub(crate) R);
-
-impl<R: Read> Read for Stream<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
-    }
-}
-
-impl<R: Read> Input for Stream<R> {
-    fn skip(&mut self, len: u64) -> io::Result<u64> {
-        io::copy(&mut self.0.by_ref().take(len), &mut io::sink())
-    }
-}
-
-/// A source, of which only what is asked for is read.
-pub(crate) struct Jump<'s> {
-    source: &'s dyn Source,
-    size: u64,
-    at: u64,
-    reader: Option<Box<dyn Read + Send + 's>>,
-}
-
-impl<'s> Jump<'s> {
-    pub(crate) fn new(source: &'s dyn Source) -> io::Result<Self> {
-        Ok(Self { source, size: source.size()?, at: 0, reader: None })
-    }
-}
-
-impl Read for Jump<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let reader = match &mut self.reader {
-            Some(reader) => reader,
-            None => self.reader.insert(self.source.open(self.at, self.size.saturating_sub(self.at))?),
-        };
-        let n = reader.read(buffer)?;
-        self.at += n as u64;
-        Ok(n)
-    }
-}
-
-impl Input for Jump<'_> {
-    fn skip(&mut self, len: u64) -> io::Result<u64> {
-        let len = len.min(self.size.saturating_sub(self.at));
-        if len <= BLOCK as u64 {
-            return io::copy(&mut self.by_ref().take(len), &mut io::sink());
+impl Member {
+    /// The content of a file, which is in `source` as this tar is.
+    pub(crate) fn content(&self, source: Arc<dyn Source>) -> Content {
+        match &self.sparse {
+            Some(map) => map.content(source, self.offset),
+            None => Content::lazy(source, self.offset, self.header.size.unsigned_abs()),
         }
-        self.at += len;
-        self.reader = None;
-        Ok(len)
     }
 }
 
 /// The members of a tar, one after the other.
 pub(crate) struct Members<I> {
     input: I,
-    limits: TarLimits,
+    pub(crate) limits: TarLimits,
     /// Bytes consumed.
     offset: u64,
     entry: u64,
-    metadata: u64,
-    content_left: u64,
+    pub(crate) metadata: u64,
+    /// As it is stored.
+    pub(crate) content_left: u64,
+    /// Where in a sparse file it is.
+    sparse: Option<Cursor>,
+    pub(crate) holes: u64,
     padding: u64,
     end: Option<End>,
     global_headers: u64,
@@ -137,6 +107,8 @@ impl<I: Input> Members<I> {
             entry: 0,
             metadata: 0,
             content_left: 0,
+            sparse: None,
+            holes: 0,
             padding: 0,
             end: None,
             global_headers: 0,
@@ -181,22 +153,33 @@ impl<I: Input> Members<I> {
                 }
                 b'L' => extended.name = Some(tar_header::up_to_nul(&self.extended(&header)?).to_vec()),
                 b'K' => extended.link = Some(tar_header::up_to_nul(&self.extended(&header)?).to_vec()),
-                _ => return self.member(header, extended, start).map(Some),
+                b'S' => {
+                    let sparse = self.old_sparse(&header, &block, start)?;
+                    return self.member(header, extended, sparse, start).map(Some);
+                }
+                _ => return self.member(header, extended, None, start).map(Some),
             }
         }
     }
 
     /// Reads some of the current member's content; 0 at its end.
     pub(crate) fn content(&mut self, buffer: &mut [u8]) -> Result<usize, TarError> {
-        let len = self.content_left.min(buffer.len() as u64) as usize;
+        let (zeros, left) = self.at_hand();
+        let len = left.min(buffer.len() as u64) as usize;
         if len == 0 {
             return Ok(0);
+        }
+        if zeros {
+            buffer[..len].fill(0);
+            self.sparse.iter_mut().for_each(|cursor| cursor.advance(len as u64));
+            return Ok(len);
         }
         let n = self.read(&mut buffer[..len])?;
         if n == 0 {
             return Err(self.truncated(Part::Content));
         }
         self.content_left -= n as u64;
+        self.sparse.iter_mut().for_each(|cursor| cursor.advance(n as u64));
         Ok(n)
     }
 
@@ -205,8 +188,9 @@ impl<I: Input> Members<I> {
     where
         I: BufRead,
     {
-        if self.content_left == 0 {
-            return Ok(&[]);
+        let (zeros, left) = self.at_hand();
+        if zeros || left == 0 {
+            return Ok(&ZEROS[..left.min(ZEROS.len() as u64) as usize]);
         }
         let at_hand = loop {
             match self.input.fill_buf() {
@@ -218,7 +202,7 @@ impl<I: Input> Members<I> {
         if at_hand == 0 {
             return Err(self.truncated(Part::Content));
         }
-        let len = self.content_left.min(at_hand as u64) as usize;
+        let len = left.min(at_hand as u64) as usize;
         // What has been filled once is given again, without reading.
         match self.input.fill_buf() {
             Ok(bytes) => Ok(&bytes[..len.min(bytes.len())]),
@@ -231,9 +215,24 @@ impl<I: Input> Members<I> {
     where
         I: BufRead,
     {
+        let (zeros, _) = self.at_hand();
+        self.sparse.iter_mut().for_each(|cursor| cursor.advance(len as u64));
+        if zeros {
+            return;
+        }
         self.input.consume(len);
         self.offset += len as u64;
         self.content_left -= (len as u64).min(self.content_left);
+    }
+
+    /// Whether zeros that are not stored come next in the current member's content, and how much of one kind there is.
+    fn at_hand(&self) -> (bool, u64) {
+        match self.sparse.as_ref().map(Cursor::next) {
+            None => (false, self.content_left),
+            Some(Next::Zeros(len)) => (true, len),
+            Some(Next::Stored(len)) => (false, len),
+            Some(Next::End) => (false, 0),
+        }
     }
 
     /// The input, how the tar ended, and how many global extended headers there were. Only after `next` gave `None`.
@@ -256,9 +255,20 @@ impl<I: Input> Members<I> {
         Ok(None)
     }
 
-    fn member(&mut self, mut header: Header, extended: Extended, start: u64) -> Result<Member, TarError> {
+    fn member(
+        &mut self,
+        mut header: Header,
+        mut extended: Extended,
+        old: Option<(Vec<Segment>, i64)>,
+        start: u64,
+    ) -> Result<Member, TarError> {
+        let told = sparse_map::of_records(&mut extended.records).map_err(|why| self.damaged(start, why))?;
         let (nanos, xattrs, other_records) =
             extended.apply(&mut header).map_err(|why| self.damaged(start, why))?;
+        let mut told = told.filter(|_| matches!(header.flag, 0 | b'0' | b'7'));
+        if let Some(name) = told.as_mut().and_then(|told| told.name.take()) {
+            header.name = name;
+        }
         let entry = self.entry;
         if entry >= self.limits.entries {
             return Err(self.limit(start, "entries", self.limits.entries));
@@ -284,8 +294,24 @@ impl<I: Input> Members<I> {
         let padded = padded.ok_or_else(|| self.damaged(start, "its size is absurd"))?;
         self.content_left = size;
         self.padding = padded - size;
+        let sparse = match (old, told) {
+            (Some((segments, whole)), _) => Some(self.sparse(&segments, whole, start)?),
+            (None, Some(told)) => {
+                let segments = match told.map {
+                    sparse_map::Where::Here(segments) => segments,
+                    sparse_map::Where::Ahead => self.map_ahead(start)?,
+                };
+                Some(self.sparse(&segments, told.size.unwrap_or(header.size), start)?)
+            }
+            (None, None) => None,
+        };
+        if let Some(map) = &sparse {
+            header.flag = b'0';
+            header.size = i64::try_from(map.size()).unwrap_or(i64::MAX);
+        }
+        self.sparse = sparse.clone().map(Cursor::new);
         self.entry += 1;
-        Ok(Member { header, nanos, xattrs, other_records, entry, start, offset: self.offset })
+        Ok(Member { header, nanos, xattrs, other_records, entry, start, offset: self.offset, sparse })
     }
 
     /// The content of an extended header.
@@ -311,12 +337,12 @@ impl<I: Input> Members<I> {
                 return Err(self.truncated(part));
             }
         }
-        (self.content_left, self.padding) = (0, 0);
+        (self.content_left, self.padding, self.sparse) = (0, 0, None);
         Ok(())
     }
 
     /// A block; `None` at the end.
-    fn block(&mut self) -> Result<Option<Block>, TarError> {
+    pub(crate) fn block(&mut self) -> Result<Option<Block>, TarError> {
         let mut block = [0; BLOCK];
         match self.fill(&mut block)? {
             0 => Ok(None),
@@ -350,7 +376,7 @@ impl<I: Input> Members<I> {
     }
 
     /// The member whose content is being read has been counted already.
-    fn truncated(&self, part: Part) -> TarError {
+    pub(crate) fn truncated(&self, part: Part) -> TarError {
         let inside = matches!(part, Part::Content | Part::Padding);
         TarError::Truncated { entry: self.entry - u64::from(inside), offset: self.offset, part }
     }
@@ -359,71 +385,11 @@ impl<I: Input> Members<I> {
         TarError::from_io(error, self.entry - u64::from(self.content_left > 0), self.offset)
     }
 
-    fn damaged(&self, offset: u64, why: impl Into<String>) -> TarError {
+    pub(crate) fn damaged(&self, offset: u64, why: impl Into<String>) -> TarError {
         TarError::Damaged { entry: self.entry, offset, why: why.into() }
     }
 
-    fn limit(&self, offset: u64, what: &'static str, limit: u64) -> TarError {
+    pub(crate) fn limit(&self, offset: u64, what: &'static str, limit: u64) -> TarError {
         TarError::Limit { entry: self.entry, offset, what, limit }
     }
-}
-
-/// What extended headers say about the member that follows.
-#[derive(Default)]
-struct Extended {
-    records: Records,
-    any: bool,
-    name: Option<Vec<u8>>,
-    link: Option<Vec<u8>>,
-}
-
-impl Extended {
-    fn is_empty(&self) -> bool {
-        !self.any && self.name.is_none() && self.link.is_none()
-    }
-
-    /// Puts everything in its place; nanoseconds, extended attributes and the keys of what has no place are returned. An
-    /// empty value changes nothing.
-    fn apply(self, header: &mut Header) -> Result<(u32, Records, Vec<Vec<u8>>), String> {
-        let mut xattrs = Records::new();
-        let mut others = Vec::new();
-        let mut nanos = 0;
-        for (key, value) in self.records {
-            if let Some(name) = key.strip_prefix(XATTR) {
-                xattrs.insert(name.to_vec(), value);
-                continue;
-            }
-            if value.is_empty() {
-                continue;
-            }
-            match &key[..] {
-                b"path" => header.name = value,
-                b"linkpath" => header.link = value,
-                b"uname" => header.uname = value,
-                b"gname" => header.gname = value,
-                b"uid" => header.uid = decimal(&key, &value)?,
-                b"gid" => header.gid = decimal(&key, &value)?,
-                b"size" => header.size = decimal(&key, &value)?,
-                b"mtime" => {
-                    let time = tar_pax::parse_time(&value);
-                    (header.mtime, nanos) = time.ok_or_else(|| bad_record(&key, &value))?;
-                }
-                key if key.starts_with(b"GNU.sparse.") => header.flag = b'S',
-                _ => others.push(key),
-            }
-        }
-        header.name = self.name.unwrap_or_else(|| std::mem::take(&mut header.name));
-        header.link = self.link.unwrap_or_else(|| std::mem::take(&mut header.link));
-        Ok((nanos, xattrs, others))
-    }
-}
-
-fn decimal(key: &[u8], value: &[u8]) -> Result<i64, String> {
-    let number = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-    number.ok_or_else(|| bad_record(key, value))
-}
-
-fn bad_record(key: &[u8], value: &[u8]) -> String {
-    let value = &value[..value.len().min(80)];
-    format!("its PAX record {}={:?} is not a number", bstr::BStr::new(key), bstr::BStr::new(value))
 }

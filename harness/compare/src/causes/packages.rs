@@ -9,6 +9,7 @@ use crate::scene::{Row, Scene};
 
 pub(super) struct Versions;
 pub(super) struct Database;
+pub(super) struct Files;
 
 /// Packages that are named in a finding.
 const NAMED: usize = 3;
@@ -59,6 +60,26 @@ impl Cause for Database {
 
     fn content(&self, _: &Scene<'_>, row: Row<'_>, _: Option<&Peek>) -> Option<Said> {
         is_database(&row.path()).then(Said::nothing)
+    }
+}
+
+impl Cause for Files {
+    fn page(&self) -> &'static Page {
+        &Page {
+            id: "package-files",
+            title: "Files of a package differ, because the package does",
+            severity: Severity::Behaviour,
+            what: "A file that differs, or that one image has, is on the list of a package that itself is another version, another build, or in one image only. dpkg's lists and apk's data base say so.",
+            how: "As `package-drift`: the mirror, the base image or a list of packages changed between the builds.",
+            fix: "Pin the package (`apt-get install hello=2.10-3`, `apk add hello=2.10-r3`), or build from a snapshot of the archive; the files follow.",
+        }
+    }
+
+    fn row(&self, scene: &Scene<'_>, row: Row<'_>) -> Option<String> {
+        if !matches!(row.rule(), "content" | "paths" | "link" | "kind") || is_database(&row.path()) {
+            return None;
+        }
+        scene.package_of(row.at()?)
     }
 }
 

@@ -10,6 +10,7 @@ pub(super) struct Spelling;
 pub(super) struct Encoding;
 pub(super) struct Bytes;
 pub(super) struct Form;
+pub(super) struct Sparse;
 
 impl Cause for Spelling {
     fn page(&self) -> &'static Page {
@@ -91,6 +92,25 @@ impl Cause for Bytes {
 
     fn row(&self, _: &Scene<'_>, row: Row<'_>) -> Option<String> {
         (row.rule() == "diff_id").then(String::new)
+    }
+}
+
+impl Cause for Sparse {
+    fn page(&self) -> &'static Page {
+        &Page {
+            id: "stored-sparse",
+            title: "One tar stores files with their holes, the other writes out the zeros",
+            severity: Severity::Cosmetic,
+            what: "Of a sparse file a tar may hold only what is not zero, and where it belongs. Unpacked, the files are the same; the layers are other bytes, and of other sizes.",
+            how: "GNU tar with `-S`; Docker and BuildKit write every zero. `/var/log/lastlog` and `faillog` of a user with a great number are sparse, and grow to gigabytes there.",
+            fix: "Pack both with one program, without `-S`; `rm -f /var/log/lastlog /var/log/faillog` in the RUN that adds the user, or `useradd --no-log-init`.",
+        }
+    }
+
+    fn row(&self, _: &Scene<'_>, row: Row<'_>) -> Option<String> {
+        let is_sparse = |side: &str| side.contains("stored sparse");
+        let (left, right) = row.sides();
+        (row.rule() == "tar_form" && is_sparse(left) != is_sparse(right)).then(String::new)
     }
 }
 

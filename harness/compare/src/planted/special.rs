@@ -93,6 +93,15 @@ pub fn pairs() -> io::Result<Vec<Special>> {
         // Beyond the 28: what only a manifest or the header of a tar shows.
         ("owner_name", plain(), each(&|member| Member { uname: "", ..member })),
         ("extra_records", plain(), each(&|member| member.record("comment", *b"made on a tuesday"))),
+        (
+            "stored_sparse",
+            of(more(vec![Member::file(*b"s", *b"abc\0\0\0\0def")])),
+            of(more(vec![
+                Member::file(*b"s", *b"abcdef")
+                    .record("GNU.sparse.map", *b"0,3,7,3")
+                    .record("GNU.sparse.size", *b"10"),
+            ])),
+        ),
         ("media_type", stored(Oci::default()), stored(Oci { media: DOCKER, ..Oci::default() })),
         ("annotation", stored(annotated("a")), stored(annotated("b"))),
         (

@@ -1,5 +1,5 @@
 //! The rule `tar_form`: which formats the headers of a layer's tar have, and which extended records that say nothing about
-//! the file: times of access, comments. Said once a layer, with how many entries have it.
+//! the file: times of access, comments; and whether files are stored without the zeros in them. Said once a layer, with how many entries have it.
 
 use std::collections::BTreeMap;
 
@@ -31,6 +31,7 @@ impl Rule for TarForm {
         let lacks = |one: &Forms, other: &Forms| {
             one.formats.keys().any(|key| !other.formats.contains_key(key))
                 || one.records.keys().any(|key| !other.records.contains_key(key))
+                || (one.sparse > 0 && other.sparse == 0)
         };
         if lacks(left, right) || lacks(right, left) {
             found.say(Where::Layer(layer), show(left), show(right));
@@ -42,6 +43,7 @@ fn show(forms: &Forms) -> String {
     let formats = forms.formats.iter().map(|(name, count)| format!("{count} {name}"));
     let records: &BTreeMap<Vec<u8>, u64> = &forms.records;
     let records = records.iter().map(|(key, count)| format!("{count} with {}", word(key)));
-    let all: Vec<String> = formats.chain(records).collect();
+    let sparse = (forms.sparse > 0).then(|| format!("{} stored sparse", forms.sparse));
+    let all: Vec<String> = formats.chain(sparse).chain(records).collect();
     if all.is_empty() { "nothing".to_owned() } else { all.join(", ") }
 }

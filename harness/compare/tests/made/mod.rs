@@ -114,6 +114,14 @@ pub const PAIRS: &[Pair] = &[
     pair("package-drift", "hello 1.0 → 1.1", || {
         content("var/lib/dpkg/status", b"Package: hello\nVersion: 1.0\n", b"Package: hello\nVersion: 1.1\n")
     }),
+    pair("package-files", "hello", || {
+        let list =
+            |more: &str| file("var/lib/dpkg/info/hello.list", &format!("/usr\n/usr/bin/hello\n{more}"));
+        one(
+            vec![file("usr/bin/hello", "1"), list("")],
+            vec![file("usr/bin/hello", "2"), file("usr/bin/hi", ""), list("/usr/bin/hi\n")],
+        )
+    }),
     pair("package-database", "", || content("var/lib/rpm/rpmdb.sqlite", b"\x00a", b"\x00b")),
     pair("pyc-header", "the header's time is 1 and 2", || {
         content(
