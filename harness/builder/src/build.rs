@@ -418,7 +418,7 @@ impl Builder {
         let Some(turn) = &session.cache else { return Ok(()) };
         let changes = matches!(session.stamp, Stamp::Clamped(_) | Stamp::Set(_));
         let read = match (turn.cache.whole, changes) {
-            (true, _) => unread::settle(stage, session),
+            (true, _) => unread::settle(stage, session).and_then(|()| unread::entries(stage, session)),
             (false, true) => unread::entries(stage, session),
             (false, false) => Ok(()),
         };

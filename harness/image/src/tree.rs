@@ -1,14 +1,16 @@
 //! The flattened file system of an image: path → inode, hard links sharing one. Symbolic links, parents and whiteouts
-//! are pure functions on it. Producing layers from two trees is the builder's step, not here.
+//! are pure functions on it; applying a layer is `apply`. Producing layers from two trees is the builder's step, not here.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod apply;
+
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::at::At;
-use crate::entry::{Entry, Kind, Meta, Whiteout};
-use crate::image::Layer;
+use crate::entry::{Kind, Meta};
 use crate::mtime::Mtime;
+pub use apply::ApplyError;
 
 /// What a path names.
 #[derive(Clone, Debug)]
@@ -29,17 +31,6 @@ pub struct Tree {
     inodes: Arc<Vec<Arc<Inode>>>,
 }
 
-/// Why a layer cannot be applied.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum ApplyError {
-    #[error("apply the layer: {at} is a hard link to {target}, which does not exist")]
-    DanglingHardlink { at: At, target: At },
-    #[error("apply the layer: {at} is a hard link to the directory {target}")]
-    HardlinkToDir { at: At, target: At },
-    #[error("apply the layer: {0}")]
-    Resolve(#[from] ResolveError),
-}
-
 /// Why a path cannot be resolved.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ResolveError {
@@ -56,13 +47,13 @@ impl Default for Tree {
 impl Tree {
     /// Nothing but the root directory, 0755, owned by root, from 1970.
     pub fn new() -> Self {
-        Self::of(Meta::new(0o755, Mtime::secs(0)), [], Vec::new())
+        Self::of(Meta::new(0o755, Mtime::secs(0)), Vec::new(), Vec::new())
     }
 
     /// Of these inodes, by their places. Of two at one place the last counts.
-    pub(crate) fn of(root: Meta, inodes: impl IntoIterator<Item = Inode>, paths: Vec<(At, usize)>) -> Self {
-        let root = Inode { kind: Kind::Dir, meta: root };
-        let inodes = std::iter::once(root).chain(inodes).map(Arc::new).collect();
+    pub(crate) fn of(root: Meta, inodes: Vec<Arc<Inode>>, paths: Vec<(At, usize)>) -> Self {
+        let root = Arc::new(Inode { kind: Kind::Dir, meta: root });
+        let inodes = std::iter::once(root).chain(inodes).collect();
         let paths = std::iter::once((At::root(), Ino(0)))
             .chain(paths.into_iter().map(|(at, number)| (at, Ino(number + 1))));
         Self { paths: Arc::new(paths.collect()), inodes: Arc::new(inodes) }
@@ -230,75 +221,6 @@ impl Tree {
         }
         Ok(done)
     }
-
-    /// Applies a layer as Docker and containerd do: whiteouts hide what lies below the layer, never what it brings itself.
-    pub fn apply(&mut self, layer: &Layer) -> Result<(), ApplyError> {
-        let mut brought: BTreeSet<At> = BTreeSet::new();
-        let hides_directories =
-            layer.entries.iter().any(|entry| matches!(entry.whiteout(), Some(Whiteout::Opaque(_))));
-        // A directory that is there, and no symbolic link above it: most entries lie where the one before does.
-        let mut known: Option<At> = None;
-        for entry in &layer.entries {
-            match entry.whiteout() {
-                Some(Whiteout::Removed(hidden)) => {
-                    let hidden = self.resolve(hidden.as_bytes(), false)?;
-                    self.remove(&hidden);
-                    known = None;
-                }
-                Some(Whiteout::Opaque(dir)) => {
-                    let dir = self.resolve(dir.as_bytes(), true)?;
-                    self.remove_where(&dir, |at| {
-                        *at != dir
-                            && brought.range(at.clone()..).next().is_none_or(|next| !next.is_within(at))
-                    });
-                    known = None;
-                }
-                None => {
-                    let is_known = known.as_ref().is_some_and(|dir| entry.at.is_in(dir));
-                    let at = match is_known {
-                        true => entry.at.clone(),
-                        false => self.resolve(entry.at.as_bytes(), false)?,
-                    };
-                    if !is_known {
-                        self.make_parents(&at);
-                    }
-                    self.put(entry, &at)?;
-                    if !is_known || entry.kind.is_dir() {
-                        known = if entry.kind.is_dir() { Some(at.clone()) } else { at.parent() };
-                        known = known.filter(|_| at == entry.at);
-                    }
-                    if hides_directories {
-                        brought.insert(at);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn make_parents(&mut self, at: &At) {
-        for parent in at.parents() {
-            if !self.get(&parent).is_some_and(|inode| inode.kind.is_dir()) {
-                self.insert(&parent, Kind::Dir, Meta::new(0o755, Mtime::secs(0)));
-            }
-        }
-    }
-
-    fn put(&mut self, entry: &Entry, at: &At) -> Result<(), ApplyError> {
-        let Kind::Hardlink(target) = &entry.kind else {
-            self.insert(at, entry.kind.clone(), entry.meta.clone());
-            return Ok(());
-        };
-        let target = self.resolve(target.as_bytes(), false)?;
-        match self.get(&target) {
-            Some(inode) if inode.kind.is_dir() => Err(ApplyError::HardlinkToDir { at: at.clone(), target }),
-            Some(_) => {
-                self.link(at, &target);
-                Ok(())
-            }
-            None => Err(ApplyError::DanglingHardlink { at: at.clone(), target }),
-        }
-    }
 }
 
 fn split_reversed(path: &[u8]) -> Vec<Vec<u8>> {
@@ -313,6 +235,8 @@ fn split_reversed(path: &[u8]) -> Vec<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::content::Content;
+    use crate::entry::Entry;
+    use crate::image::Layer;
 
     fn dir() -> Entry {
         Entry::new(At::root(), Kind::Dir, Meta::new(0o755, Mtime::secs(1)))
@@ -330,41 +254,6 @@ mod tests {
         Layer { entries, ..Layer::default() }
     }
 
-    fn paths(tree: &Tree) -> Vec<String> {
-        tree.iter().map(|(at, _, _)| at.to_string()).collect()
-    }
-
-    #[test]
-    fn an_opaque_directory_keeps_what_its_own_layer_brought_in_any_order() {
-        let mut tree = Tree::new();
-        tree.apply(&layer(vec![
-            entry("d", Kind::Dir),
-            file("d/old"),
-            entry("d/s", Kind::Dir),
-            file("d/s/old"),
-        ]))
-        .unwrap();
-        tree.apply(&layer(vec![entry("d/s", Kind::Dir), file("d/s/new"), file("d/.wh..wh..opq")])).unwrap();
-        assert_eq!(paths(&tree), ["/", "/d", "/d/s", "/d/s/new"]);
-    }
-
-    #[test]
-    fn a_directory_that_became_a_link_halfway_is_followed_from_then_on() {
-        let mut tree = Tree::new();
-        let link = entry("d", Kind::Symlink("real".into()));
-        tree.apply(&layer(vec![
-            entry("real", Kind::Dir),
-            entry("d", Kind::Dir),
-            file("d/a"),
-            link,
-            file("d/b"),
-            file("d/c"),
-            entry("d/.wh.b", Kind::Dir),
-        ]))
-        .unwrap();
-        assert_eq!(paths(&tree), ["/", "/d", "/real", "/real/c"]);
-    }
-
     #[test]
     fn metadata_changes_path_by_path_and_the_last_name_of_an_inode_has_the_last_word() {
         let mut tree = Tree::new();
@@ -380,23 +269,6 @@ mod tests {
         assert_eq!(asked, ["/", "/a", "/b", "/c"]);
         let owners = |tree: &Tree| -> Vec<_> { tree.iter().map(|(_, _, inode)| inode.meta.uid).collect() };
         assert_eq!((owners(&before), owners(&tree)), (vec![0, 0, 0, 0], vec![0, 4, 3, 4]));
-    }
-
-    #[test]
-    fn a_whiteout_removes_a_whole_directory() {
-        let mut tree = Tree::new();
-        tree.apply(&layer(vec![entry("d", Kind::Dir), file("d/a"), file("d-e")])).unwrap();
-        tree.apply(&layer(vec![file(".wh.d")])).unwrap();
-        assert_eq!(paths(&tree), ["/", "/d-e"]);
-    }
-
-    #[test]
-    fn hard_links_share_an_inode_and_a_dangling_one_is_an_error() {
-        let mut tree = Tree::new();
-        tree.apply(&layer(vec![file("a"), entry("b", Kind::Hardlink(At::from("a")))])).unwrap();
-        assert_eq!(tree.ino(&At::from("a")), tree.ino(&At::from("b")));
-        let error = tree.apply(&layer(vec![entry("c", Kind::Hardlink(At::from("nope")))]));
-        assert!(matches!(error, Err(ApplyError::DanglingHardlink { .. })));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! A [`Tree`] from a walk over a file system: each place is told once, and all are put in their order at the end, which
 //! costs a fraction of putting each where it belongs. Changing a tree is the tree's own.
 
+use std::sync::Arc;
+
 use crate::at::At;
 use crate::entry::{Kind, Meta};
 use crate::tree::{Inode, Tree};
@@ -9,7 +11,7 @@ use crate::tree::{Inode, Tree};
 #[derive(Debug)]
 pub struct Walked {
     root: Meta,
-    inodes: Vec<Inode>,
+    inodes: Vec<Arc<Inode>>,
     paths: Vec<(At, usize)>,
 }
 
@@ -26,7 +28,7 @@ impl Walked {
     /// An inode at a place below the root. The directories around it are the walk's to tell.
     pub fn push(&mut self, at: At, kind: Kind, meta: Meta) -> Told {
         debug_assert!(!matches!(kind, Kind::Hardlink(_)), "a hard link is told with `link`");
-        self.inodes.push(Inode { kind, meta });
+        self.inodes.push(Arc::new(Inode { kind, meta }));
         let number = self.inodes.len() - 1;
         self.paths.push((at, number));
         Told(number)

@@ -10,6 +10,9 @@ use crate::framing::{array, put, take};
 /// Beginning of it; the number changes with the form.
 const MAGIC: &[u8] = b"samebuild listing 1\n";
 
+/// No entry takes fewer bytes.
+const SMALLEST: usize = 54;
+
 /// The list of a layer's entries, in their order; `None` where something in it has no digest yet, or no time of its own.
 pub fn write(layer: &Layer) -> Option<Vec<u8>> {
     let mut out = MAGIC.to_vec();
@@ -53,7 +56,7 @@ pub fn write(layer: &Layer) -> Option<Vec<u8>> {
 pub fn read(bytes: &[u8], mut content: impl FnMut(usize, u64, Digest) -> Content) -> Option<Vec<Entry>> {
     let mut from = bytes.strip_prefix(MAGIC)?;
     let from = &mut from;
-    let mut entries = Vec::new();
+    let mut entries = Vec::with_capacity(from.len() / SMALLEST);
     while !from.is_empty() {
         let at = At::clean(take(from)?);
         let numbers =

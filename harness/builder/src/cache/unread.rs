@@ -24,6 +24,8 @@ pub struct Unread {
     /// The base's name and platform.
     base: Option<(String, Platform)>,
     layers: Vec<Later>,
+    /// Layers whose files are known, and whose entries nobody has asked for.
+    blank: Vec<Later>,
 }
 
 /// A layer that was found, or a step that made none but changed what no tar says.
@@ -52,7 +54,7 @@ pub struct Damaged {
 impl Unread {
     /// Everything of this image.
     pub fn base(name: &str, platform: &Platform) -> Self {
-        Self { base: Some((name.to_owned(), platform.clone())), layers: Vec::new() }
+        Self { base: Some((name.to_owned(), platform.clone())), ..Self::default() }
     }
 
     /// One more layer.
@@ -132,7 +134,7 @@ impl From<Damaged> for StepError {
 
 /// Reads everything that is still to be read: what a step that is carried out stands on.
 pub fn settle(stage: &mut Stage, session: &Session<'_>) -> Result<(), StepError> {
-    let Unread { base, layers } = std::mem::take(&mut stage.unread);
+    let (base, layers) = (stage.unread.base.take(), std::mem::take(&mut stage.unread.layers));
     if let Some((name, platform)) = base {
         let (image, tree) = session.image(&name, &platform)?;
         let same = image.layers.len() == stage.base_layers
@@ -149,25 +151,22 @@ pub fn settle(stage: &mut Stage, session: &Session<'_>) -> Result<(), StepError>
         }
     }
     for later in layers {
-        let layer = later.entries(session.cache.as_ref())?;
+        let mut lower = later.entries(session.cache.as_ref())?;
         let broken = |error: samebuild_image::tree::ApplyError| {
             later.damaged(error.to_string(), later.layer.iter().map(|kept| kept.digest).collect())
         };
-        stage.tree.apply(&layer).map_err(broken)?;
-        flaws::unpacked(session, &layer, &mut stage.tree);
-        let mut lower = layer.clone();
+        stage.tree.apply(&lower).map_err(broken)?;
+        flaws::unpacked(session, &lower, &mut stage.tree);
         fixes::apply(&later.fixes()?, &mut stage.tree, &mut lower);
         stage.rootfs.push_computed(lower, stage.tree.clone());
-        if let Some(place) = later.index.and_then(|index| stage.layers.get_mut(index)) {
-            *place = layer;
-        }
+        stage.unread.blank.push(later);
     }
     Ok(())
 }
 
 /// Reads the entries of the stage's own layers, for whoever changes or looks at them.
 pub fn entries(stage: &mut Stage, session: &Session<'_>) -> Result<(), StepError> {
-    for later in &stage.unread.layers {
+    for later in stage.unread.blank.iter().chain(&stage.unread.layers) {
         if let Some(place) = later.index.and_then(|index| stage.layers.get_mut(index))
             && place.entries.is_empty()
         {

@@ -344,6 +344,47 @@ mod tests {
         assert_eq!(paths(&tree), ["/ dir", "/keep file"]);
     }
 
+    fn told(tree: &Tree) -> Vec<String> {
+        let tell = |(at, _, inode): (&At, _, &samebuild_image::Inode)| {
+            let content = if let Kind::File(content) = &inode.kind { content.digest().ok() } else { None };
+            format!("{at} {} {:?} {content:?}", inode.kind.word(), inode.meta)
+        };
+        tree.iter().map(tell).collect()
+    }
+
+    #[test]
+    fn what_is_renamed_or_changed_in_any_way_is_seen_through_an_index_that_knew_it() {
+        use super::super::index::Belief;
+        let dir = tempfile::tempdir().unwrap();
+        let (root, path) = (dir.path().join("root"), dir.path().join("index"));
+        std::fs::create_dir_all(root.join("d")).unwrap();
+        for name in ["a", "b", "c", "d/e", "d/f", "d/g"] {
+            std::fs::write(root.join(name), name).unwrap();
+        }
+        // So much later than all was written that every stat is believed.
+        let now = crate::context::clock_seconds();
+        let scan_at = |later: i64, belief| {
+            let mut index = Index::read(&path, (now + later, 0), belief);
+            let tree = scan_with(&root, &mut index, &|time| time).unwrap();
+            let told = told(&tree);
+            (told, index)
+        };
+        let (first, index) = scan_at(100, Belief::Stat);
+        assert!(index.write(&path).unwrap());
+        let (same, index) = scan_at(200, Belief::Stat);
+        assert_eq!((same, index.known()), (first.clone(), 6));
+        std::fs::rename(root.join("b"), root.join("b2")).unwrap();
+        std::fs::set_permissions(root.join("c"), PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::write(root.join("d/e"), "E/d").unwrap();
+        let marked = rustix::fs::setxattr(root.join("d/f"), "user.a", b"v", rustix::fs::XattrFlags::empty());
+        let (seen, index) = scan_at(300, Belief::Stat);
+        assert_eq!(index.known(), if marked.is_ok() { 2 } else { 3 });
+        let (honest, _) = scan_at(300, Belief::Nothing);
+        assert_eq!(seen, honest);
+        let changed = seen.iter().filter(|line| !first.contains(line)).count();
+        assert!(changed >= 3, "{seen:#?}");
+    }
+
     #[test]
     fn a_directory_that_is_not_there_is_an_error_that_names_it() {
         let error = scan(Path::new("/nonexistent/context")).unwrap_err().to_string();

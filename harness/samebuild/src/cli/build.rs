@@ -159,10 +159,13 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
         }
     };
     let texts = texts.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(match &lag {
+    let exit = match &lag {
         Some(lag) if !args.trusting.tell(lag, &texts, &built.unrecorded)? => Exit::Different,
         _ => Exit::Same,
-    })
+    };
+    // Taking tens of thousands of files apart, one by one, is work that the end of the process does at once.
+    std::mem::forget((context, built.image));
+    Ok(exit)
 }
 
 /// How it went wrong: the build, or putting the image where it is to go.
