@@ -41,15 +41,32 @@ enum What {
     Artifacts(super::bench_artifacts::Lookups),
 }
 
-/// Which rebuilds, how often.
+/// Which builds.
+#[derive(Debug, Args)]
+struct Builds {
+    /// Only this workload. May be repeated.
+    #[arg(long = "workload", value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(WORKLOADS.iter().map(|workload| workload.id)))]
+    workloads: Vec<String>,
+    #[command(flatten)]
+    rounds: Rounds,
+}
+
+/// Which rebuilds.
 #[derive(Debug, Args)]
 struct Rebuilds {
-    /// Whose builders are measured beside ours: a row of ci/engines.toml. Needs root.
-    #[arg(long)]
-    engine: Option<String>,
     /// Only this workload. May be repeated.
     #[arg(long = "workload", value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(REBUILDS.iter().map(|workload| workload.id)))]
     workloads: Vec<String>,
+    #[command(flatten)]
+    rounds: Rounds,
+}
+
+/// Beside whom, how often, and where it is told.
+#[derive(Debug, Args)]
+struct Rounds {
+    /// Whose builders are measured beside ours: a row of ci/engines.toml. Needs root.
+    #[arg(long)]
+    engine: Option<String>,
     /// How many rounds; medians are of so many.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     times: u16,
@@ -68,12 +85,8 @@ struct Wish<'a> {
     verb: &'static str,
     what: &'static str,
     all: &'static [Workload],
-    engine: Option<&'a str>,
     workloads: &'a [String],
-    times: u16,
-    smaller: u64,
-    record: bool,
-    format: Format,
+    rounds: &'a Rounds,
 }
 
 /// How much is planted, how often it is compared.
@@ -92,40 +105,14 @@ struct Diffs {
     format: Format,
 }
 
-/// Which builds, how often.
-#[derive(Debug, Args)]
-struct Builds {
-    /// Whose builders are measured beside ours: a row of ci/engines.toml. Needs root.
-    #[arg(long)]
-    engine: Option<String>,
-    /// Only this workload. May be repeated.
-    #[arg(long = "workload", value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(WORKLOADS.iter().map(|workload| workload.id)))]
-    workloads: Vec<String>,
-    /// How many rounds; medians are of so many.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
-    times: u16,
-    /// Divide every size by N: to try the command, not to measure.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    smaller: u64,
-    /// Write what was measured to records/ (in a checkout).
-    #[arg(long, conflicts_with_all = ["smaller", "workloads"])]
-    record: bool,
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
-}
-
 pub(crate) fn run(args: &Bench) -> Result<Exit> {
     match &args.what {
         What::Build(args) => builds(&Wish {
             verb: "build",
             what: "cold builds",
             all: WORKLOADS,
-            engine: args.engine.as_deref(),
             workloads: &args.workloads,
-            times: args.times,
-            smaller: args.smaller,
-            record: args.record,
-            format: args.format,
+            rounds: &args.rounds,
         }),
         What::Diff(args) => diffs(args),
         What::Artifacts(args) => super::bench_artifacts::run(args),
@@ -133,12 +120,8 @@ pub(crate) fn run(args: &Bench) -> Result<Exit> {
             verb: "cache",
             what: "builds of what was built before",
             all: REBUILDS,
-            engine: args.engine.as_deref(),
             workloads: &args.workloads,
-            times: args.times,
-            smaller: args.smaller,
-            record: args.record,
-            format: args.format,
+            rounds: &args.rounds,
         }),
     }
 }
@@ -195,26 +178,27 @@ fn diffs(args: &Diffs) -> Result<Exit> {
 }
 
 fn builds(args: &Wish<'_>) -> Result<Exit> {
-    warn_of_debug(args.record)?;
-    let engine = args.engine.map(|name| open_engine(name, &say)).transpose()?;
+    let rounds = args.rounds;
+    warn_of_debug(rounds.record)?;
+    let engine = rounds.engine.as_deref().map(|name| open_engine(name, &say)).transpose()?;
     let place = place_words(engine.as_ref().map(|(engine, _)| engine))?;
     let named = args.workloads.iter().filter_map(|id| find(id));
     let asked = Asked {
         workloads: if args.workloads.is_empty() { args.all.iter().collect() } else { named.collect() },
         engine: engine.as_ref().map(|(engine, _)| engine),
         dialects: engine.iter().flat_map(|(_, dialects)| dialects.clone()).collect(),
-        times: args.times.into(),
-        smaller: args.smaller,
+        times: rounds.times.into(),
+        smaller: rounds.smaller,
         progress: &say,
     };
     let place = format!("{place}, load {}", load());
     let runs = bench::run(&asked)?;
     let rows: Vec<Row> = runs.iter().flat_map(Run::rows).collect();
-    match args.format {
+    match rounds.format {
         Format::Json => out!("{}", serde_json::to_string_pretty(&json(&runs))?),
         Format::Text => show(&rows),
     }
-    if args.record {
+    if rounds.record {
         write(&runs, args, place)?;
     }
     Ok(exit(&rows))
@@ -242,10 +226,10 @@ fn show(rows: &[Row]) {
 }
 
 fn write(runs: &[Run], args: &Wish<'_>, place: String) -> Result<()> {
-    let (record, details) = record(runs, args.what, args.times.into(), today(), place);
+    let (record, details) = record(runs, args.what, args.rounds.times.into(), today(), place);
     let mut json = serde_json::to_value(&record).context("write the record")?;
     json["details"] = details;
-    let name = format!("bench-{}-{}.json", args.verb, args.engine.unwrap_or("alone"));
+    let name = format!("bench-{}-{}.json", args.verb, args.rounds.engine.as_deref().unwrap_or("alone"));
     let path = Checkout::find()?.records().join(name);
     files::write(&path, format!("{}\n", serde_json::to_string_pretty(&json)?).as_bytes())?;
     say(&format!("{} written", path.display()));
