@@ -170,8 +170,8 @@ fn full_disks(place: Place) {
     std::fs::create_dir(&dir).unwrap();
     let mut full = 0;
     for round in 0..rounds {
-        // From less than one entry to nearly all.
-        let size = 4096 * (1 + round % 40);
+        // From less than one entry to all.
+        let size = 4096 * (1 + round % 64);
         let options = format!("size={size},mode=755");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&dir).output();
         let _mounted = match mounted {
