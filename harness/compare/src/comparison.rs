@@ -1,8 +1,10 @@
 //! What a comparison hands on: the differences, and the shape of what was compared, for whoever explains or draws them.
 //! No judgement.
 
+use std::collections::BTreeMap;
+
 use samebuild_image::read::Warning;
-use samebuild_image::{Compression, Digest, Image};
+use samebuild_image::{Compression, Digest, Entry, Image, Kind};
 use serde_json::{Map, Value};
 
 use crate::compare::{CompareError, sides};
@@ -49,6 +51,8 @@ pub struct LayerShape {
     pub size: Option<u64>,
     /// Entries; `None` for a layer that did not have to be opened.
     pub entries: Option<usize>,
+    /// Bytes of the files in each directory, at most three names deep, by name; empty for a layer that was not opened.
+    pub directories: BTreeMap<Vec<u8>, u64>,
     /// Which entry of the history made it, counted from 0, where the history says which made none and the counts agree.
     pub history: Option<usize>,
 }
@@ -68,6 +72,22 @@ pub fn compare_images(left: &Image, right: &Image, options: &Options) -> Result<
     })
 }
 
+/// How much lies where.
+pub(crate) fn directories<'e>(entries: impl Iterator<Item = &'e Entry>) -> BTreeMap<Vec<u8>, u64> {
+    let mut all: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+    for entry in entries {
+        let Kind::File(content) = &entry.kind else { continue };
+        let dirs = entry.at.components().count().saturating_sub(1).min(3);
+        let name: Vec<&[u8]> = entry.at.components().take(dirs).collect();
+        let name = name.join(&b'/');
+        match all.get_mut(&name) {
+            Some(bytes) => *bytes += content.size(),
+            None => drop(all.insert(name, content.size())),
+        }
+    }
+    all
+}
+
 impl Shape {
     /// The shape of an image that was read whole.
     pub fn of(image: &Image) -> Self {
@@ -78,6 +98,7 @@ impl Shape {
             stored: layer.blob.as_ref().and_then(|(source, _)| source.size().ok()),
             size: Some(layer.size),
             entries: Some(layer.entries.len()),
+            directories: directories(layer.entries.iter()),
             history: None,
         };
         let mut shape = Self {

@@ -9,7 +9,7 @@ use samebuild_image::read::{ReadError, Warning};
 use samebuild_image::{At, Content, Kind, Stored};
 
 use crate::compare::{CompareError, sides};
-use crate::comparison::{Comparison, LayerShape, Shape};
+use crate::comparison::{Comparison, LayerShape, Shape, directories};
 use crate::options::Options;
 use crate::pairing::align;
 use crate::side::{Item, Origin, Packed, Side, SideLayer, SiftedItems, Stuff, Thing, item_of_entry};
@@ -344,6 +344,8 @@ fn shape(of: &Stored, jobs: &[Job], sifted: &[Sifted], hand: Hand) -> Shape {
         if let (Some(index), Some(walked)) = (index, walked) {
             shape.layers[*index].size = Some(walked.size);
             shape.layers[*index].entries = Some(layer.settled.len() + odd.len());
+            let settled = layer.settled.iter().map(|settled| &settled.entry);
+            shape.layers[*index].directories = directories(settled.chain(odd.iter().map(|odd| &*odd.entry)));
         }
     }
     shape.number_history();

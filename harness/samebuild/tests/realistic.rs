@@ -8,47 +8,15 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use place::Place;
-use serde::Deserialize;
+use samebuild::factors::written::Written;
 use serde_json::Value;
-
-/// What `found.toml` writes of a case.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Written {
-    found: Vec<Found>,
-    /// Files that may differ or not.
-    #[serde(default)]
-    may: Vec<String>,
-    /// Causes that no Dockerfile mends.
-    #[serde(default)]
-    left: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Found {
-    factor: String,
-    line: u64,
-    at: String,
-    cause: String,
-    /// A part of what is told as the fix.
-    fix: String,
-}
 
 fn checkout() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 fn written() -> BTreeMap<String, Written> {
-    let dirs = std::fs::read_dir(checkout().join("fixtures/realistic")).unwrap().map(|dir| dir.unwrap());
-    let dirs = dirs.filter(|dir| dir.path().is_dir());
-    dirs.map(|dir| {
-        let text = std::fs::read_to_string(dir.path().join("found.toml")).unwrap();
-        let name = dir.file_name().into_string().unwrap();
-        let written = toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
-        (name, written)
-    })
-    .collect()
+    samebuild::factors::written::read(&checkout().join("fixtures/realistic")).unwrap()
 }
 
 /// `check` of a directory; `None`, with a word, where this machine cannot build.

@@ -38,7 +38,7 @@ const FAMILIES: &[Family] = &[
         dir: "harness/samebuild/src/tell",
         table_in: "harness/samebuild/src/tell/mod.rs",
         table: "FORMATS",
-        not_members: &["mod.rs", "escape.rs", "html_layers.rs", "html_tree.rs"],
+        not_members: &["mod.rs", "escape.rs", "html_layers.rs", "html_sizes.rs", "html_tree.rs"],
     },
     Family {
         dir: "harness/samebuild/src/bench/peers",

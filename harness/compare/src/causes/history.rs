@@ -11,10 +11,10 @@ impl Cause for Wording {
     fn page(&self) -> &'static Page {
         &Page {
             id: "history-wording",
-            title: "The history tells the same in other words",
+            title: "The history words an instruction otherwise",
             severity: Severity::Cosmetic,
             what: "An entry of the history is worded otherwise, or has another comment or author. No program reads it.",
-            how: "Each builder has its own words: `/bin/sh -c #(nop) COPY …` and `COPY … # buildkit`. Or the instruction differs: then other findings tell.",
+            how: "Each builder has its own words: `/bin/sh -c #(nop) COPY …` and `COPY … # buildkit`. Or the instructions differ, and other findings say in what.",
             fix: "None is needed; ignore it with `--ignore cause=history-wording`.",
         }
     }

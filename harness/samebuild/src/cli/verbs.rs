@@ -33,7 +33,7 @@ pub(crate) enum Verb {
     ///
     /// Exits 0 where every build made the same image, 1 where one did not.
     Check(super::check::Check),
-    /// What two images differ in: OCI layout directories or docker-archive files.
+    /// What two images differ in, and why: images on disk, in an engine or a registry, layers, directories.
     Diff(Diff),
     /// What a rule looks at, or what a cause is, how it comes about and what to do.
     Explain(super::explain::Explain),

@@ -9,6 +9,7 @@ mod setting;
 pub mod show;
 mod surroundings;
 mod trial;
+pub mod written;
 
 use crate::cases::splitmix64;
 

@@ -5,6 +5,7 @@ mod conforms;
 mod diverge;
 mod faults;
 mod races;
+mod realistic;
 mod records;
 mod table;
 
@@ -55,6 +56,7 @@ pub fn render(checkout: &Checkout) -> Result<String> {
         diverge::section(&known).context("compare the goldens")?,
         races::section()?,
         faults::section(&known)?,
+        realistic::section(&checkout.root().join("fixtures/realistic"))?,
         records::section(&checkout.records())?,
         not_exercised(&known, &checkout.records()),
     ];

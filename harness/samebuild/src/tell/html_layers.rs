@@ -1,5 +1,4 @@
-//! The stacks of layers side by side, pairs in one row; and sizes: of the layers, and within each of what differs, by
-//! directory.
+//! The stacks of layers side by side, pairs in one row; and sizes: of the layers, and of what differs in each, by directory.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +6,8 @@ use maud::{Markup, html};
 use samebuild_compare::{Difference, LayerShape, Shape, Where};
 use samebuild_image::Kind;
 
-use super::Report;
 use super::escape::visible;
+use super::{Report, html_sizes};
 
 /// Boxes of a size map; what is smaller is one box.
 const BOXES: usize = 12;
@@ -32,9 +31,9 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
                         @let count = count(report, l, r);
                         tr class=(state(report, l, r)) {
                             td.number { (name(l, r)) }
-                            td { (cell(left, l, widest)) }
+                            td { (cell(left, l, widest, r.map(|r| &right.layers[r]))) }
                             td.link { @if l.is_some() && r.is_some() { "↔" } }
-                            td { (cell(right, r, widest)) }
+                            td { (cell(right, r, widest, l.map(|l| &left.layers[l]))) }
                             td.count { @if count > 0 { (count) (map(report, l, r)) } }
                         }
                     }
@@ -79,7 +78,7 @@ fn bytes(layer: &LayerShape) -> u64 {
     layer.size.filter(|size| *size > 0).or(layer.stored).unwrap_or(0)
 }
 
-fn cell(shape: &Shape, number: Number, widest: u64) -> Markup {
+fn cell(shape: &Shape, number: Number, widest: u64, other: Option<&LayerShape>) -> Markup {
     let Some(number) = number else { return html! { span.none { "no layer" } } };
     let layer = &shape.layers[number];
     let percent = share(bytes(layer), widest);
@@ -92,7 +91,9 @@ fn cell(shape: &Shape, number: Number, widest: u64) -> Markup {
             (human(bytes(layer)))
             @if let Some(entries) = layer.entries { ", " (entries) " entries" }
             @if let Some(diff_id) = &layer.diff_id { " · " code.digest { (short(&diff_id.to_string())) } }
+            @if layer.entries.is_none() { " · equal on both sides, not opened" }
         }
+        (html_sizes::map(layer, other))
     }
 }
 
@@ -167,7 +168,7 @@ fn short(digest: &str) -> String {
 }
 
 /// A size for a person.
-fn human(bytes: u64) -> String {
+pub(super) fn human(bytes: u64) -> String {
     const UNITS: &[&str] = &["B", "kB", "MB", "GB", "TB"];
     let (mut value, mut unit) = (bytes * 10, 0);
     while value >= 10_000 && unit + 1 < UNITS.len() {

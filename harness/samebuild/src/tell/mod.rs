@@ -4,6 +4,7 @@
 pub mod escape;
 mod html;
 mod html_layers;
+mod html_sizes;
 mod html_tree;
 mod json;
 mod junit;

@@ -209,6 +209,8 @@ fn a_browser_shows_the_page_and_nothing_of_an_image_runs() {
     for section in ["findings", "layers", "tree"] {
         assert!(dom.contains(&format!("<section id=\"{section}\">")), "{section}: {dom}");
     }
+    let bars = dom.matches("<rect").count();
+    assert!(bars >= 4 && dom.contains("/var/log 3 B"), "a bar a directory on both sides, {bars}: {dom}");
     assert!(dom.contains("class=\"differs\"") && dom.contains("class=\"stacked\""), "{dom}");
     // As the browser understood it: what an image says is text, and there is no element but ours.
     assert!(!dom.contains("<script") && !dom.contains("<img") && !dom.contains("<title>owned"), "{dom}");
