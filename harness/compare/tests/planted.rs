@@ -63,7 +63,7 @@ fn walking_two_images_says_what_comparing_them_whole_says() {
     }
 }
 
-/// A source that counts how often as many bytes as it has were read from it.
+/// A source that counts the bytes that are read from it.
 struct Counted(Arc<dyn Source>, AtomicU64);
 
 impl Source for Counted {
@@ -100,8 +100,8 @@ fn a_compressed_layer_is_read_a_few_times_however_many_rows_want_its_contents() 
     explain(&found, None);
     for counted in counts {
         let times = counted.1.load(Relaxed) as f64 / counted.size().unwrap() as f64;
-        // The walk, what rows show, why they differ.
-        assert!(times < 3.1, "{} was read {times:.1} times", counted.name());
+        // The walk, and once more for what only the flattened file systems make one ask.
+        assert!(times < 2.1, "{} was read {times:.1} times", counted.name());
     }
 }
 
