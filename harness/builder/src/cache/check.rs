@@ -45,13 +45,17 @@ pub(super) fn entry(place: &dyn Backend, key: &Key) -> Result<(), Damaged> {
 
 type Right = fn(&[u8], &Layer) -> bool;
 
+/// Room that is made at once, in bytes: for the list of a hundred thousand files.
+const MOST: usize = 16 << 20;
+
 /// All of a blob, verified.
 ///
 /// # Errors
 /// It is missing, or damaged.
 pub(super) fn small(place: &dyn Backend, digest: &Digest, size: u64) -> Result<Vec<u8>, String> {
     let source = place.blob(digest, size).map_err(|error| error.to_string())?;
-    let mut bytes = Vec::new();
+    // What is said of its size is believed as far as it costs nothing.
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).min(MOST));
     let read = source.open(0, size).and_then(|mut reader| reader.read_to_end(&mut bytes).map(drop));
     read.map_err(|error| error.to_string())?;
     match Digest::of(&bytes) == *digest {

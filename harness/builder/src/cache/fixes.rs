@@ -88,9 +88,12 @@ pub fn write(fixes: &Fixes) -> Vec<u8> {
     out
 }
 
+/// None takes fewer bytes.
+const SMALLEST: usize = 4 + meta::SMALLEST;
+
 /// Reads what [`write`] wrote; `None` for anything else.
 pub fn read(mut bytes: &[u8]) -> Option<Fixes> {
-    let mut fixes = Fixes::new();
+    let mut fixes = Fixes::with_capacity(bytes.len() / SMALLEST);
     let from = &mut bytes;
     while !from.is_empty() {
         let at = At::clean(take(from)?);

@@ -11,7 +11,7 @@ use crate::framing::{array, put, take};
 const MAGIC: &[u8] = b"samebuild listing 1\n";
 
 /// No entry takes fewer bytes.
-const SMALLEST: usize = 54;
+const SMALLEST: usize = 18 + meta::SMALLEST;
 
 /// The list of a layer's entries, in their order; `None` where something in it has no digest yet, or no time of its own.
 pub fn write(layer: &Layer) -> Option<Vec<u8>> {

@@ -6,6 +6,9 @@ use samebuild_image::{Meta, Mtime};
 
 use crate::framing::{array, put, take};
 
+/// In bytes: without attributes.
+pub(super) const SMALLEST: usize = 36;
+
 /// Appends it. A time that only a golden has is written as 0.
 pub(super) fn write(meta: &Meta, out: &mut Vec<u8>) {
     let (secs, nanos) = meta.mtime.timestamp().unwrap_or_default();

@@ -67,10 +67,11 @@ pub fn run(asked: &Asked<'_>) -> Result<Vec<Run>> {
             Work::Rebuild(context, fill, edit) => {
                 // Who has built it for another workload has it in his caches.
                 let place = room.path().join(context);
-                if !place.exists() {
+                let is_new = !place.exists();
+                if is_new {
                     lay_out(&place, fill, asked.smaller)?;
                 }
-                let there = rebuilds::Place { context: &place, base: &base, room: room.path() };
+                let there = rebuilds::Place { context: &place, base: &base, room: room.path(), is_new };
                 rebuilds::run(asked, workload, edit, &there, &found.peers)?
             }
         };

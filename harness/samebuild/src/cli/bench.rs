@@ -68,7 +68,7 @@ struct Rounds {
     #[arg(long)]
     engine: Option<String>,
     /// How many rounds; medians are of so many.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     times: u16,
     /// Divide every size by N: to try the command, not to measure.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
