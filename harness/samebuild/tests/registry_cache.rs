@@ -149,6 +149,25 @@ fn metadata_alone_costs_a_manifest_and_a_configuration_and_no_byte_of_a_layer() 
     }
 }
 
+// The second Dockerfile has a stage that needs files and is none of the image: there the base is read.
+#[test]
+fn metadata_alone_makes_the_image_that_it_makes_where_files_are_read() {
+    let metadata = "ENV A=1\nLABEL l=1\nVOLUME /v\nUSER 7:8\nEXPOSE 80\nSTOPSIGNAL 9\nSHELL [\"/x\"]\nCMD x\nENTRYPOINT [\"e\"]\n";
+    let place = project(DOCKERFILE);
+    right(&place, &["--tag", "base:1"]);
+    for dialect in ["classic@20.10", "classic@26.1", "buildkit@20.10", "buildkit@26.1", "buildkit@head"] {
+        let index = |name: &str, before: &str| {
+            let text = format!("{before}FROM base:1\n{metadata}");
+            std::fs::write(place.path().join("ctx/Dockerfile"), text).unwrap();
+            let out = format!("{name}-{dialect}");
+            right(&place, &["--dialect", dialect, "-o", &format!("oci:{out}")]);
+            std::fs::read(place.path().join(out).join("index.json")).unwrap()
+        };
+        let alone = index("alone", "");
+        assert_eq!(alone, index("beside", "FROM base:1 AS unused\nWORKDIR /made\n"), "{dialect}");
+    }
+}
+
 // What a base tells whoever starts from it to do needs files, although the Dockerfile does not say so.
 #[test]
 fn a_base_with_triggers_is_no_metadata_alone() {
