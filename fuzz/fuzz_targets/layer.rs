@@ -1,6 +1,8 @@
-//! A layer, as it is stored: read whole and walked it is the same or as unreadable, and it does not differ from itself.
+//! A layer, as it is stored: read whole and walked it is the same or as unreadable, it does not differ from itself, and any
+//! part of what is compressed in it is that part of the whole.
 #![no_main]
 
+use std::io::Read as _;
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
@@ -8,7 +10,7 @@ use samebuild_compare::{Options, compare_stored};
 use samebuild_image::layer_read::{self, LayerOptions, TarLimits};
 use samebuild_image::layer_walk::{Walk, WalkOptions};
 use samebuild_image::compression::{self, Expansion};
-use samebuild_image::{Bytes, Digest, Entry, Source, Stored, StoredLayer};
+use samebuild_image::{Bytes, Digest, Entry, Source, Stored, StoredLayer, Unpacked};
 
 const EXPANSION: Expansion = Expansion { free: 1 << 20, ratio: 100, total: 1 << 22 };
 
@@ -22,10 +24,29 @@ fn entries(layer: &StoredLayer, options: &WalkOptions) -> Option<Vec<Entry>> {
     Some(entries)
 }
 
+/// Parts in an order that follows from the bytes, so that readers go on from where others stopped and begin anew.
+fn parts(data: &[u8], source: &Arc<dyn Source>) {
+    let mut whole = Vec::new();
+    let is_whole = compression::reader(data, EXPANSION).is_ok_and(|(_, mut tar)| tar.read_to_end(&mut whole).is_ok());
+    let unpacked = Unpacked::new(Arc::clone(source), EXPANSION);
+    for pair in data.rchunks_exact(2).take(8) {
+        let offset = usize::from(pair[0]) * whole.len() / 256;
+        let len = usize::from(pair[1]) * whole.len() / 512;
+        let mut part = Vec::new();
+        let read = unpacked.open(offset as u64, len as u64).and_then(|mut reader| reader.read_to_end(&mut part));
+        let expected = &whole[offset..whole.len().min(offset + len)];
+        // How much comes before an error depends on how much is asked for at once.
+        let same = part.iter().zip(expected).all(|(one, other)| one == other);
+        assert!(same && (part.len() == expected.len() || !is_whole), "{len} bytes at {offset}");
+        assert!(read.is_ok() || !is_whole, "{read:?}");
+    }
+}
+
 fuzz_target!(|data: &[u8]| {
     let limits = TarLimits { entries: 1000, ..TarLimits::default() };
     let walk = WalkOptions { limits, expansion: EXPANSION, verify: false };
     let source: Arc<dyn Source> = Arc::new(Bytes::new(data));
+    parts(data, &source);
     let layer = StoredLayer { source, stated: None, diff_id: None, media_type: None };
     let walked = entries(&layer, &walk);
     let whole = compression::reader(data, EXPANSION)
