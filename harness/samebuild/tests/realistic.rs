@@ -1,4 +1,4 @@
-//! What `check` says of the realistic cases, held against what was written before it was asked: cause, line and fix of each
+//! What `check` says of the realistic cases, held against what is written of each: cause, line and fix of each
 //! file; and the fixes, applied. fixtures/realistic/README.md says how that is written. RUN needs root or a user namespace.
 
 mod place;
