@@ -45,7 +45,7 @@ const NAME: &str = "samebuild";
 const ID: u32 = 64_321;
 const FIRST_SUBORDINATE: u32 = 2_100_000_000;
 /// What the gate reads of a checkout.
-const READ: [&str; 5] = ["REPORT.md", "ci", "dockerfiles", "golden", "records"];
+const READ: [&str; 6] = ["REPORT.md", "ci", "dockerfiles", "fixtures", "golden", "records"];
 
 /// `program ARGS…` as `person`, in a copy of `checkout` that is the current directory.
 ///
