@@ -1,6 +1,7 @@
 //! A whole build: the Dockerfile read, the stages that are needed built in order, the image put together. And where it
 //! fails: which of several failures the dialect tells of.
 
+mod anew;
 mod failed;
 
 use std::collections::BTreeMap;
@@ -12,9 +13,9 @@ use samebuild_dockerfile::syntax::{DuplicateStage, UnusedStages};
 use samebuild_dockerfile::{ArgInstruction, Dockerfile, Instruction, InstructionKind, Node};
 use samebuild_image::{Epochs, Image};
 
+pub use anew::build_into;
 use failed::{Place, fail, syntax, syntax_failure};
 
-use crate::cache::Damaged;
 use crate::cache::turn::{self, Damage, Turn};
 use crate::cache::unread;
 use crate::cache::upload::Uploader;
@@ -37,31 +38,6 @@ pub fn build(request: &Request<'_>) -> Result<Built, BuildError> {
     build_without(request, &mut Damage::default())
 }
 
-/// Builds, and has `write` do something with the image. Where that fails and something the build found in the cache is damaged,
-/// which nobody may have read before, both are done once more without it.
-///
-/// # Errors
-/// The build's, or those of `write`.
-pub fn build_into<T, E: From<BuildError>>(
-    request: &Request<'_>,
-    mut write: impl FnMut(&Built) -> Result<T, E>,
-) -> Result<(Built, T), E> {
-    let mut damage = Damage::default();
-    let built = build_without(request, &mut damage)?;
-    let error = match write(&built) {
-        Ok(written) => return Ok((built, written)),
-        Err(error) => error,
-    };
-    let found = request.cache.map(|cache| cache.damaged(&built.cache)).unwrap_or_default();
-    if found.is_empty() {
-        return Err(error);
-    }
-    damage.pass_over(request, found);
-    let built = build_without(request, &mut damage)?;
-    let written = write(&built)?;
-    Ok((built, written))
-}
-
 /// Builds without what is damaged, as far as that is known, and without what turns out to be.
 fn build_without(request: &Request<'_>, damage: &mut Damage) -> Result<Built, BuildError> {
     let dialect = request.dialect;
@@ -81,40 +57,10 @@ fn build_without(request: &Request<'_>, damage: &mut Damage) -> Result<Built, Bu
             }
             Err(error) => Err(error),
         };
-        // What was found and is not what it should be is forgotten, once each, and the build begins anew.
-        let error = match ended {
-            Ok(built) => return Ok(built),
-            Err(error) => error,
-        };
-        let found = damage.noticed.take().into_iter().chain(told_by(&error));
-        if damage.pass_over(request, found.collect()) == 0 {
-            return Err(error);
+        match ended {
+            Err(error) if damage.is_to_blame(&error, request) => {}
+            ended => return ended,
         }
-    }
-}
-
-/// What a build says that could not use what it found.
-fn told_by(error: &BuildError) -> Option<Damaged> {
-    match error {
-        BuildError::Broken { source, .. } => source.downcast_ref::<Damaged>().cloned(),
-        _ => None,
-    }
-}
-
-impl Damage {
-    /// Takes entries that cannot be read out of the cache, once each; how many are new.
-    fn pass_over(&mut self, request: &Request<'_>, found: Vec<Damaged>) -> usize {
-        let tell = |what: &str| (request.progress)(Event::CacheWarning(what));
-        let before = self.keys.len();
-        for found in found {
-            if self.keys.insert(found.key) {
-                tell(&format!("{found}; the build begins anew without it"));
-                if let Some(Err(error)) = request.cache.map(|cache| cache.forget(&found)) {
-                    tell(&error.to_string());
-                }
-            }
-        }
-        self.keys.len() - before
     }
 }
 

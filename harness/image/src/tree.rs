@@ -2,6 +2,8 @@
 //! are pure functions on it; applying a layer is `apply`. Producing layers from two trees is the builder's step, not here.
 
 mod apply;
+#[cfg(test)]
+mod made;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -233,26 +235,8 @@ fn split_reversed(path: &[u8]) -> Vec<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use super::made::{entry, file, layer};
     use super::*;
-    use crate::content::Content;
-    use crate::entry::Entry;
-    use crate::image::Layer;
-
-    fn dir() -> Entry {
-        Entry::new(At::root(), Kind::Dir, Meta::new(0o755, Mtime::secs(1)))
-    }
-
-    fn entry(path: &str, kind: Kind) -> Entry {
-        Entry { at: At::from(path), kind, ..dir() }
-    }
-
-    fn file(path: &str) -> Entry {
-        entry(path, Kind::File(Content::inline(*b"x")))
-    }
-
-    fn layer(entries: Vec<Entry>) -> Layer {
-        Layer { entries, ..Layer::default() }
-    }
 
     #[test]
     fn metadata_changes_path_by_path_and_the_last_name_of_an_inode_has_the_last_word() {

@@ -7,7 +7,7 @@ mod place;
 mod registry_server;
 
 use place::Place;
-use registry_server::{Door, Fault, Server};
+use registry_server::{Door, Fault, Server, tar_of};
 use samebuild_image::Digest;
 use samebuild_image::manifest::{Media, Role};
 use serde_json::{Value, json};
@@ -112,15 +112,6 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
     for entry in std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
         std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
     }
-}
-
-fn tar_of(text: &str) -> Vec<u8> {
-    let mut tar = tar::Builder::new(Vec::new());
-    let mut header = tar::Header::new_ustar();
-    header.set_size(text.len() as u64);
-    header.set_mode(0o644);
-    tar.append_data(&mut header, "file", text.as_bytes()).unwrap();
-    tar.into_inner().unwrap()
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod registry_server;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use registry_server::{Door, Fault, Server};
+use registry_server::{Door, Fault, Server, tar_of};
 use samebuild::images::names;
 use samebuild::images::registry::{self, RegistryError};
 use samebuild::images::store::Store;
@@ -85,15 +85,6 @@ fn what_an_image_is_made_of_costs_its_manifest_and_configuration_and_no_byte_of_
         assert_eq!(digest, pushed.layer);
     }
     assert_eq!(layer_asked(&server), 1);
-}
-
-fn tar_of(text: &str) -> Vec<u8> {
-    let mut tar = tar::Builder::new(Vec::new());
-    let mut header = tar::Header::new_ustar();
-    header.set_size(text.len() as u64);
-    header.set_mode(0o644);
-    tar.append_data(&mut header, "file", text.as_bytes()).unwrap();
-    tar.into_inner().unwrap()
 }
 
 fn pull(server: &Server, tag: &str, store: &Store) -> Result<Image, RegistryError> {

@@ -149,24 +149,8 @@ impl Tree {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::made::{entry, file, layer};
     use super::*;
-    use crate::content::Content;
-
-    fn dir() -> Entry {
-        Entry::new(At::root(), Kind::Dir, Meta::new(0o755, Mtime::secs(1)))
-    }
-
-    fn entry(path: &str, kind: Kind) -> Entry {
-        Entry { at: At::from(path), kind, ..dir() }
-    }
-
-    fn file(path: &str) -> Entry {
-        entry(path, Kind::File(Content::inline(*b"x")))
-    }
-
-    fn layer(entries: Vec<Entry>) -> Layer {
-        Layer { entries, ..Layer::default() }
-    }
 
     fn paths(tree: &Tree) -> Vec<String> {
         tree.iter().map(|(at, _, _)| at.to_string()).collect()

@@ -1,5 +1,5 @@
 //! A colleague's image as what one's own sources would make: from a registry, the store or a file, into the store and the
-//! book. That it is what these sources make is the word of who adds it (the TODO of Skaffold's artifact cache, #1632).
+//! book. That it is what these sources make is the word of who adds it (Skaffold's artifact cache left this for later, #1632).
 
 use std::path::Path;
 use std::rc::Rc;

@@ -257,3 +257,13 @@ fn send(
     stream.write_all(body)?;
     stream.flush()
 }
+
+/// A layer of one file.
+pub fn tar_of(text: &str) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_ustar();
+    header.set_size(text.len() as u64);
+    header.set_mode(0o644);
+    tar.append_data(&mut header, "file", text.as_bytes()).unwrap();
+    tar.into_inner().unwrap()
+}

@@ -13,10 +13,8 @@ use super::{Facts, Keys};
 use crate::steps::copy::Copy;
 use crate::steps::copy::sources;
 
-/// What one moment's key is made of.
+/// What one moment's key is made of, besides every command before.
 struct Rule {
-    /// Previous commands count one by one; else the file system they made.
-    composite: bool,
     /// The base by its layers and configuration; else by its manifest's digest, of which a rebuilt one has another.
     base_by_content: bool,
     /// Build arguments before every command.
@@ -28,6 +26,10 @@ struct Rule {
     /// What `COPY --from` copies.
     from_stages: bool,
 }
+
+/// The base's digest and every command before, as written.
+const COMMANDS: Rule =
+    Rule { base_by_content: false, args: false, env_of_run: false, env_of_others: false, from_stages: false };
 
 /// September 2018: base digest, file system, configuration, command (#353).
 pub const Y2018_09: Keys = Keys {
@@ -50,17 +52,7 @@ pub const Y2019_01: Keys = Keys {
     about: "the base's layers and configuration, every command before as written, build arguments, files without names",
     keeps: run_or_copy,
     writes,
-    key: |facts| {
-        let rule = Rule {
-            composite: true,
-            base_by_content: true,
-            args: true,
-            env_of_run: false,
-            env_of_others: false,
-            from_stages: false,
-        };
-        composite(facts, &rule)
-    },
+    key: |facts| composite(facts, &Rule { base_by_content: true, args: true, ..COMMANDS }),
     flaws: &[],
 };
 
@@ -70,17 +62,7 @@ pub const Y2019_05: Keys = Keys {
     about: "base digest, every command before as written, files without names; no build arguments",
     keeps: run_or_copy,
     writes,
-    key: |facts| {
-        let rule = Rule {
-            composite: true,
-            base_by_content: false,
-            args: false,
-            env_of_run: false,
-            env_of_others: false,
-            from_stages: false,
-        };
-        composite(facts, &rule)
-    },
+    key: |facts| composite(facts, &COMMANDS),
     flaws: &[],
 };
 
@@ -91,15 +73,7 @@ pub const Y2021_12: Keys = Keys {
     keeps: run_or_copy,
     writes,
     key: |facts| {
-        let rule = Rule {
-            composite: true,
-            base_by_content: false,
-            args: false,
-            env_of_run: true,
-            env_of_others: true,
-            from_stages: true,
-        };
-        composite(facts, &rule)
+        composite(facts, &Rule { env_of_run: true, env_of_others: true, from_stages: true, ..COMMANDS })
     },
     flaws: &[Flaw::ArgumentsFromAhead],
 };
@@ -110,17 +84,7 @@ pub const HEAD: Keys = Keys {
     about: "base digest, every command before as written, environment before RUN, files without names",
     keeps: run_or_copy,
     writes,
-    key: |facts| {
-        let rule = Rule {
-            composite: true,
-            base_by_content: false,
-            args: false,
-            env_of_run: true,
-            env_of_others: false,
-            from_stages: true,
-        };
-        composite(facts, &rule)
-    },
+    key: |facts| composite(facts, &Rule { env_of_run: true, from_stages: true, ..COMMANDS }),
     flaws: &[Flaw::WhiteoutsStay, Flaw::WorkdirOnNothing],
 };
 
@@ -170,7 +134,6 @@ fn writes(facts: &Facts<'_>) -> Vec<String> {
 
 /// The parts joined by a hyphen, whatever is in them.
 fn composite(facts: &Facts<'_>, rule: &Rule) -> Key {
-    debug_assert!(rule.composite, "the other one has no list");
     let stage = facts.stage;
     let of_base = stage.base_config.as_ref().map(|config| {
         if rule.base_by_content {
