@@ -11,7 +11,7 @@ use crate::in_order::in_order;
 use crate::layer_read::{self, End, Keeper, LayerOptions, LayerRead};
 use crate::manifest::Role;
 use crate::read::{ReadError, ReadOptions, Warning, nth_layer};
-use crate::source::Source;
+use crate::source::{Source, Stated};
 use crate::stored::StoredLayer;
 use crate::tar_error::TarError;
 use crate::unpacked::Unpacked;
@@ -76,8 +76,12 @@ fn read_one(
     {
         return Err(ReadError::DigestMismatch { what, want, got });
     }
-    let LayerRead { layer, end, global_headers, trailing_data } =
+    let LayerRead { mut layer, end, global_headers, trailing_data } =
         result.map_err(|error| ReadError::Layer { layer: number, error })?;
+    // Whoever stores it where it is already need not read it for that.
+    if let Some((source, _)) = &mut layer.blob {
+        *source = Arc::new(Stated::new(Arc::clone(source), got));
+    }
     if let (Some(got), Some(want)) = (layer.diff_id, blob.diff_id)
         && got != want
     {

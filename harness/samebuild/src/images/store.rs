@@ -279,12 +279,21 @@ impl Files for Picked {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
     use super::*;
+    use samebuild_image::{Content, Entry, Kind, Layer, Meta, Mtime};
     use serde_json::json;
 
     fn image(architecture: &str) -> Image {
         let config = json!({ "architecture": architecture, "os": "linux" });
         Image { config: config.as_object().unwrap().clone(), ..Image::default() }
+    }
+
+    fn with_a_file() -> Image {
+        let content = Content::inline(vec![b'x'; 5000]);
+        let file = Entry::new("f".into(), Kind::File(content), Meta::new(0o644, Mtime::secs(1)));
+        Image { layers: vec![Layer { entries: vec![file], ..Layer::default() }], ..image("amd64") }
     }
 
     fn style() -> TarStyle {
@@ -317,11 +326,7 @@ mod tests {
     fn a_layer_that_is_damaged_at_its_right_size_is_an_error_once_and_then_put_there_again() {
         let cache = tempfile::tempdir().unwrap();
         let store = Store::in_cache(cache.path());
-        let content = samebuild_image::Content::inline(vec![b'x'; 5000]);
-        let meta = samebuild_image::Meta::new(0o644, samebuild_image::Mtime::secs(1));
-        let file = samebuild_image::Entry::new("f".into(), samebuild_image::Kind::File(content), meta);
-        let layer = samebuild_image::Layer { entries: vec![file], ..Default::default() };
-        let image = Image { layers: vec![layer], ..image("amd64") };
+        let image = with_a_file();
         let put = || store.put(&image, &["a".to_owned()], style()).unwrap();
         let path = store.blob(&put().layers[0].blob_digest);
         let mut bytes = std::fs::read(&path).unwrap();
@@ -331,6 +336,23 @@ mod tests {
         assert!(error.contains("it is damaged"), "{error}");
         put();
         assert!(store.find("a", &Platform::linux_amd64()).unwrap().is_some());
+    }
+
+    // Each image on a base used to unpack the base's layers once more, to write what was there.
+    #[test]
+    fn a_layer_that_was_read_out_of_the_store_is_not_written_into_it_again() {
+        let cache = tempfile::tempdir().unwrap();
+        let store = Store::in_cache(cache.path());
+        let written = store.put(&with_a_file(), &["base".to_owned()], style()).unwrap();
+        let blob = store.blob(&written.layers[0].blob_digest);
+        let inode = || std::fs::metadata(&blob).unwrap().ino();
+        let before = inode();
+        let mut read = store.find("base", &Platform::linux_amd64()).unwrap().unwrap().image;
+        read.config.insert("author".into(), "me".into());
+        let again = store.put(&read, &["a".to_owned()], style()).unwrap();
+        assert_eq!((again.layers[0].blob_digest, inode()), (written.layers[0].blob_digest, before));
+        store.put(&with_a_file(), &["b".to_owned()], style()).unwrap();
+        assert_ne!(inode(), before, "what was not read there is");
     }
 
     #[test]
