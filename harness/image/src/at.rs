@@ -58,7 +58,7 @@ impl At {
 
     /// The last component; empty for the root.
     pub fn name(&self) -> &[u8] {
-        self.0.rsplit(|b| *b == b'/').next().unwrap_or_default()
+        self.0.rfind_byte(b'/').map_or(&self.0, |slash| &self.0[slash + 1..])
     }
 
     /// The directory it is in; `None` for the root.

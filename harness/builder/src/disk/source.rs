@@ -2,8 +2,7 @@
 //! files. Which files there are is [`super::scan`]'s answer.
 
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::io::{self, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -54,10 +53,17 @@ impl FileSource {
 
 impl Source for FileSource {
     fn open(&self, offset: u64, len: u64) -> io::Result<Box<dyn Read + Send + '_>> {
-        let file = self
-            .file()
-            .map_err(|e| io::Error::new(e.kind(), format!("read {}: {e}", self.path.display())))?;
-        Ok(Box::new(Range { file, at: offset, left: len }))
+        // A reader has the file opened for itself: where others are in it is no matter.
+        let opened = self.file().and_then(|mut file| {
+            if offset > 0 {
+                file.seek(SeekFrom::Start(offset))?;
+            }
+            Ok(file.take(len))
+        });
+        match opened {
+            Ok(file) => Ok(Box::new(file)),
+            Err(e) => Err(io::Error::new(e.kind(), format!("read {}: {e}", self.path.display()))),
+        }
     }
 
     fn size(&self) -> io::Result<u64> {
@@ -66,26 +72,6 @@ impl Source for FileSource {
 
     fn name(&self) -> String {
         self.path.display().to_string()
-    }
-}
-
-/// Reads by position, so that readers of one file never disturb each other.
-struct Range {
-    file: File,
-    at: u64,
-    left: u64,
-}
-
-impl Read for Range {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.left == 0 {
-            return Ok(0);
-        }
-        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        let n = self.file.read_at(&mut buffer[..most], self.at)?;
-        self.at += n as u64;
-        self.left -= n as u64;
-        Ok(n)
     }
 }
 
