@@ -15,7 +15,7 @@ use samebuild_image::{Digest, Image, Mtime, Tree};
 use crate::cache::Times;
 use crate::cache::base::Ground;
 use crate::cache::turn::Turn;
-use crate::cache::unread;
+use crate::cache::{named, unread};
 use crate::delta::LayerForm;
 use crate::dialect::Dialect;
 use crate::dialect::rules::{ForeignBase, PlatformArgs};
@@ -264,7 +264,7 @@ impl Session<'_> {
                 let message = format!("copy from the image `{name}`: no repository has so short a name");
                 Err(StepFailure::new("bad-image-name", message).into())
             }
-            Origin::Image(name) => Ok(self.image(&name, &self.request.platform)?.1),
+            Origin::Image(name) => Ok(named::image(self, &name, &self.request.platform)?.1),
         }
     }
 }

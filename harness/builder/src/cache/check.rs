@@ -1,6 +1,6 @@
 //! Whether what is kept is what it says, to its last byte. What becomes of an entry that is not, its reader decides.
 
-use samebuild_image::{Digest, Layer, read};
+use samebuild_image::{Content, Digest, Layer, read};
 
 use super::backend::Backend;
 use super::entry::Entry;
@@ -27,9 +27,7 @@ pub(super) fn entry(place: &dyn Backend, key: &Key) -> Result<(), Damaged> {
     }
     for (digest, size, is_right) in [
         fixes.map(|(digest, size)| (digest, size, (|bytes, _| fixes::read(bytes).is_some()) as Right)),
-        listing.map(|(digest, size)| {
-            (digest, size, (|bytes, layer| listing::write(layer).as_deref() == Some(bytes)) as Right)
-        }),
+        listing.map(|(digest, size)| (digest, size, if kept.is_some() { fits } else { reads } as Right)),
     ]
     .into_iter()
     .flatten()
@@ -44,6 +42,16 @@ pub(super) fn entry(place: &dyn Backend, key: &Key) -> Result<(), Damaged> {
 }
 
 type Right = fn(&[u8], &Layer) -> bool;
+
+/// Whether it is the listing of that layer.
+fn fits(bytes: &[u8], layer: &Layer) -> bool {
+    listing::write(layer).as_deref() == Some(bytes)
+}
+
+/// Whether it is the listing of some layer, which an image has.
+fn reads(bytes: &[u8], _: &Layer) -> bool {
+    listing::read(bytes, |_, size, digest| Content::known(digest, size)).is_some()
+}
 
 /// Room that is made at once, in bytes: for the list of a hundred thousand files.
 const MOST: usize = 16 << 20;

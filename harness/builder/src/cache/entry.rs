@@ -1,6 +1,6 @@
 //! What is kept of a step: the layer it made, if it made one, its line in the history, the working directory it left; and
 //! what the layer's tar does not say of the files. Written as an OCI image of one layer, so that every place that keeps
-//! images can keep it, the same bytes everywhere.
+//! images can keep it, the same bytes everywhere. Of a layer that an image has it is the listing alone (`named`).
 
 use samebuild_image::manifest::{Descriptor, Manifest, Media, Role};
 use samebuild_image::{Compression, Digest, Mtime};

@@ -22,6 +22,7 @@ pub mod keys;
 mod listing;
 pub mod local;
 mod meta;
+pub(crate) mod named;
 pub mod oci_layout;
 pub mod parts;
 pub mod turn;

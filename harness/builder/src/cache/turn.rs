@@ -15,7 +15,7 @@ use super::key::{Key, Parts};
 use super::keys::Facts;
 use super::parts;
 use super::unread::{self, Later};
-use super::upload::{Job, Uploader};
+use super::upload::{Job, Made, Uploader};
 use super::{Fate, LayerCache, Looked, Used};
 use super::{fixes, flaws};
 use crate::request::Event;
@@ -84,6 +84,13 @@ impl<'a> Turn<'a> {
         &self.damage.noticed
     }
 
+    /// Keeps a result while the build goes on.
+    pub(super) fn keep(&self, job: Job) {
+        if let Some(uploader) = locked(&self.uploader).as_ref() {
+            uploader.keep(job);
+        }
+    }
+
     pub(super) fn warn(&self, warning: String) {
         locked(&self.warnings).push(warning);
     }
@@ -98,10 +105,23 @@ impl<'a> Turn<'a> {
 
     /// The entry, and where it is.
     fn find(&self, key: &Key) -> Option<(Entry, Arc<dyn Backend>)> {
+        self.find_in(key, |_| true)
+    }
+
+    /// The same on this machine.
+    pub(super) fn find_near(&self, key: &Key) -> Option<(Entry, Arc<dyn Backend>)> {
+        self.find_in(key, |place| place.is_near())
+    }
+
+    fn find_in(
+        &self,
+        key: &Key,
+        is_asked: impl Fn(&dyn Backend) -> bool,
+    ) -> Option<(Entry, Arc<dyn Backend>)> {
         if self.damage.keys.contains(key) {
             return None;
         }
-        for place in &self.cache.from {
+        for place in self.cache.from.iter().filter(|place| is_asked(place.as_ref())) {
             let name = place.name();
             if locked(&self.silent).contains(&name) {
                 continue;
@@ -221,6 +241,7 @@ fn replay(
         key: entry.key,
         place,
         layer: entry.layer,
+        elsewhere: None,
         fixes: entry.fixes,
         listing: entry.listing,
     };
@@ -303,13 +324,11 @@ impl Turn<'_> {
                 instruction: node.original.clone(),
                 line,
                 working_dir: is_workdir.then(|| stage.config.working_dir.clone()),
-                layer,
+                made: layer.map_or(Made::Nothing, Made::Layer),
                 fixes,
                 created: self.cache.now,
             };
-            if let Some(uploader) = locked(&self.uploader).as_ref() {
-                uploader.keep(job);
-            }
+            self.keep(job);
         }
         Ok(())
     }

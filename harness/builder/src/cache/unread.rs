@@ -12,7 +12,7 @@ use super::behind::{Behind, Noticed};
 use super::entry::{COMPRESSION, Kept};
 use super::key::Key;
 use super::turn::Turn;
-use super::{check, fixes, flaws, listing};
+use super::{check, fixes, flaws, listing, named};
 use crate::failure::StepFailure;
 use crate::rootfs::Rootfs;
 use crate::session::{Session, StepError};
@@ -36,6 +36,8 @@ pub struct Later {
     pub key: Key,
     pub place: Arc<dyn Backend>,
     pub layer: Option<Kept>,
+    /// The layer's bytes, where they are not in `place` but in a store of images.
+    pub elsewhere: Option<Arc<dyn Source>>,
     pub fixes: Option<(Digest, u64)>,
     pub listing: Option<(Digest, u64)>,
 }
@@ -66,6 +68,9 @@ impl Unread {
 impl Later {
     /// Where the layer's bytes are.
     pub fn source(&self, kept: &Kept) -> Result<Arc<dyn Source>, Damaged> {
+        if let Some(source) = &self.elsewhere {
+            return Ok(Arc::clone(source));
+        }
         let found = self.place.blob(&kept.digest, kept.size);
         found.map_err(|error| self.damaged(error.to_string(), vec![kept.digest]))
     }
@@ -81,7 +86,7 @@ impl Later {
     }
 
     /// The layer with its entries, by its listing where there is one; else, or where that is damaged, all of it is read.
-    fn entries(&self, turn: Option<&Turn<'_>>) -> Result<Layer, Damaged> {
+    pub(super) fn entries(&self, turn: Option<&Turn<'_>>) -> Result<Layer, Damaged> {
         let (Some(kept), Some((digest, size)), Some(turn)) = (self.layer, self.listing, turn) else {
             return self.layer();
         };
@@ -136,7 +141,7 @@ impl From<Damaged> for StepError {
 pub fn settle(stage: &mut Stage, session: &Session<'_>) -> Result<(), StepError> {
     let (base, layers) = (stage.unread.base.take(), std::mem::take(&mut stage.unread.layers));
     if let Some((name, platform)) = base {
-        let (image, tree) = session.image(&name, &platform)?;
+        let (image, tree) = named::image(session, &name, &platform)?;
         let same = image.layers.len() == stage.base_layers
             && image.layers.iter().zip(&stage.layers).all(|(a, b)| a.diff_id == b.diff_id);
         if !same {

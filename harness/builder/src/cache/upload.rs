@@ -16,18 +16,27 @@ use super::backend::{Backend, BackendError};
 use super::entry::{COMPRESSION, Entry, Kept};
 use super::fixes::{self, Fixes};
 use super::key::Key;
-use super::listing;
+use super::{listing, named};
 use crate::disk::FileSource;
 
-/// One step's result, to be kept.
+/// What is to be kept.
 pub struct Job {
     pub key: Key,
     pub instruction: String,
     pub line: crate::history::Line,
     pub working_dir: Option<String>,
-    pub layer: Option<Layer>,
+    pub made: Made,
     pub fixes: Fixes,
     pub created: i64,
+}
+
+/// A layer that is to be kept.
+pub enum Made {
+    Nothing,
+    /// A step's: all of it.
+    Layer(Layer),
+    /// An image's, which has it: what it says of its files, on this machine alone.
+    Elsewhere(Layer),
 }
 
 /// What came of it.
@@ -124,10 +133,17 @@ impl Worker {
     }
 
     fn keep(&self, job: Job) -> Result<(), BackendError> {
-        let packed = job.layer.as_ref().map(|layer| self.pack(layer)).transpose()?;
+        let (packed, listed) = match &job.made {
+            Made::Nothing => (None, None),
+            Made::Layer(layer) => (Some(self.pack(layer)?), None),
+            Made::Elsewhere(layer) => match self.list(layer)? {
+                Some(listing) => (None, Some(listing)),
+                None => return Ok(()),
+            },
+        };
         let fixes = fixes::write(&job.fixes);
         let fixes = (!fixes.is_empty()).then_some(fixes);
-        let listing = packed.as_ref().and_then(|packed| packed.listing.as_ref());
+        let listing = packed.as_ref().and_then(|packed| packed.listing.as_ref()).or(listed.as_ref());
         let named = |bytes: &Vec<u8>| (Digest::of(bytes), bytes.len() as u64);
         let entry = Entry {
             key: job.key,
@@ -142,7 +158,8 @@ impl Worker {
         let (config, manifest) =
             entry.write().map_err(|error| BackendError::new("write the entry", error))?;
         let mut failures = Vec::new();
-        for backend in &self.to {
+        let is_asked = |backend: &Arc<dyn Backend>| listed.is_none() || backend.is_near();
+        for backend in self.to.iter().filter(|backend| is_asked(backend)) {
             let put = || {
                 if let Some(Packed { kept, file, .. }) = &packed {
                     backend.put_blob(&kept.digest, kept.size, file)?;
@@ -169,6 +186,12 @@ impl Worker {
         let mut file = tempfile::NamedTempFile::new_in(&self.work).map_err(failed)?;
         file.write_all(bytes).map_err(failed)?;
         Ok(file)
+    }
+
+    /// What a layer says of its files; `None` where that cannot be written down.
+    fn list(&self, layer: &Layer) -> Result<Option<Vec<u8>>, BackendError> {
+        named::digest(layer).map_err(|error| BackendError::new("read its files", error))?;
+        Ok(listing::write(layer))
     }
 
     /// Packs a layer into a file below `work`, and reads it back: what is kept is what the step made, and what the key was

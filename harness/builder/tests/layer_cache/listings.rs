@@ -79,6 +79,68 @@ impl Backend for Counted {
     }
 }
 
+/// Copies out of the base: its files are behind its listing then.
+const FROM_BASE: &str = "FROM scratch\nCOPY a /a\nCOPY --from=base /etc/passwd /etc/\n";
+
+// A step that is carried out used to have every layer of its base read and verified, however large.
+#[test]
+fn one_changed_file_costs_no_byte_of_the_base() {
+    for dialect in [DIALECTS[1], DIALECTS[3]] {
+        let yard = Yard::with_store();
+        yard.build(dialect, TEXT, &context("1"), &[], true);
+        let (asked, trees) = (yard.base_bytes_asked(), yard.trees_asked());
+        assert!(asked > 0, "the first build reads it");
+        let built = yard.build(dialect, TEXT, &context("5"), &[], true);
+        assert_eq!((yard.base_bytes_asked(), yard.trees_asked()), (asked, trees), "{}", dialect.id);
+        assert_eq!(built.manifest, yard.build(dialect, TEXT, &context("5"), &[], false).manifest);
+        assert_eq!(built.used.warnings, [""; 0]);
+        assert!(gc::verify(&yard.local()).unwrap().1.is_empty());
+    }
+}
+
+#[test]
+fn what_is_copied_out_of_a_listed_image_is_read_and_verified() {
+    let yard = Yard::new();
+    let first = yard.build(DIALECTS[3], FROM_BASE, &context("1"), &[], true);
+    assert_eq!(first.used.warnings, [""; 0]);
+    let asked = yard.base_bytes_asked();
+    let text = format!("{FROM_BASE}COPY --from=base /etc/passwd /again\n");
+    let built = yard.build(DIALECTS[3], &text, &context("1"), &[], true);
+    assert!(yard.base_bytes_asked() > asked);
+    assert_eq!(built.manifest, yard.build(DIALECTS[3], &text, &context("1"), &[], false).manifest);
+    yard.flip_base();
+    let other = text.replace("/again", "/once-more");
+    let why = yard.try_build(DIALECTS[3], &other, &context("1")).err().unwrap();
+    assert!(why.contains("find the image `base`") && why.contains("damaged"), "{why}");
+    yard.flip_base();
+    let built = yard.build(DIALECTS[3], &other, &context("1"), &[], true);
+    assert_eq!(built.manifest, yard.build(DIALECTS[3], &other, &context("1"), &[], false).manifest);
+    assert!(gc::verify(&yard.local()).unwrap().1.is_empty());
+}
+
+#[test]
+fn whatever_became_of_a_bases_listing_the_base_tells() {
+    let cold = Yard::new().build(DIALECTS[3], TEXT, &context("5"), &[], false);
+    for what in ["damaged", "missing", "forgotten"] {
+        let yard = Yard::new();
+        yard.build(DIALECTS[3], TEXT, &context("1"), &[], true);
+        let kept = entry(&yard.local(), "layer 1 of base");
+        assert_eq!((kept.layer, kept.fixes), (None, None), "nothing else of it is kept");
+        let path = yard.local().blobs().path(&kept.listing.unwrap().0);
+        match what {
+            "damaged" => flip(&path),
+            "missing" => std::fs::remove_file(&path).unwrap(),
+            _ => yard.local().forget(&kept.key, &[]).unwrap(),
+        }
+        let problems = gc::verify(&yard.local()).unwrap().1;
+        assert_eq!(problems.len(), usize::from(what != "forgotten"), "{what}: {problems:?}");
+        let asked = yard.base_bytes_asked();
+        let built = yard.build(DIALECTS[3], TEXT, &context("5"), &[], true);
+        assert_eq!((built.manifest, built.used.found()), (cold.manifest, 2), "{what}");
+        assert!(yard.base_bytes_asked() > asked, "{what}");
+    }
+}
+
 fn entries(store: &Local) -> Vec<Entry> {
     gc::list(store).unwrap().into_iter().map(|row| row.entry.unwrap()).collect()
 }

@@ -1,9 +1,9 @@
 //! A place to build in: a base, a cache, and builds with and without it, told by the digest of their manifest.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use samebuild_builder::cache::{Backend, LayerCache, Local, Times, Used};
@@ -17,7 +17,8 @@ use samebuild_image::layout::{self, LayoutOptions};
 use samebuild_image::manifest::Media;
 use samebuild_image::tree::ApplyError;
 use samebuild_image::{
-    At, Compression, Content, Digest, Entry, Image, Kind, Layer, Meta, Mtime, NewFiles, Tree, layer_write,
+    At, Compression, Content, Digest, Entry, Image, Kind, Layer, Meta, Mtime, NewFiles, Source, Tree,
+    layer_write, read,
 };
 use serde_json::json;
 
@@ -62,7 +63,7 @@ impl Yard {
     /// ran, so that no file is later than contexts are.
     pub fn on(image: Image, child: &str) -> Self {
         let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-        let base = Base { image, trees: AtomicUsize::new(0) };
+        let base = Base { image, blob: Arc::default(), trees: AtomicUsize::new(0) };
         let (stamp, child) = (Stamp::Clamped(1_500_000_001), PathBuf::from(child));
         Self { stamp, child, ..Self::with_base(dir, base) }
     }
@@ -81,6 +82,18 @@ impl Yard {
         self.base.trees.load(Ordering::Relaxed)
     }
 
+    /// How many bytes of the base's layer were asked for.
+    pub fn base_bytes_asked(&self) -> u64 {
+        self.base.blob.asked.load(Ordering::Relaxed)
+    }
+
+    /// Changes one byte in the middle of the base's layer, or changes it back.
+    pub fn flip_base(&self) {
+        let mut bytes = self.base.blob.bytes.lock().unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+    }
+
     pub fn build(
         &self,
         dialect: &Dialect,
@@ -92,6 +105,12 @@ impl Yard {
         let cache =
             cached.then(|| LayerCache { now: 1_600_000_000, ..LayerCache::at(Arc::new(self.local())) });
         self.with(dialect, dockerfile, context, args, cache.as_ref()).unwrap()
+    }
+
+    /// Builds with the cache what may fail; why it did.
+    pub fn try_build(&self, dialect: &Dialect, dockerfile: &str, context: &Tree) -> Result<Done, String> {
+        let cache = LayerCache { now: 1_600_000_000, ..LayerCache::at(Arc::new(self.local())) };
+        self.with(dialect, dockerfile, context, &[], Some(&cache))
     }
 
     pub fn build_later(
@@ -214,10 +233,41 @@ impl NewFiles for Nowhere<'_> {
     }
 }
 
-/// One base image, of one layer, for whoever asks for `base`.
+/// One base image, of one layer, for whoever asks for `base`; read and verified each time, as out of a store.
 struct Base {
     image: Image,
+    blob: Arc<Blob>,
     trees: AtomicUsize,
+}
+
+/// A layer's stored bytes.
+#[derive(Default)]
+struct Blob {
+    bytes: Mutex<Vec<u8>>,
+    stated: Option<Digest>,
+    asked: AtomicU64,
+}
+
+impl Source for Blob {
+    fn open(&self, offset: u64, len: u64) -> io::Result<Box<dyn Read + Send + '_>> {
+        self.asked.fetch_add(len, Ordering::Relaxed);
+        let bytes = self.bytes.lock().unwrap().clone();
+        let skipped = bytes.into_iter().skip(usize::try_from(offset).unwrap());
+        let part: Vec<u8> = skipped.take(usize::try_from(len).unwrap()).collect();
+        Ok(Box::new(io::Cursor::new(part)))
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.bytes.lock().unwrap().len() as u64)
+    }
+
+    fn name(&self) -> String {
+        "the base's layer".to_owned()
+    }
+
+    fn stated(&self) -> Option<Digest> {
+        self.stated
+    }
 }
 
 impl Base {
@@ -230,14 +280,16 @@ impl Base {
             })
             .collect();
         let style = layer_write::TarStyle::PLAIN;
-        let mut tar = Vec::new();
-        layer_write::write_tar(&entries, style, &mut tar).unwrap();
-        let blob: Arc<dyn samebuild_image::Source> = Arc::new(samebuild_image::Bytes::new(tar.as_slice()));
+        let mut packed = Vec::new();
+        let written = layer_write::write(&entries, style, Compression::Gzip, &mut packed).unwrap();
+        let blob =
+            Blob { bytes: Mutex::new(packed), stated: Some(written.blob_digest), asked: AtomicU64::new(0) };
+        let blob = Arc::new(blob);
         let layer = Layer {
-            diff_id: Some(Digest::of(&tar)),
-            size: tar.len() as u64,
+            diff_id: Some(written.diff_id),
+            size: written.size,
             entries,
-            blob: Some((blob, Compression::None)),
+            blob: Some((Arc::clone(&blob) as Arc<dyn Source>, Compression::Gzip)),
         };
         let platform = own_platform();
         let config = json!({
@@ -251,23 +303,33 @@ impl Base {
             layers: vec![layer],
             annotations: BTreeMap::new(),
         };
-        Self { image, trees: AtomicUsize::new(0) }
+        Self { image, blob, trees: AtomicUsize::new(0) }
     }
 }
 
 impl Images for Base {
     fn find(&self, wanted: &Wanted<'_>) -> Result<Image, NotFound> {
-        match wanted.name {
-            "base" => Ok(self.image.clone()),
-            name => Err(NotFound { name: name.to_owned(), tried: Vec::new() }),
+        let not_found = |tried: Vec<String>| NotFound { name: wanted.name.to_owned(), tried };
+        if wanted.name != "base" {
+            return Err(not_found(Vec::new()));
         }
+        let mut image = self.image.clone();
+        if let Some(digest) = self.blob.stated {
+            let blob: Arc<dyn Source> = Arc::clone(&self.blob) as _;
+            let (size, diff_id) = (blob.size().unwrap(), image.layers[0].diff_id.unwrap());
+            let read = read::layer(blob, (digest, size), diff_id);
+            image.layers = vec![read.map_err(|error| not_found(vec![error.to_string()]))?];
+        }
+        Ok(image)
     }
 
     fn outline(&self, wanted: &Wanted<'_>) -> Option<Result<Image, NotFound>> {
-        Some(self.find(wanted).map(|mut image| {
-            image.layers.iter_mut().for_each(|layer| layer.entries.clear());
-            image
-        }))
+        if wanted.name != "base" {
+            return Some(self.find(wanted));
+        }
+        let mut image = self.image.clone();
+        image.layers.iter_mut().for_each(|layer| layer.entries.clear());
+        Some(Ok(image))
     }
 
     fn tree(&self, _: &str, image: &Image) -> Result<Tree, ApplyError> {

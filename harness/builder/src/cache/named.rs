@@ -1,0 +1,99 @@
+//! The files of an image that a Dockerfile names, in FROM or `--from`, without its layers being read. What is in a layer depends
+//! on nothing but its tar, so its listing is kept under the tar's digest by whoever first reads it; from then on a layer is
+//! read only when somebody looks into a file of it (`behind`). Layers that steps made are `unread`'s.
+
+use std::sync::Arc;
+
+use samebuild_image::manifest::Platform;
+use samebuild_image::{Content, Digest, Image, Kind, Layer, Tree};
+
+use super::entry::Kept;
+use super::key::{Key, Parts};
+use super::turn::Turn;
+use super::unread::Later;
+use super::upload::{Job, Made};
+use crate::failure::StepFailure;
+use crate::history::Line;
+use crate::session::Session;
+
+/// An image by its name, and its files.
+///
+/// # Errors
+/// There is none, or it cannot be read.
+pub fn image(session: &Session<'_>, name: &str, platform: &Platform) -> Result<(Image, Tree), StepFailure> {
+    let outline =
+        session.cache.as_ref().and_then(|turn| Some((turn, session.outline(name, platform)?.ok()?)));
+    // Of what is not stored under a digest nothing can be told without it.
+    let Some((turn, outline)) = outline.filter(|(_, image)| image.layers.iter().all(is_stored)) else {
+        return session.image(name, platform);
+    };
+    if let Some(found) = listed(turn, outline) {
+        return Ok(found);
+    }
+    let (image, tree) = session.image(name, platform)?;
+    for (number, layer) in image.layers.iter().enumerate() {
+        keep(turn, layer, format!("layer {} of {name}", number + 1));
+    }
+    Ok((image, tree))
+}
+
+fn is_stored(layer: &Layer) -> bool {
+    layer.diff_id.is_some() && layer.blob.as_ref().is_some_and(|(source, _)| source.stated().is_some())
+}
+
+/// An image with the entries of its layers, if all of them are listed.
+fn listed(turn: &Turn<'_>, mut image: Image) -> Option<(Image, Tree)> {
+    for layer in &mut image.layers {
+        let (diff_id, (source, _)) = (layer.diff_id?, layer.blob.as_ref()?);
+        let (entry, place) = turn.find_near(&key(diff_id))?;
+        let kept =
+            Kept { diff_id, tar_size: layer.size, digest: source.stated()?, size: source.size().ok()? };
+        let later = Later {
+            index: None,
+            key: entry.key,
+            place,
+            layer: Some(kept),
+            elsewhere: Some(Arc::clone(source)),
+            fixes: None,
+            listing: Some(entry.listing?),
+        };
+        // What is damaged is found to be by who reads all of it.
+        layer.entries = later.entries(Some(turn)).ok()?.entries;
+    }
+    let tree = image.tree().ok()?;
+    Some((image, tree))
+}
+
+/// What a layer's listing is kept under.
+fn key(diff_id: Digest) -> Key {
+    let mut parts = Parts::default();
+    parts.add("listing of", diff_id.to_string());
+    parts.key()
+}
+
+/// Keeps the listing of a layer, under `called` for people.
+fn keep(turn: &Turn<'_>, layer: &Layer, called: String) {
+    let Some(diff_id) = layer.diff_id else { return };
+    turn.keep(Job {
+        key: key(diff_id),
+        line: Line::Whole(called.clone()),
+        instruction: called,
+        working_dir: None,
+        made: Made::Elsewhere(layer.clone()),
+        fixes: Vec::new(),
+        created: turn.cache.now,
+    });
+}
+
+/// Takes the digests of what is in a layer, as far as they are not known.
+pub(super) fn digest(layer: &Layer) -> std::io::Result<()> {
+    let contents: Vec<&Content> = layer
+        .entries
+        .iter()
+        .filter_map(|entry| match &entry.kind {
+            Kind::File(content) => Some(content),
+            _ => None,
+        })
+        .collect();
+    Content::digest_all(&contents)
+}
