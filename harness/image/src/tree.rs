@@ -90,8 +90,9 @@ impl Tree {
     pub fn set_metas(&mut self, metas: &[(At, Meta)]) {
         let inodes = Arc::make_mut(&mut self.inodes);
         let mut walk = self.paths.iter().peekable();
+        let are_few = metas.len() < self.paths.len() / 32;
         for (at, meta) in metas {
-            while walk.next_if(|(place, _)| *place < at).is_some() {}
+            while !are_few && walk.next_if(|(place, _)| *place < at).is_some() {}
             let ino = match walk.peek() {
                 Some((place, ino)) if *place == at => Some(*ino),
                 _ => self.paths.get(at),

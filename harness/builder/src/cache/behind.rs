@@ -23,35 +23,39 @@ impl Noticed {
     }
 }
 
-/// A layer that is read when somebody needs one of its contents.
+/// A layer that is read when somebody needs one of its contents: a source of all of them, one behind the other.
 pub struct Behind {
     later: Later,
     noticed: Noticed,
-    /// A content for each entry that is a file.
-    read: OnceLock<Result<Vec<Option<Content>>, String>>,
+    read: OnceLock<Result<Files, String>>,
+}
+
+/// Contents, and where each begins.
+struct Files(Vec<(u64, Content)>);
+
+/// Contents as they are listed, each with its place behind the others.
+pub struct Contents {
+    behind: Arc<Behind>,
+    at: u64,
+}
+
+impl Contents {
+    pub fn of(later: Later, noticed: Noticed) -> Self {
+        Self { behind: Arc::new(Behind { later, noticed, read: OnceLock::new() }), at: 0 }
+    }
+
+    /// What is in the next file, which is listed with this size and digest; `None` if that is more than there can be.
+    pub fn next(&mut self, size: u64, digest: Digest) -> Option<Content> {
+        let at = self.at;
+        self.at = at.checked_add(size)?;
+        Some(Content::lazy(Arc::clone(&self.behind) as Arc<dyn Source>, at, size).with_digest(digest))
+    }
 }
 
 impl Behind {
-    pub fn new(later: Later, noticed: Noticed) -> Arc<Self> {
-        Arc::new(Self { later, noticed, read: OnceLock::new() })
-    }
-
-    /// What is in the entry of that number, which is listed with this size and digest.
-    pub fn content(self: &Arc<Self>, number: usize, size: u64, digest: Digest) -> Content {
-        let one = OneOf { behind: Arc::clone(self), number, size, digest };
-        Content::lazy(Arc::new(one), 0, size).with_digest(digest)
-    }
-
-    fn contents(&self) -> io::Result<&[Option<Content>]> {
-        let content = |entry: Entry| match entry.kind {
-            Kind::File(content) => Some(content),
-            _ => None,
-        };
-        let read = self.read.get_or_init(|| {
-            let layer = self.later.layer().map_err(|damaged| self.told(damaged))?;
-            Ok(layer.entries.into_iter().map(content).collect())
-        });
-        read.as_deref().map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why.as_str()))
+    fn files(&self) -> io::Result<&Files> {
+        let read = self.read.get_or_init(|| self.verified().map_err(|damaged| self.told(damaged)));
+        read.as_ref().map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why.as_str()))
     }
 
     fn told(&self, damaged: Damaged) -> String {
@@ -59,36 +63,62 @@ impl Behind {
         self.noticed.note(damaged);
         why
     }
-}
 
-/// One content of it.
-struct OneOf {
-    behind: Arc<Behind>,
-    number: usize,
-    size: u64,
-    digest: Digest,
-}
-
-impl Source for OneOf {
-    fn open(&self, offset: u64, len: u64) -> io::Result<Box<dyn Read + Send + '_>> {
-        let found = self.behind.contents()?.get(self.number).and_then(Option::as_ref);
-        let is_it =
-            |content: &&Content| content.size() == self.size && content.known_digest() == Some(self.digest);
-        let Some(content) = found.filter(is_it) else {
+    /// The layer's contents, which are those that are listed.
+    fn verified(&self) -> Result<Files, Damaged> {
+        let layer = self.later.layer()?;
+        let listed = self.later.list()?;
+        if !contents(&layer.entries).map(what).eq(contents(&listed).map(what)) {
             let why = "its list of files is another layer's".to_owned();
-            let why = self.behind.told(self.behind.later.damaged(why, self.behind.later.blobs()));
-            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+            return Err(self.later.damaged(why, self.later.blobs()));
+        }
+        let mut end = 0;
+        let placed = contents(&layer.entries).map(|content| {
+            let at = end;
+            end += content.size();
+            (at, content.clone())
+        });
+        // Nobody asks for what is in an empty one.
+        Ok(Files(placed.filter(|(_, content)| content.size() > 0).collect()))
+    }
+}
+
+fn contents(entries: &[Entry]) -> impl Iterator<Item = &Content> {
+    entries.iter().filter_map(|entry| match &entry.kind {
+        Kind::File(content) => Some(content),
+        _ => None,
+    })
+}
+
+fn what(content: &Content) -> (u64, Option<Digest>) {
+    (content.size(), content.known_digest())
+}
+
+impl Source for Behind {
+    fn open(&self, offset: u64, len: u64) -> io::Result<Box<dyn Read + Send + '_>> {
+        if len == 0 {
+            return Ok(Box::new(io::empty()));
+        }
+        let Files(files) = self.files()?;
+        let after = files.partition_point(|(at, _)| *at <= offset);
+        let Some((at, content)) = after.checked_sub(1).and_then(|number| files.get(number)) else {
+            return Ok(Box::new(io::empty()));
         };
         let mut reader = content.open()?;
-        io::copy(&mut reader.by_ref().take(offset), &mut io::sink())?;
+        io::copy(&mut reader.by_ref().take(offset - at), &mut io::sink())?;
         Ok(Box::new(reader.take(len)))
     }
 
+    /// Known only by reading it all.
     fn size(&self) -> io::Result<u64> {
-        Ok(self.size)
+        Ok(self.files()?.0.last().map_or(0, |(at, content)| at + content.size()))
     }
 
     fn name(&self) -> String {
-        format!("file {} of what the cache has under {}", self.number, self.behind.later.key)
+        format!("what the cache has under {}", self.later.key)
+    }
+
+    fn seeks(&self) -> bool {
+        false
     }
 }

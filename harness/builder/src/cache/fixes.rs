@@ -9,8 +9,17 @@ use samebuild_image::{At, Entry, Kind, Layer, Meta, Tree};
 use super::meta;
 use crate::framing::{put, take};
 
-/// Metadata by place.
+/// Metadata by place, in the order of a walk.
 pub type Fixes = Vec<(At, Meta)>;
+
+/// The same by the layer's entries.
+#[derive(Clone, Debug, Default)]
+pub struct Left {
+    /// What the entry of that number is to have, for `below` with the layer to be what was left; by number.
+    pub entries: Vec<(usize, Meta)>,
+    /// What that does not lead to: other places, mostly.
+    pub outside: Fixes,
+}
 
 /// What makes `below` with `layer` the same as `after`; `None` where more than metadata differs: then the layer is not what
 /// the step did.
@@ -41,6 +50,25 @@ pub fn between(below: &Tree, layer: &Layer, after: &Tree) -> Option<Fixes> {
     (!parted).then_some(fixes)
 }
 
+/// What [`between`] found, told of the layer's entries; `None` where it cannot be told so.
+pub fn left(below: &Tree, layer: &Layer, after: &Tree, fixes: &Fixes) -> Option<Left> {
+    let mut left = Left::default();
+    if fixes.is_empty() {
+        return Some(left);
+    }
+    let mut layer = layer.clone();
+    for (number, entry) in layer.entries.iter_mut().enumerate() {
+        let has_meta = !matches!(entry.kind, Kind::Hardlink(_)) && entry.whiteout().is_none();
+        let found = fixes.binary_search_by(|(at, _)| at.cmp(&entry.at));
+        if let Some((_, meta)) = found.ok().filter(|_| has_meta).and_then(|found| fixes.get(found)) {
+            entry.meta.clone_from(meta);
+            left.entries.push((number, meta.clone()));
+        }
+    }
+    left.outside = between(below, &layer, after)?;
+    Some(left)
+}
+
 /// The same file, as far as can be told without reading one: what was applied came from what the step made.
 fn is_same(a: &Kind, b: &Kind) -> bool {
     match (a, b) {
@@ -61,6 +89,9 @@ fn is_same(a: &Kind, b: &Kind) -> bool {
 /// Applies them to a tree that has the layer already. Places outside the layer are added to `lower`, for whoever puts it on
 /// disk above what is there.
 pub fn apply(fixes: &Fixes, tree: &mut Tree, lower: &mut Layer) {
+    if fixes.is_empty() {
+        return;
+    }
     tree.set_metas(fixes);
     let mut named: Vec<&At> = lower.entries.iter().map(|entry| &entry.at).collect();
     // Mostly it is in order already, and so are they.
@@ -138,6 +169,34 @@ mod tests {
         let mut after = tree(0, 0o644);
         after.insert(&At::from("d/f"), Kind::File(Content::inline(*b"xy")), Meta::new(0o644, Mtime::secs(1)));
         assert_eq!(between(&before, &Layer::default(), &after), None);
+    }
+
+    #[test]
+    fn what_was_left_is_told_of_entries_as_far_as_these_lead_to_it() {
+        let meta = |mode, nanos| Meta::new(mode, Mtime::At { secs: 5, nanos });
+        let entry = |at: &str, kind: Kind| Entry::new(At::from(at), kind, meta(0o644, 0));
+        let file = |text: &[u8]| Kind::File(Content::inline(text));
+        let mut below = tree(0, 0o644);
+        below.insert(&At::from("l"), Kind::Symlink(b"d".to_vec()), meta(0o777, 0));
+        // `l/x` is `d/x`, and the last word on it, though `d/x` is an entry of its own.
+        let entries = vec![
+            entry("d/x", file(b"1")),
+            entry("l/x", file(b"2")),
+            entry("n", file(b"3")),
+            entry("o", Kind::Hardlink(At::from("n"))),
+        ];
+        let layer = Layer { entries, ..Layer::default() };
+        let mut after = below.clone();
+        after.apply(&layer).unwrap();
+        let places = ["d", "d/x", "n"].map(At::from);
+        after.set_metas(&places.clone().map(|at| (at, meta(0o700, 9))));
+        let fixes = between(&below, &layer, &after).unwrap();
+        let told: Vec<&At> = fixes.iter().map(|(at, _)| at).collect();
+        assert_eq!(told, [&places[0], &places[1], &places[2], &At::from("o")]);
+        let left = left(&below, &layer, &after, &fixes).unwrap();
+        assert_eq!(left.entries, [(0, meta(0o700, 9)), (2, meta(0o700, 9))]);
+        let outside: Vec<&At> = left.outside.iter().map(|(at, _)| at).collect();
+        assert_eq!(outside, [&places[0], &places[1]]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use samebuild_image::Digest;
 use samebuild_image::digest::Hasher;
 
 /// Changes whenever the same parts mean something else than before: then nothing that is kept is found any more.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const DOMAIN: &[u8] = b"samebuild layer cache";
 
 /// The digest of a step's parts.

@@ -81,6 +81,7 @@ fn keep(turn: &Turn<'_>, layer: &Layer, called: String) {
         working_dir: None,
         made: Made::Elsewhere(layer.clone()),
         fixes: Vec::new(),
+        left: None,
         created: turn.cache.now,
     });
 }

@@ -314,6 +314,7 @@ impl Turn<'_> {
             stage.ground = None;
             return Ok(());
         };
+        let left = fixes::left(&below, &as_read, &stage.tree, &fixes);
         let written = fixes::write(&fixes);
         let of_fixes = (!written.is_empty()).then(|| Digest::of(&written));
         stage.ground = stage.ground.take().map(|ground| ground.with(digest, of_fixes));
@@ -326,6 +327,7 @@ impl Turn<'_> {
                 working_dir: is_workdir.then(|| stage.config.working_dir.clone()),
                 made: layer.map_or(Made::Nothing, Made::Layer),
                 fixes,
+                left,
                 created: self.cache.now,
             };
             self.keep(job);

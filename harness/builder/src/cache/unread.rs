@@ -5,12 +5,14 @@
 use std::sync::Arc;
 
 use samebuild_image::manifest::Platform;
-use samebuild_image::{Digest, Layer, Source, Tree, read};
+use samebuild_image::{Content, Digest, Entry, Layer, Source, Tree, read};
 
 use super::backend::Backend;
-use super::behind::{Behind, Noticed};
+use super::behind::Contents;
 use super::entry::{COMPRESSION, Kept};
+use super::fixes::Fixes;
 use super::key::Key;
+use super::listing::{As, Listed};
 use super::turn::Turn;
 use super::{check, fixes, flaws, listing, named};
 use crate::failure::StepFailure;
@@ -85,32 +87,47 @@ impl Later {
         layer.into_iter().chain(self.fixes).chain(self.listing).map(|(digest, _)| digest).collect()
     }
 
-    /// The layer with its entries, by its listing where there is one; else, or where that is damaged, all of it is read.
+    /// The layer with its entries as its tar has them, by its listing where there is one; else, or where that is damaged, all
+    /// of it is read.
     pub(super) fn entries(&self, turn: Option<&Turn<'_>>) -> Result<Layer, Damaged> {
-        let (Some(kept), Some((digest, size)), Some(turn)) = (self.layer, self.listing, turn) else {
-            return self.layer();
-        };
-        match self.listed(&kept, (&digest, size), turn.noticed()) {
-            Ok(layer) => Ok(layer),
-            Err(why) => {
-                turn.warn(format!("{}; the layer is read instead", self.damaged(why, Vec::new())));
-                self.layer()
-            }
+        match turn.and_then(|turn| self.listed(turn, As::Tar)) {
+            Some((layer, _)) => Ok(layer),
+            None => self.layer(),
         }
     }
 
-    fn listed(
-        &self,
-        kept: &Kept,
-        (digest, size): (&Digest, u64),
-        noticed: &Noticed,
-    ) -> Result<Layer, String> {
-        let bytes = check::small(self.place.as_ref(), digest, size)?;
-        let behind = Behind::new(self.clone(), noticed.clone());
-        let entries = listing::read(&bytes, |number, size, digest| behind.content(number, size, digest));
-        let entries = entries.ok_or("it is no list of files")?;
-        let blob = Some((self.source(kept).map_err(|damaged| damaged.why)?, COMPRESSION));
-        Ok(Layer { diff_id: Some(kept.diff_id), size: kept.tar_size, entries, blob })
+    /// The same with its entries as the step left them, and what else that left.
+    fn left(&self, turn: Option<&Turn<'_>>) -> Result<(Layer, Fixes), Damaged> {
+        match turn.and_then(|turn| self.listed(turn, As::Left)) {
+            Some(found) => Ok(found),
+            None => Ok((self.layer()?, self.fixes()?)),
+        }
+    }
+
+    fn listed(&self, turn: &Turn<'_>, how: As) -> Option<(Layer, Fixes)> {
+        let (kept, listing) = (self.layer?, self.listing?);
+        let read = || {
+            let bytes = check::small(self.place.as_ref(), &listing.0, listing.1)?;
+            let mut contents = Contents::of(self.clone(), turn.noticed().clone());
+            let listed = listing::read(&bytes, how, |size, digest| contents.next(size, digest));
+            let Listed { entries, outside } = listed.ok_or("it is no list of files")?;
+            let blob = Some((self.source(&kept).map_err(|damaged| damaged.why)?, COMPRESSION));
+            Ok((Layer { diff_id: Some(kept.diff_id), size: kept.tar_size, entries, blob }, outside))
+        };
+        read()
+            .map_err(|why: String| {
+                turn.warn(format!("{}; the layer is read instead", self.damaged(why, Vec::new())));
+            })
+            .ok()
+    }
+
+    /// What is listed, for whoever holds the layer against it.
+    pub(super) fn list(&self) -> Result<Vec<Entry>, Damaged> {
+        let Some((digest, size)) = self.listing else { return Ok(Vec::new()) };
+        let bad = |why: String| self.damaged(why, vec![digest]);
+        let bytes = check::small(self.place.as_ref(), &digest, size).map_err(bad)?;
+        let listed = listing::read(&bytes, As::Tar, |size, digest| Some(Content::known(digest, size)));
+        Ok(listed.ok_or_else(|| bad("it is no list of files".to_owned()))?.entries)
     }
 
     /// The layer with its entries and their contents, verified.
@@ -123,7 +140,7 @@ impl Later {
         Ok(layer)
     }
 
-    fn fixes(&self) -> Result<fixes::Fixes, Damaged> {
+    fn fixes(&self) -> Result<Fixes, Damaged> {
         let Some((digest, size)) = self.fixes else { return Ok(Vec::new()) };
         let bad = |why: String| self.damaged(why, vec![digest]);
         let bytes = check::small(self.place.as_ref(), &digest, size).map_err(bad)?;
@@ -156,13 +173,13 @@ pub fn settle(stage: &mut Stage, session: &Session<'_>) -> Result<(), StepError>
         }
     }
     for later in layers {
-        let mut lower = later.entries(session.cache.as_ref())?;
+        let (mut lower, fixes) = later.left(session.cache.as_ref())?;
         let broken = |error: samebuild_image::tree::ApplyError| {
             later.damaged(error.to_string(), later.layer.iter().map(|kept| kept.digest).collect())
         };
         stage.tree.apply(&lower).map_err(broken)?;
         flaws::unpacked(session, &lower, &mut stage.tree);
-        fixes::apply(&later.fixes()?, &mut stage.tree, &mut lower);
+        fixes::apply(&fixes, &mut stage.tree, &mut lower);
         stage.rootfs.push_computed(lower, stage.tree.clone());
         stage.unread.blank.push(later);
     }

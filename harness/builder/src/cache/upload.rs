@@ -14,7 +14,7 @@ use samebuild_image::{At, Compression, Digest, Kind, Layer, Source, Stated, read
 
 use super::backend::{Backend, BackendError};
 use super::entry::{COMPRESSION, Entry, Kept};
-use super::fixes::{self, Fixes};
+use super::fixes::{self, Fixes, Left};
 use super::key::Key;
 use super::{listing, named};
 use crate::disk::FileSource;
@@ -27,6 +27,8 @@ pub struct Job {
     pub working_dir: Option<String>,
     pub made: Made,
     pub fixes: Fixes,
+    /// The same by the layer's entries, where that can be told: else nothing is listed.
+    pub left: Option<Left>,
     pub created: i64,
 }
 
@@ -135,7 +137,7 @@ impl Worker {
     fn keep(&self, job: Job) -> Result<(), BackendError> {
         let (packed, listed) = match &job.made {
             Made::Nothing => (None, None),
-            Made::Layer(layer) => (Some(self.pack(layer)?), None),
+            Made::Layer(layer) => (Some(self.pack(layer, job.left.as_ref())?), None),
             Made::Elsewhere(layer) => match self.list(layer)? {
                 Some(listing) => (None, Some(listing)),
                 None => return Ok(()),
@@ -191,12 +193,12 @@ impl Worker {
     /// What a layer says of its files; `None` where that cannot be written down.
     fn list(&self, layer: &Layer) -> Result<Option<Vec<u8>>, BackendError> {
         named::digest(layer).map_err(|error| BackendError::new("read its files", error))?;
-        Ok(listing::write(layer))
+        Ok(listing::write(layer, &Left::default()))
     }
 
     /// Packs a layer into a file below `work`, and reads it back: what is kept is what the step made, and what the key was
     /// taken of, even if somebody wrote to a file meanwhile.
-    fn pack(&self, layer: &Layer) -> Result<Packed, BackendError> {
+    fn pack(&self, layer: &Layer, left: Option<&Left>) -> Result<Packed, BackendError> {
         let failed = |why: String| BackendError { what: "pack its layer".to_owned(), why };
         let io = |error: std::io::Error| failed(error.to_string());
         let file = tempfile::NamedTempFile::new_in(&self.work).map_err(io)?;
@@ -219,7 +221,11 @@ impl Worker {
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         done.packed.insert(written.diff_id, (source, COMPRESSION));
         let kept = Kept { diff_id: written.diff_id, tar_size: written.size, digest, size };
-        Ok(Packed { kept, file: path, listing: listing::write(&read) })
+        let places = |layer: &Layer| {
+            layer.entries.iter().map(|entry| &entry.at).eq(read.entries.iter().map(|entry| &entry.at))
+        };
+        let left = left.filter(|_| places(layer));
+        Ok(Packed { kept, file: path, listing: left.and_then(|left| listing::write(&read, left)) })
     }
 }
 
