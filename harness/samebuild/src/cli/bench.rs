@@ -28,7 +28,7 @@ pub(crate) struct Bench {
 /// What is measured.
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Builds: the reference beside the builders of an engine, buildah on PATH and the kaniko executor that
+    /// Builds: the reference beside the builders of an engine, buildah (Debian's, fetched) and the kaniko executor that
     /// SAMEBUILD_KANIKO names. Exit 1: a goal is not met.
     Build(Builds),
     /// Comparisons of planted images, beside sha256sum of both files and what is on PATH; and what is found of what was

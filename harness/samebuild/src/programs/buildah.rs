@@ -3,6 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use super::{Around, Call, Printed, Silent};
@@ -28,6 +29,13 @@ pub enum Driver {
     Vfs,
     /// The kernel keeps book.
     Overlay,
+}
+
+/// What a build may take from earlier ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cached {
+    Nothing,
+    Steps,
 }
 
 impl Driver {
@@ -79,8 +87,8 @@ impl Buildah {
 
 /// An empty place for images; gone, with them, when it drops.
 #[derive(Debug)]
-pub struct Storage<'a> {
-    buildah: &'a Buildah,
+pub struct Storage {
+    buildah: Buildah,
     home: tempfile::TempDir,
     driver: Driver,
 }
@@ -93,12 +101,12 @@ const SETTINGS: [(&str, &str, &str); 4] = [
     ("", "policy.json", r#"{"default":[{"type":"insecureAcceptAnything"}]}"#),
 ];
 
-impl<'a> Storage<'a> {
+impl Storage {
     /// Makes one in `work`.
     ///
     /// # Errors
     /// It cannot be written there.
-    pub fn open(buildah: &'a Buildah, driver: Driver, work: &Path) -> std::io::Result<Self> {
+    pub fn open(buildah: &Buildah, driver: Driver, work: &Path) -> std::io::Result<Self> {
         let home = tempfile::Builder::new().prefix("buildah-").tempdir_in(work)?;
         for dir in ["root", "run", "tmp"] {
             std::fs::create_dir(home.path().join(dir))?;
@@ -106,7 +114,7 @@ impl<'a> Storage<'a> {
         for (_, name, text) in SETTINGS {
             std::fs::write(home.path().join(name), text)?;
         }
-        Ok(Self { buildah, home, driver })
+        Ok(Self { buildah: buildah.clone(), home, driver })
     }
 
     /// Takes the image of a docker-archive in, under the name it has there.
@@ -135,14 +143,30 @@ impl<'a> Storage<'a> {
     /// # Errors
     /// It cannot be tried, or hangs.
     pub fn build(&self, args: Vec<OsString>, around: Around<'_>) -> Result<Printed, Silent> {
-        let mut words: Vec<OsString> =
-            ["build", "--layers", "--no-cache", "--pull-never", "--isolation", "oci", "--runtime"]
-                .map(Into::into)
-                .into();
+        self.call(self.building(Cached::Nothing, args), around)
+    }
+
+    /// The same as a command for whoever measures it: as itself, on this machine's mounts. See [`Self::leave`].
+    pub fn build_command(&self, cached: Cached, args: Vec<OsString>) -> Command {
+        let mut command = Command::new(&self.buildah.program);
+        command.args(self.arguments(self.building(cached, args))).envs(self.environment());
+        command
+    }
+
+    /// Takes the mount down that a command left behind.
+    pub fn leave(&self) {
+        let at = self.home.path().join("root").join(self.driver.name());
+        let _ = nix::mount::umount2(&at, nix::mount::MntFlags::MNT_DETACH);
+    }
+
+    fn building(&self, cached: Cached, args: Vec<OsString>) -> Vec<OsString> {
+        let mut words: Vec<OsString> = vec!["build".into(), "--layers".into()];
+        words.extend((cached == Cached::Nothing).then(|| "--no-cache".into()));
+        words.extend(["--pull-never", "--isolation", "oci", "--runtime"].map(Into::into));
         words.push(self.buildah.runtime.clone().into());
         words.extend(["--signature-policy".into(), self.home.path().join("policy.json").into()]);
         words.extend(args);
-        self.call(words, around)
+        words
     }
 
     /// Writes an image as a docker-archive.
@@ -165,11 +189,22 @@ impl<'a> Storage<'a> {
     }
 
     fn call(&self, words: Vec<OsString>, around: Around<'_>) -> Result<Printed, Silent> {
+        let (args, env) = (self.arguments(words), self.environment());
+        let files = self.home.path().join("root");
+        Call { program: &self.buildah.program, args, env, files: &files, deadline: DEADLINE }.run(around)
+    }
+
+    fn arguments(&self, words: Vec<OsString>) -> Vec<OsString> {
         let at = |name: &str| self.home.path().join(name);
         let mut args: Vec<OsString> =
             vec!["--root".into(), at("root").into(), "--runroot".into(), at("run").into()];
         args.extend(["--storage-driver".into(), self.driver.name().into()]);
         args.extend(words);
+        args
+    }
+
+    fn environment(&self) -> Vec<(&'static str, OsString)> {
+        let at = |name: &str| self.home.path().join(name);
         let mut env: Vec<(&'static str, OsString)> = vec![
             ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into()),
             ("HOME", at("").into()),
@@ -181,8 +216,7 @@ impl<'a> Storage<'a> {
         }
         let named = SETTINGS.iter().filter(|(variable, ..)| !variable.is_empty());
         env.extend(named.map(|(variable, name, _)| (*variable, at(name).into())));
-        let files = at("root");
-        Call { program: &self.buildah.program, args, env, files: &files, deadline: DEADLINE }.run(around)
+        env
     }
 }
 

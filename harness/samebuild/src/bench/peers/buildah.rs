@@ -1,28 +1,30 @@
-//! The buildah on PATH, in a storage of its own that is empty each time but for the base. Uncompressed, as its storage is.
+//! The machine's buildah, or Debian's, in a storage of its own: empty each time but for the base, or kept from build to build.
+//! Its layers are uncompressed, as its storage is.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::cell::OnceCell;
+use std::ffi::OsString;
+use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::{Means, Peer};
 use crate::bench::cost::{Cost, measured};
-use crate::programs::on_path;
+use crate::programs::Silent;
+use crate::programs::buildah::{Buildah, Cached, Driver, Storage};
 
-struct Buildah<'a> {
-    program: PathBuf,
+struct Live<'a> {
+    buildah: Buildah,
     means: &'a Means<'a>,
+    /// What rebuilds find.
+    kept: OnceCell<Storage>,
 }
 
 pub(super) fn open<'a>(means: &'a Means<'a>) -> Result<Box<dyn Peer + 'a>, String> {
-    let program = on_path("buildah").ok_or("there is no buildah on PATH")?;
-    if !samebuild_builder::sandbox::standing().is_root() {
-        return Err("buildah's overlays need root".to_owned());
-    }
-    Ok(Box::new(Buildah { program, means }))
+    let buildah = Buildah::find(&|_| {})?;
+    Ok(Box::new(Live { buildah, means, kept: OnceCell::new() }))
 }
 
-impl Peer for Buildah<'_> {
+impl Peer for Live<'_> {
     fn id(&self) -> &'static str {
         "buildah"
     }
@@ -32,29 +34,38 @@ impl Peer for Buildah<'_> {
     }
 
     fn build(&self, context: &Path) -> Result<Cost> {
-        let storage = tempfile::Builder::new().prefix("buildah-").tempdir_in(self.means.room);
-        self.once(context, storage.context("make an empty storage")?.path(), "--no-cache")
+        once(context, &self.storage()?, Cached::Nothing)
     }
 
     fn rebuild(&self, context: &Path) -> Option<Result<Cost>> {
-        Some(self.once(context, &self.means.room.join("buildah-kept"), "--layers"))
+        let kept = match self.kept.get() {
+            Some(kept) => Ok(kept),
+            None => self.storage().map(|new| self.kept.get_or_init(|| new)),
+        };
+        Some(kept.and_then(|kept| once(context, kept, Cached::Steps)))
     }
 }
 
-impl Buildah<'_> {
-    fn once(&self, context: &Path, storage: &Path, how: &str) -> Result<Cost> {
-        let (root, run) = (storage.join("root"), storage.join("run"));
-        let mut command = Command::new(&self.program);
-        command.arg("--root").arg(&root).arg("--runroot").arg(&run).args(["--storage-driver", "overlay"]);
-        command.args(["build", how, "--isolation", "oci", "--network", "none", "--from"]);
-        command.arg(format!("docker-archive:{}", self.means.base.archive.display()));
-        command.args(["--tag", "samebuild.test/bench:1"]).arg(context);
-        let (cost, ending) = measured(&command)?;
-        // Its storage leaves a mount behind.
-        let _ = nix::mount::umount2(&root.join("overlay"), nix::mount::MntFlags::MNT_DETACH);
-        if !ending.is_good() {
-            bail!("{ending}");
-        }
-        Ok(cost)
+impl Live<'_> {
+    /// An empty one, but for the base.
+    fn storage(&self) -> Result<Storage> {
+        let storage = Storage::open(&self.buildah, Driver::Overlay, self.means.room);
+        let storage = storage.context("make an empty storage for buildah")?;
+        storage.load(&self.means.base.archive).map_err(|silent| match silent {
+            Silent::Unmet(why) | Silent::Broken(why) => anyhow!("load the base: {why}"),
+        })?;
+        Ok(storage)
     }
+}
+
+fn once(context: &Path, storage: &Storage, cached: Cached) -> Result<Cost> {
+    let mut args: Vec<OsString> =
+        ["--network", "none", "--tag", "samebuild.test/bench:1"].map(Into::into).into();
+    args.push(context.into());
+    let (cost, ending) = measured(&storage.build_command(cached, args))?;
+    storage.leave();
+    if !ending.is_good() {
+        bail!("{ending}");
+    }
+    Ok(cost)
 }
