@@ -2,10 +2,11 @@
 //! verified; if it is not what the listing says, that is told to the build, which begins anew without it.
 
 use std::io::{self, Read};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use samebuild_image::{Content, Digest, Entry, Kind, Source};
 
+use super::locked;
 use super::unread::{Damaged, Later};
 
 /// What was found damaged while something was read, for whoever began the reading.
@@ -15,11 +16,11 @@ pub struct Noticed(Arc<Mutex<Vec<Damaged>>>);
 impl Noticed {
     /// All of it, once.
     pub fn take(&self) -> Vec<Damaged> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *locked(&self.0))
     }
 
     fn note(&self, damaged: Damaged) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(damaged);
+        locked(&self.0).push(damaged);
     }
 }
 

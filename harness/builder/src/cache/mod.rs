@@ -30,7 +30,7 @@ pub(crate) mod unread;
 pub mod upload;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use samebuild_image::{Compression, Digest, Source};
 
@@ -59,6 +59,11 @@ pub struct LayerCache {
     /// Whether the caller wants every layer's entries; else those of layers that nobody needed stay unread, and only their
     /// stored bytes are there.
     pub whole: bool,
+}
+
+/// Locks, whoever panicked while holding it.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl LayerCache {

@@ -2,7 +2,7 @@
 //! not is carried out and kept.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use samebuild_dockerfile::{Instruction, InstructionKind};
 use samebuild_image::digest::HashWriter;
@@ -17,7 +17,7 @@ use super::parts;
 use super::unread::{self, Later};
 use super::upload::{Job, Made, Uploader};
 use super::{Fate, LayerCache, Looked, Used};
-use super::{fixes, flaws};
+use super::{fixes, flaws, locked};
 use crate::request::Event;
 use crate::session::{Session, StepError};
 use crate::stage::Stage;
@@ -40,11 +40,6 @@ pub struct Damage {
     /// What is kept under these is passed over.
     pub keys: BTreeSet<Key>,
     pub noticed: Noticed,
-}
-
-/// Locks, whoever panicked while holding it.
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<'a> Turn<'a> {

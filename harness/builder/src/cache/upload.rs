@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use samebuild_image::layer_write::{self, TarStyle};
@@ -16,7 +16,7 @@ use super::backend::{Backend, BackendError};
 use super::entry::{COMPRESSION, Entry, Kept};
 use super::fixes::{self, Fixes, Left};
 use super::key::Key;
-use super::{listing, named};
+use super::{listing, locked, named};
 use crate::disk::FileSource;
 
 /// What is to be kept.
@@ -64,6 +64,8 @@ struct Worker {
     style: TarStyle,
     work: PathBuf,
     done: Arc<Mutex<Uploaded>>,
+    /// Places elsewhere that took nothing: nothing more is sent there in this build.
+    silent: Arc<Mutex<BTreeSet<String>>>,
 }
 
 /// A layer, packed.
@@ -79,9 +81,11 @@ impl Uploader {
         let done = Arc::new(Mutex::new(Uploaded::default()));
         let (jobs, waiting) = mpsc::channel();
         let waiting = Arc::new(Mutex::new(waiting));
+        let silent = Arc::default();
         let threads = if to.is_empty() { 0 } else { 2 };
         let worker = |_| {
-            let worker = Worker { to: to.to_vec(), style, work: work.to_owned(), done: Arc::clone(&done) };
+            let (done, silent) = (Arc::clone(&done), Arc::clone(&silent));
+            let worker = Worker { to: to.to_vec(), style, work: work.to_owned(), done, silent };
             let waiting = Arc::clone(&waiting);
             std::thread::spawn(move || worker.run(&waiting))
         };
@@ -100,14 +104,14 @@ impl Uploader {
     /// Waits until all is kept.
     pub fn finish(mut self) -> Uploaded {
         self.wait();
-        std::mem::take(&mut *self.done.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *locked(&self.done))
     }
 
     fn wait(&mut self) {
         drop(self.jobs.take());
         for worker in self.workers.drain(..) {
             if worker.join().is_err() {
-                let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut done = locked(&self.done);
                 done.warnings.push("keep a step in the cache: a thread panicked".to_owned());
             }
         }
@@ -124,11 +128,11 @@ impl Drop for Uploader {
 impl Worker {
     fn run(&self, waiting: &Mutex<Receiver<Job>>) {
         loop {
-            let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let job = locked(waiting).recv();
             let Ok(job) = job else { return };
             let text = job.instruction.lines().next().unwrap_or_default().to_owned();
             if let Err(error) = self.keep(job) {
-                let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut done = locked(&self.done);
                 done.warnings.push(format!("keep `{text}` in the cache: {error}"));
             }
         }
@@ -162,6 +166,10 @@ impl Worker {
         let mut failures = Vec::new();
         let is_asked = |backend: &Arc<dyn Backend>| listed.is_none() || backend.is_near();
         for backend in self.to.iter().filter(|backend| is_asked(backend)) {
+            let name = backend.name();
+            if locked(&self.silent).contains(&name) {
+                continue;
+            }
             let put = || {
                 if let Some(Packed { kept, file, .. }) = &packed {
                     backend.put_blob(&kept.digest, kept.size, file)?;
@@ -173,8 +181,14 @@ impl Worker {
                 backend.put_manifest(&job.key, &manifest)
             };
             match put() {
-                Ok(()) => self.done.lock().unwrap_or_else(PoisonError::into_inner).kept += 1,
-                Err(error) => failures.push(format!("{}: {error}", backend.name())),
+                Ok(()) => locked(&self.done).kept += 1,
+                Err(error) if backend.is_near() => failures.push(format!("{name}: {error}")),
+                // Several may be on their way there; one tells.
+                Err(error) => {
+                    if locked(&self.silent).insert(name.clone()) {
+                        failures.push(format!("{name}: {error}; nothing more of this build is sent there"));
+                    }
+                }
             }
         }
         match failures.is_empty() {
@@ -218,7 +232,7 @@ impl Worker {
         if let Some(at) = differs(layer, &read) {
             return Err(changed(&at.to_string()));
         }
-        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut done = locked(&self.done);
         done.packed.insert(written.diff_id, (source, COMPRESSION));
         let kept = Kept { diff_id: written.diff_id, tar_size: written.size, digest, size };
         let places = |layer: &Layer| {

@@ -123,7 +123,10 @@ fn a_place_that_is_gone_is_asked_once_told_of_and_fails_no_build() {
     let cache =
         LayerCache { from: vec![here.clone()], to: vec![place, here.clone()], ..LayerCache::at(here) };
     let built = yard.with(DIALECTS[3], TEXT, &context, &[], Some(&cache)).unwrap();
-    assert_eq!(built.used.warnings.len(), 3, "{:?}", built.used.warnings);
+    let warnings = built.used.warnings;
+    assert!(warnings.len() == 1 && warnings[0].contains("nothing more of this build"), "{warnings:?}");
+    // Both workers may have been on their way there.
+    assert!((2..=3).contains(&*gone.0.lock().unwrap()));
     let again = yard.build(DIALECTS[3], TEXT, &context, &[], true);
     assert_eq!(again.used.found(), 3, "what failed there was kept here");
 }
