@@ -24,6 +24,8 @@ pub struct Listing {
     first: BTreeMap<Ino, usize>,
     count: usize,
     text: String,
+    /// What the files are of, for people: the last word.
+    of: Vec<u8>,
 }
 
 /// What of a file counts besides what it is.
@@ -45,6 +47,7 @@ impl Listing {
             first: BTreeMap::new(),
             count: 0,
             text: String::new(),
+            of: Vec::new(),
         }
     }
 
@@ -59,6 +62,7 @@ impl Listing {
         framed(&mut self.hasher, text);
         if let Some(lines) = &mut self.lines {
             lines.push(String::from_utf8_lossy(text).into_owned());
+            self.of = text.to_vec();
         }
     }
 
@@ -117,7 +121,9 @@ impl Listing {
             framed(&mut self.hasher, value);
         }
         if let Some(lines) = &mut self.lines {
-            let mut line = format!("{} {text}", String::from_utf8_lossy(name));
+            let parts = [self.of.as_slice(), name].into_iter().filter(|part| !part.is_empty());
+            let place = parts.map(String::from_utf8_lossy).collect::<Vec<_>>().join("/");
+            let mut line = format!("{place} {text}");
             if !link.is_empty() {
                 line = format!("{line} -> {}", String::from_utf8_lossy(link));
             }

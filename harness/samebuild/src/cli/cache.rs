@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use samebuild_builder::cache::gc::{self, Limits};
 use samebuild_builder::cache::journal::{Build, Step, Why};
-use samebuild_builder::cache::{Backend as _, Journal, Key, Local};
-use samebuild_image::Mtime;
+use samebuild_builder::cache::{Backend as _, Journal, Key, Local, Part};
+use samebuild_image::{Digest, Mtime};
 use serde_json::json;
 
 use super::caching::{bytes, directory, duration};
@@ -98,6 +98,11 @@ pub(crate) fn run(args: &Cache) -> Result<Exit> {
                 gone.bytes,
                 gone.left
             );
+            if limit.is_some_and(|limit| gone.left > limit) && !now {
+                say(
+                    "what was written within the hour stays, because somebody may be about to refer to it; --now removes it too, where nobody builds",
+                );
+            }
         }
         What::Verify { forget } => return verify(&store, *forget),
         What::Why { dir, file, target, line } => {
@@ -214,7 +219,7 @@ fn show(journal: &Journal, step: &Step, told: &Why, before: &Build, whole: bool)
     }
     let parts = step.key.as_deref().and_then(|key| journal.parts_of(key));
     for part in parts.iter().flat_map(|parts| parts.all()) {
-        let value = String::from_utf8_lossy(&part.value);
+        let value = said(part);
         match (part.lines.len(), whole) {
             (0, _) => out!("    {}: {}", part.name, shortened(&value)),
             (n, false) => out!("    {}: {n} of them, {}", part.name, shortened(&value)),
@@ -224,6 +229,13 @@ fn show(journal: &Journal, step: &Step, told: &Why, before: &Build, whole: bool)
             }
         }
     }
+}
+
+/// What a part says, for people.
+fn said(part: &Part) -> String {
+    // The digest of a list on which there is nothing.
+    let is_nothing = part.value.is_empty() || part.value == Digest::of(b"").to_string().as_bytes();
+    if is_nothing { "-".to_owned() } else { String::from_utf8_lossy(&part.value).into_owned() }
 }
 
 fn shortened(text: &str) -> String {
