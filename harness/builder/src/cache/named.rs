@@ -23,7 +23,7 @@ use crate::session::Session;
 pub fn image(session: &Session<'_>, name: &str, platform: &Platform) -> Result<(Image, Tree), StepFailure> {
     let outline =
         session.cache.as_ref().and_then(|turn| Some((turn, session.outline(name, platform)?.ok()?)));
-    // Of what is not stored under a digest nothing can be told without it.
+    // What is not stored under a digest is known by nothing; of what was read already there is nothing to be spared.
     let Some((turn, outline)) = outline.filter(|(_, image)| image.layers.iter().all(is_stored)) else {
         return session.image(name, platform);
     };
@@ -38,7 +38,9 @@ pub fn image(session: &Session<'_>, name: &str, platform: &Platform) -> Result<(
 }
 
 fn is_stored(layer: &Layer) -> bool {
-    layer.diff_id.is_some() && layer.blob.as_ref().is_some_and(|(source, _)| source.stated().is_some())
+    layer.entries.is_empty()
+        && layer.diff_id.is_some()
+        && layer.blob.as_ref().is_some_and(|(source, _)| source.stated().is_some())
 }
 
 /// An image with the entries of its layers, if all of them are listed.

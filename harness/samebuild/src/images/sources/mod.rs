@@ -141,7 +141,7 @@ impl<'a> Sources<'a> {
 
 impl Images for Sources<'_> {
     fn find(&self, wanted: &Wanted<'_>) -> Result<Image, NotFound> {
-        let key = (names::whole(wanted.name), wanted.platform.to_string(), wanted.any_platform);
+        let key = key(wanted);
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((image, _)) = found.get(&key) {
             return Ok(image.clone());
@@ -152,7 +152,19 @@ impl Images for Sources<'_> {
     }
 
     fn outline(&self, wanted: &Wanted<'_>) -> Option<Result<Image, NotFound>> {
-        Some(self.look(wanted, |place, wanted| place.outline(wanted)))
+        let key = key(wanted);
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((image, _)) = found.get(&key) {
+            return Some(Ok(image.clone()));
+        }
+        let outline = self.look(wanted, |place, wanted| place.outline(wanted));
+        // A place that cannot tell less has told all, an engine by exporting it: it is not asked again.
+        if let Ok(image) = &outline
+            && image.layers.iter().any(|layer| !layer.entries.is_empty())
+        {
+            found.insert(key, (image.clone(), None));
+        }
+        Some(outline)
     }
 
     fn tree(&self, name: &str, image: &Image) -> Result<Tree, ApplyError> {
@@ -179,6 +191,10 @@ impl Images for Sources<'_> {
     }
 }
 
+fn key(wanted: &Wanted<'_>) -> Key {
+    (names::whole(wanted.name), wanted.platform.to_string(), wanted.any_platform)
+}
+
 /// Whether an image that is at hand is what is wanted; else why not.
 fn fits(image: &Image, wanted: &Wanted<'_>) -> Result<(), String> {
     let text = |key: &str| image.config.get(key).and_then(serde_json::Value::as_str);
@@ -193,4 +209,48 @@ fn fits(image: &Image, wanted: &Wanted<'_>) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("has {} for {is}, and {} is wanted", wanted.name, wanted.platform))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use samebuild_image::manifest::Platform;
+    use samebuild_image::{Entry, Kind, Layer, Meta, Mtime};
+
+    use super::*;
+
+    /// Has every image, and counts how often it was asked for one.
+    struct Counting {
+        entries: Vec<Entry>,
+        asked: Arc<AtomicUsize>,
+    }
+
+    impl Source for Counting {
+        fn find(&self, _: &Wanted<'_>) -> Answer {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            let layers = vec![Layer { entries: self.entries.clone(), ..Layer::default() }];
+            Answer::Has(Box::new(Image { layers, ..Image::default() }))
+        }
+    }
+
+    // A cached build on an engine's image exported it for its configuration, and once more for its files.
+    #[test]
+    fn a_place_that_cannot_tell_less_than_all_is_asked_once() {
+        let platform = Platform::linux_amd64();
+        let wanted = Wanted { name: "base", platform: &platform, any_platform: false };
+        let dir = Entry::new("d".into(), Kind::Dir, Meta::new(0o755, Mtime::secs(1)));
+        for (entries, asked_in_all) in [(vec![dir], 1), (Vec::new(), 2)] {
+            let asked = Arc::new(AtomicUsize::new(0));
+            let place = Counting { entries: entries.clone(), asked: Arc::clone(&asked) };
+            let sources = Sources { all: vec![("here", Box::new(place))], found: Mutex::default() };
+            let told = |image: Image| image.layers[0].entries.len();
+            for _ in 0..2 {
+                assert_eq!(told(sources.outline(&wanted).unwrap().unwrap()), entries.len());
+                assert_eq!(told(sources.find(&wanted).unwrap()), entries.len());
+            }
+            assert_eq!(asked.load(Ordering::Relaxed), asked_in_all);
+        }
+    }
 }
