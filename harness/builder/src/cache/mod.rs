@@ -1,10 +1,9 @@
 //! The layer cache: what a step made is kept under a key of everything its result depends on, and stands in for the step
-//! when that comes again. Never wrong before fast: a
-//! key leaves out only what no file of the result shows.
+//! when that comes again. Never wrong before fast: a key leaves out only what no file of the result shows.
 //!
 //! Taking keys is `parts` over `key`, `base` and `files`; what is kept is `entry`, `fixes` and `listing`; where, `backend` with
-//! `local` and `oci_layout` (registries are the rim's); keeping it `upload`, and a build's way through it `turn`, `unread` and
-//! `behind`; whether it is what it says, `check`.
+//! `local` and `oci_layout` (registries are the rim's); keeping it `upload`, and a build's way through it `turn`, `unread`,
+//! `named` and `behind`; whether it is what it says, `check`.
 
 pub mod backend;
 pub mod base;
