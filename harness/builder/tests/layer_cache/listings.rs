@@ -79,8 +79,8 @@ impl Backend for Counted {
     }
 }
 
-/// Copies out of the base: its files are behind its listing then.
-const FROM_BASE: &str = "FROM scratch\nCOPY a /a\nCOPY --from=base /etc/passwd /etc/\n";
+/// Copies out of the base, whose files are behind its listing then.
+const FROM_BASE: &str = "FROM base\nCOPY a /a\nCOPY --from=base /etc/passwd /x/\n";
 
 // A step that is carried out used to have every layer of its base read and verified, however large.
 #[test]
@@ -108,11 +108,15 @@ fn what_is_copied_out_of_a_listed_image_is_read_and_verified() {
     let built = yard.build(DIALECTS[3], &text, &context("1"), &[], true);
     assert!(yard.base_bytes_asked() > asked);
     assert_eq!(built.manifest, yard.build(DIALECTS[3], &text, &context("1"), &[], false).manifest);
-    yard.flip_base();
+    yard.damage_base();
     let other = text.replace("/again", "/once-more");
     let why = yard.try_build(DIALECTS[3], &other, &context("1")).err().unwrap();
     assert!(why.contains("find the image `base`") && why.contains("damaged"), "{why}");
-    yard.flip_base();
+    assert!(
+        !why.contains(&Digest::of(b"").hex()),
+        "what is told is how it was found, not what became of it: {why}"
+    );
+    yard.mend_base();
     let built = yard.build(DIALECTS[3], &other, &context("1"), &[], true);
     assert_eq!(built.manifest, yard.build(DIALECTS[3], &other, &context("1"), &[], false).manifest);
     assert!(gc::verify(&yard.local()).unwrap().1.is_empty());

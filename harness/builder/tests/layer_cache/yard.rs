@@ -87,11 +87,16 @@ impl Yard {
         self.base.blob.asked.load(Ordering::Relaxed)
     }
 
-    /// Changes one byte in the middle of the base's layer, or changes it back.
-    pub fn flip_base(&self) {
+    /// Changes one byte in the middle of the base's layer.
+    pub fn damage_base(&self) {
         let mut bytes = self.base.blob.bytes.lock().unwrap();
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
+    }
+
+    /// Puts it there again.
+    pub fn mend_base(&self) {
+        self.base.blob.bytes.lock().unwrap().clone_from(&self.base.blob.whole);
     }
 
     pub fn build(
@@ -244,6 +249,8 @@ struct Base {
 #[derive(Default)]
 struct Blob {
     bytes: Mutex<Vec<u8>>,
+    /// As they should be.
+    whole: Vec<u8>,
     stated: Option<Digest>,
     asked: AtomicU64,
 }
@@ -282,9 +289,12 @@ impl Base {
         let style = layer_write::TarStyle::PLAIN;
         let mut packed = Vec::new();
         let written = layer_write::write(&entries, style, Compression::Gzip, &mut packed).unwrap();
-        let blob =
-            Blob { bytes: Mutex::new(packed), stated: Some(written.blob_digest), asked: AtomicU64::new(0) };
-        let blob = Arc::new(blob);
+        let blob = Arc::new(Blob {
+            bytes: Mutex::new(packed.clone()),
+            whole: packed,
+            stated: Some(written.blob_digest),
+            asked: AtomicU64::new(0),
+        });
         let layer = Layer {
             diff_id: Some(written.diff_id),
             size: written.size,
@@ -317,14 +327,19 @@ impl Images for Base {
         if let Some(digest) = self.blob.stated {
             let blob: Arc<dyn Source> = Arc::clone(&self.blob) as _;
             let (size, diff_id) = (blob.size().unwrap(), image.layers[0].diff_id.unwrap());
-            let read = read::layer(blob, (digest, size), diff_id);
-            image.layers = vec![read.map_err(|error| not_found(vec![error.to_string()]))?];
+            let read = read::layer(blob, (digest, size), diff_id).map_err(|error| {
+                // As a store does: what has that name and is another thing would stay there.
+                self.blob.bytes.lock().unwrap().clear();
+                not_found(vec![error.to_string()])
+            });
+            image.layers = vec![read?];
         }
         Ok(image)
     }
 
     fn outline(&self, wanted: &Wanted<'_>) -> Option<Result<Image, NotFound>> {
-        if wanted.name != "base" {
+        let is_gone = self.blob.stated.is_some() && self.blob.bytes.lock().unwrap().is_empty();
+        if wanted.name != "base" || is_gone {
             return Some(self.find(wanted));
         }
         let mut image = self.image.clone();
