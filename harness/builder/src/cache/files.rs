@@ -24,7 +24,7 @@ pub struct Listing {
     first: BTreeMap<Ino, usize>,
     count: usize,
     text: String,
-    /// What the files are of, for people: the last word.
+    /// Where what is listed lies, for people.
     of: Vec<u8>,
 }
 
@@ -62,7 +62,6 @@ impl Listing {
         framed(&mut self.hasher, text);
         if let Some(lines) = &mut self.lines {
             lines.push(String::from_utf8_lossy(text).into_owned());
-            self.of = text.to_vec();
         }
     }
 
@@ -168,6 +167,7 @@ pub fn taken(copy: &Copy<'_>, listing: &mut Listing) -> Result<(), String> {
 
 fn source(found: &Source, listing: &mut Listing) {
     listing.word(&found.name);
+    listing.of = found.at.as_bytes().to_vec();
 }
 
 fn takes(take: &IgnoreFile, root: &At, at: &At) -> bool {

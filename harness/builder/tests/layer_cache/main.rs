@@ -43,6 +43,19 @@ fn a_second_build_finds_every_step_and_makes_the_same_image_in_every_dialect() {
     }
 }
 
+// `cache why` shows what a key was made of: a file that is copied by itself was without its name there.
+#[test]
+fn every_file_that_a_step_takes_is_told_by_its_place_in_the_context() {
+    let context = tree(&[("a", "1"), ("d/b", "2")]);
+    let built = Yard::new().build(DIALECTS[3], "FROM base\nCOPY a d/b /x/\nCOPY d /y\n", &context, &[], true);
+    let lines = |step: usize| -> Vec<&str> {
+        let parts = built.used.looked[step].parts.as_ref().unwrap().all();
+        let files = parts.iter().filter(|part| part.name == "file").flat_map(|part| &part.lines);
+        files.filter(|line| line.contains(" file 0")).map(|line| line.split(' ').next().unwrap()).collect()
+    };
+    assert_eq!((lines(0), lines(1)), (vec!["a", "d/b"], vec!["d/b"]));
+}
+
 #[test]
 fn what_a_step_does_not_use_does_not_keep_it_from_being_found() {
     let yard = Yard::new();
