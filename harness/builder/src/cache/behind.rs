@@ -84,7 +84,8 @@ impl Behind {
     }
 }
 
-fn contents(entries: &[Entry]) -> impl Iterator<Item = &Content> {
+/// What is in the files among these.
+pub(super) fn contents(entries: &[Entry]) -> impl Iterator<Item = &Content> {
     entries.iter().filter_map(|entry| match &entry.kind {
         Kind::File(content) => Some(content),
         _ => None,

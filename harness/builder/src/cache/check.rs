@@ -1,12 +1,11 @@
 //! Whether what is kept is what it says, to its last byte. What becomes of an entry that is not, its reader decides.
 
-use samebuild_image::{Content, Digest, Layer, read};
+use samebuild_image::{Digest, Layer, read};
 
 use super::backend::Backend;
 use super::entry::Entry;
 use super::fixes::Left;
 use super::key::Key;
-use super::listing::As;
 use super::unread::Damaged;
 use super::{Fate, LayerCache, Used, fixes, listing, turn};
 
@@ -47,8 +46,7 @@ type Right = fn(&[u8], &Layer) -> bool;
 
 /// Whether it is the listing of that layer.
 fn fits(bytes: &[u8], layer: &Layer) -> bool {
-    let listed = listing::read(bytes, As::Tar, known);
-    let listed = listed.map(|listed| Layer { entries: listed.entries, ..Layer::default() });
+    let listed = listing::outline(bytes).map(|entries| Layer { entries, ..Layer::default() });
     // Kinds and contents have no equality; what is written of them tells.
     let tells = |layer: &Layer| listing::write(layer, &Left::default());
     listed.is_some_and(|listed| tells(&listed) == tells(layer))
@@ -56,11 +54,7 @@ fn fits(bytes: &[u8], layer: &Layer) -> bool {
 
 /// Whether it is the listing of some layer, which an image has.
 fn reads(bytes: &[u8], _: &Layer) -> bool {
-    listing::read(bytes, As::Tar, known).is_some()
-}
-
-fn known(size: u64, digest: Digest) -> Option<Content> {
-    Some(Content::known(digest, size))
+    listing::outline(bytes).is_some()
 }
 
 /// Room that is made at once, in bytes: for the list of a hundred thousand files.

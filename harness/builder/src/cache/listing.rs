@@ -110,6 +110,11 @@ fn nanos_of(tar: &Meta, left: &Meta) -> Option<u32> {
     same.then_some(nanos)
 }
 
+/// The entries of a list as the tar has them; of what is in a file, its size and digest alone.
+pub fn outline(bytes: &[u8]) -> Option<Vec<Entry>> {
+    read(bytes, As::Tar, |size, digest| Some(Content::known(digest, size))).map(|listed| listed.entries)
+}
+
 /// What [`write`] wrote; `content` makes what is in a file of that size and digest, which it is asked for in their order. `None`
 /// for anything else.
 pub fn read(

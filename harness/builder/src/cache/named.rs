@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use samebuild_image::manifest::Platform;
-use samebuild_image::{Content, Digest, Image, Kind, Layer, Tree};
+use samebuild_image::{Digest, Image, Layer, Tree};
 
 use super::entry::Kept;
 use super::key::{Key, Parts};
@@ -21,20 +21,28 @@ use crate::session::Session;
 /// # Errors
 /// There is none, or it cannot be read.
 pub fn image(session: &Session<'_>, name: &str, platform: &Platform) -> Result<(Image, Tree), StepFailure> {
+    let known = (name.to_owned(), platform.to_string());
+    if let Some(found) = session.cache.as_ref().and_then(|turn| turn.named(&known)) {
+        return Ok(found);
+    }
     let outline =
         session.cache.as_ref().and_then(|turn| Some((turn, session.outline(name, platform)?.ok()?)));
     // What is not stored under a digest is known by nothing; of what was read already there is nothing to be spared.
     let Some((turn, outline)) = outline.filter(|(_, image)| image.layers.iter().all(is_stored)) else {
         return session.image(name, platform);
     };
-    if let Some(found) = listed(turn, outline) {
-        return Ok(found);
-    }
-    let (image, tree) = session.image(name, platform)?;
-    for (number, layer) in image.layers.iter().enumerate() {
-        keep(turn, layer, format!("layer {} of {name}", number + 1));
-    }
-    Ok((image, tree))
+    let found = match listed(turn, outline) {
+        Some(found) => found,
+        None => {
+            let (image, tree) = session.image(name, platform)?;
+            for (number, layer) in image.layers.iter().enumerate() {
+                keep(turn, layer, format!("layer {} of {name}", number + 1));
+            }
+            (image, tree)
+        }
+    };
+    turn.remember_named(known, &found);
+    Ok(found)
 }
 
 fn is_stored(layer: &Layer) -> bool {
@@ -83,20 +91,6 @@ fn keep(turn: &Turn<'_>, layer: &Layer, called: String) {
         working_dir: None,
         made: Made::Elsewhere(layer.clone()),
         fixes: Vec::new(),
-        left: None,
         created: turn.cache.now,
     });
-}
-
-/// Takes the digests of what is in a layer, as far as they are not known.
-pub(super) fn digest(layer: &Layer) -> std::io::Result<()> {
-    let contents: Vec<&Content> = layer
-        .entries
-        .iter()
-        .filter_map(|entry| match &entry.kind {
-            Kind::File(content) => Some(content),
-            _ => None,
-        })
-        .collect();
-    Content::digest_all(&contents)
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use samebuild_dockerfile::{Instruction, InstructionKind};
 use samebuild_image::digest::HashWriter;
-use samebuild_image::{Digest, Layer, Mtime, Tree, layer_write};
+use samebuild_image::{Digest, Image, Layer, Mtime, Tree, layer_write};
 
 use super::backend::{Backend, BackendError};
 use super::behind::Noticed;
@@ -32,6 +32,8 @@ pub struct Turn<'a> {
     warnings: Mutex<Vec<String>>,
     damage: &'a Damage,
     settled: Mutex<BTreeMap<usize, Tree>>,
+    /// Images by name and platform, so that what is behind their listings is read once.
+    named: Mutex<BTreeMap<(String, String), (Image, Tree)>>,
 }
 
 /// What was found in earlier attempts of a build, and in this one, not to be what it says.
@@ -53,6 +55,7 @@ impl<'a> Turn<'a> {
             warnings: Mutex::default(),
             damage,
             settled: Mutex::default(),
+            named: Mutex::default(),
         }
     }
 
@@ -96,6 +99,14 @@ impl<'a> Turn<'a> {
 
     pub(super) fn remember(&self, stage: usize, tree: &Tree) {
         locked(&self.settled).insert(stage, tree.clone());
+    }
+
+    pub(super) fn named(&self, known: &(String, String)) -> Option<(Image, Tree)> {
+        locked(&self.named).get(known).cloned()
+    }
+
+    pub(super) fn remember_named(&self, known: (String, String), found: &(Image, Tree)) {
+        locked(&self.named).insert(known, found.clone());
     }
 
     /// The entry, and where it is.
@@ -309,20 +320,22 @@ impl Turn<'_> {
             stage.ground = None;
             return Ok(());
         };
-        let left = fixes::left(&below, &as_read, &stage.tree, &fixes);
         let written = fixes::write(&fixes);
         let of_fixes = (!written.is_empty()).then(|| Digest::of(&written));
         stage.ground = stage.ground.take().map(|ground| ground.with(digest, of_fixes));
         if let (Some(key), Some((line, _))) = (key, stage.told.clone()) {
+            let made = match layer {
+                Some(layer) => Made::Layer(layer, fixes::left(&below, &as_read, &stage.tree, &fixes)),
+                None => Made::Nothing,
+            };
             let is_workdir = matches!(node.kind, InstructionKind::Workdir(_));
             let job = Job {
                 key,
                 instruction: node.original.clone(),
                 line,
                 working_dir: is_workdir.then(|| stage.config.working_dir.clone()),
-                made: layer.map_or(Made::Nothing, Made::Layer),
+                made,
                 fixes,
-                left,
                 created: self.cache.now,
             };
             self.keep(job);

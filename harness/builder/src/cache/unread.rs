@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use samebuild_image::manifest::Platform;
-use samebuild_image::{Content, Digest, Entry, Layer, Source, Tree, read};
+use samebuild_image::{Digest, Entry, Layer, Source, Tree, read};
 
 use super::backend::Backend;
 use super::behind::Contents;
@@ -81,10 +81,15 @@ impl Later {
         Damaged { key: self.key, place: self.place.name(), why, blobs }
     }
 
-    /// Everything that is kept.
+    /// Everything that is kept in `place`.
     pub(super) fn blobs(&self) -> Vec<Digest> {
-        let layer = self.layer.map(|kept| (kept.digest, kept.size));
-        layer.into_iter().chain(self.fixes).chain(self.listing).map(|(digest, _)| digest).collect()
+        let beside = self.fixes.into_iter().chain(self.listing).map(|(digest, _)| digest);
+        self.layer_blob().into_iter().chain(beside).collect()
+    }
+
+    /// The layer, if it is kept there.
+    fn layer_blob(&self) -> Vec<Digest> {
+        self.layer.iter().filter(|_| self.elsewhere.is_none()).map(|kept| kept.digest).collect()
     }
 
     /// The layer with its entries as its tar has them, by its listing where there is one; else, or where that is damaged, all
@@ -126,8 +131,7 @@ impl Later {
         let Some((digest, size)) = self.listing else { return Ok(Vec::new()) };
         let bad = |why: String| self.damaged(why, vec![digest]);
         let bytes = check::small(self.place.as_ref(), &digest, size).map_err(bad)?;
-        let listed = listing::read(&bytes, As::Tar, |size, digest| Some(Content::known(digest, size)));
-        Ok(listed.ok_or_else(|| bad("it is no list of files".to_owned()))?.entries)
+        listing::outline(&bytes).ok_or_else(|| bad("it is no list of files".to_owned()))
     }
 
     /// The layer with its entries and their contents, verified.
@@ -135,7 +139,7 @@ impl Later {
         let Some(kept) = &self.layer else { return Ok(Layer::default()) };
         let source = self.source(kept)?;
         let mut layer = read::layer(Arc::clone(&source), (kept.digest, kept.size), kept.diff_id)
-            .map_err(|error| self.damaged(error.to_string(), vec![kept.digest]))?;
+            .map_err(|error| self.damaged(error.to_string(), self.layer_blob()))?;
         layer.blob = Some((source, COMPRESSION));
         Ok(layer)
     }

@@ -10,13 +10,14 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use samebuild_image::layer_write::{self, TarStyle};
-use samebuild_image::{At, Compression, Digest, Kind, Layer, Source, Stated, read};
+use samebuild_image::{At, Compression, Content, Digest, Kind, Layer, Source, Stated, read};
 
 use super::backend::{Backend, BackendError};
+use super::behind::contents;
 use super::entry::{COMPRESSION, Entry, Kept};
 use super::fixes::{self, Fixes, Left};
 use super::key::Key;
-use super::{listing, locked, named};
+use super::{listing, locked};
 use crate::disk::FileSource;
 
 /// What is to be kept.
@@ -27,16 +28,14 @@ pub struct Job {
     pub working_dir: Option<String>,
     pub made: Made,
     pub fixes: Fixes,
-    /// The same by the layer's entries, where that can be told: else nothing is listed.
-    pub left: Option<Left>,
     pub created: i64,
 }
 
 /// A layer that is to be kept.
 pub enum Made {
     Nothing,
-    /// A step's: all of it.
-    Layer(Layer),
+    /// A step's: all of it; and the fixes by its entries, where that can be told: else it is not listed.
+    Layer(Layer, Option<Left>),
     /// An image's, which has it: what it says of its files, on this machine alone.
     Elsewhere(Layer),
 }
@@ -141,7 +140,7 @@ impl Worker {
     fn keep(&self, job: Job) -> Result<(), BackendError> {
         let (packed, listed) = match &job.made {
             Made::Nothing => (None, None),
-            Made::Layer(layer) => (Some(self.pack(layer, job.left.as_ref())?), None),
+            Made::Layer(layer, left) => (Some(self.pack(layer, left.as_ref())?), None),
             Made::Elsewhere(layer) => match self.list(layer)? {
                 Some(listing) => (None, Some(listing)),
                 None => return Ok(()),
@@ -206,7 +205,8 @@ impl Worker {
 
     /// What a layer says of its files; `None` where that cannot be written down.
     fn list(&self, layer: &Layer) -> Result<Option<Vec<u8>>, BackendError> {
-        named::digest(layer).map_err(|error| BackendError::new("read its files", error))?;
+        Content::digest_all(&contents(&layer.entries).collect::<Vec<_>>())
+            .map_err(|error| BackendError::new("read its files", error))?;
         Ok(listing::write(layer, &Left::default()))
     }
 
