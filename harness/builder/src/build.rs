@@ -50,10 +50,8 @@ fn build_without(request: &Request<'_>, damage: &mut Damage) -> Result<Built, Bu
                 let target = builder.target;
                 builder.built(session, target)
             }
-            // What is damaged is gone by now, which would be all that is told of it.
             Err(BuildError::Failed(reached))
-                if dialect.image.failure_order == FailureOrder::ConvertedFirst
-                    && (damage.keys.is_empty() || reached.class != "image-not-found") =>
+                if dialect.image.failure_order == FailureOrder::ConvertedFirst =>
             {
                 Err(BuildError::Failed(told_first(request, &dockerfile).unwrap_or(reached)))
             }

@@ -118,7 +118,8 @@ pub enum Event<'a> {
 
 /// Where images come from.
 pub trait Images: Sync {
-    /// The image that is wanted, or all places that were tried and what each said.
+    /// The image that is wanted, or all places that were tried and what each said. Asked again in one build, it says the same:
+    /// what is found damaged may be removed by who finds it.
     fn find(&self, wanted: &Wanted<'_>) -> Result<Image, NotFound>;
 
     /// Whether what the user calls `name` stands in for a stage of that name, as a named context does.
@@ -149,7 +150,7 @@ pub struct Wanted<'a> {
 }
 
 /// No place has this image.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("find the image `{name}`; tried, in order:\n  {}", tried.join("\n  "))]
 pub struct NotFound {
     pub name: String,

@@ -77,6 +77,45 @@ fn runs_that_are_found_make_the_image_that_running_them_makes() {
     }
 }
 
+// The store removes what is damaged, and looking at the Dockerfile once more said only that it is missing.
+#[test]
+fn a_base_that_is_damaged_behind_its_listing_is_told_of_as_that() {
+    let room = tempfile::tempdir().unwrap();
+    let (dir, home) = (room.path().join("context"), room.path().join("home"));
+    std::fs::create_dir(&dir).unwrap();
+    let text: String = (0..2000).map(|n| format!("{n} of the base\n")).collect();
+    let build = |dockerfile: &str, args: &[&str]| {
+        std::fs::write(dir.join("Dockerfile"), dockerfile).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_samebuild"));
+        command.arg("build").arg(&dir).args(["--dialect", "buildkit@26.1"]).args(args);
+        command.env("SAMEBUILD_CACHE", &home).output().unwrap()
+    };
+    std::fs::write(dir.join("a"), &text).unwrap();
+    let base = build("FROM scratch\nCOPY a /a\n", &["--tag", "samebuild.test/below:1"]);
+    assert!(base.status.success(), "{}", told(&base));
+    let on_it = |dest: &str| {
+        let text = format!(
+            "FROM samebuild.test/below:1\nCOPY a /b\nCOPY --from=samebuild.test/below:1 /a /{dest}\n"
+        );
+        build(&text, &["--tag", "samebuild.test/above:1", "--cache"])
+    };
+    let first = on_it("first");
+    assert!(first.status.success(), "{}", told(&first));
+    let blobs = std::fs::read_dir(home.join("images/blobs/sha256")).unwrap().map(|blob| blob.unwrap().path());
+    for path in blobs {
+        let mut bytes = std::fs::read(&path).unwrap();
+        if bytes.starts_with(&[0x1f, 0x8b]) {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+        }
+    }
+    let told = told(&on_it("second"));
+    let (_, error) = told.split_once("error: ").unwrap_or_default();
+    assert!(told.contains("the build begins anew without it"), "{told}");
+    assert!(error.contains("it is damaged") && !error.contains("is missing"), "{told}");
+}
+
 // osscontainertools/kaniko#774: a found layer was unpacked with its whiteouts as files, and what came next saw them.
 #[test]
 fn a_whiteout_that_was_found_is_no_file_but_with_kanikos_keys() {

@@ -117,10 +117,6 @@ fn what_is_copied_out_of_a_listed_image_is_read_and_verified() {
     let other = text.replace("/again", "/once-more");
     let why = yard.try_build(DIALECTS[3], &other, &context("1")).err().unwrap();
     assert!(why.contains("find the image `base`") && why.contains("damaged"), "{why}");
-    assert!(
-        !why.contains(&Digest::of(b"").hex()),
-        "what is told is how it was found, not what became of it: {why}"
-    );
     yard.mend_base();
     let built = yard.build(DIALECTS[3], &other, &context("1"), &[], true);
     assert_eq!(built.manifest, yard.build(DIALECTS[3], &other, &context("1"), &[], false).manifest);

@@ -327,19 +327,14 @@ impl Images for Base {
         if let Some(digest) = self.blob.stated {
             let blob: Arc<dyn Source> = Arc::clone(&self.blob) as _;
             let (size, diff_id) = (blob.size().unwrap(), image.layers[0].diff_id.unwrap());
-            let read = read::layer(blob, (digest, size), diff_id).map_err(|error| {
-                // As a store does: what has that name and is another thing would stay there.
-                self.blob.bytes.lock().unwrap().clear();
-                not_found(vec![error.to_string()])
-            });
-            image.layers = vec![read?];
+            let read = read::layer(blob, (digest, size), diff_id);
+            image.layers = vec![read.map_err(|error| not_found(vec![error.to_string()]))?];
         }
         Ok(image)
     }
 
     fn outline(&self, wanted: &Wanted<'_>) -> Option<Result<Image, NotFound>> {
-        let is_gone = self.blob.stated.is_some() && self.blob.bytes.lock().unwrap().is_empty();
-        if wanted.name != "base" || is_gone {
+        if wanted.name != "base" {
             return Some(self.find(wanted));
         }
         let mut image = self.image.clone();

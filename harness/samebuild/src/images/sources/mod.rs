@@ -94,8 +94,12 @@ pub const SOURCES: &[Row] = &[
 /// All sources, and what was found already.
 pub struct Sources<'a> {
     all: Vec<(&'static str, Box<dyn Source + 'a>)>,
-    found: Mutex<BTreeMap<Key, (Image, Option<Tree>)>>,
+    /// Failures too: a store removes what is damaged, and asked once more could say only that it is missing.
+    found: Mutex<BTreeMap<Key, Found>>,
 }
+
+/// An image, and its files once somebody asked for them; or what all places said.
+type Found = Result<(Image, Option<Tree>), NotFound>;
 
 /// Name, platform, and whether any platform will do.
 type Key = (String, String, bool);
@@ -143,26 +147,26 @@ impl Images for Sources<'_> {
     fn find(&self, wanted: &Wanted<'_>) -> Result<Image, NotFound> {
         let key = key(wanted);
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((image, _)) = found.get(&key) {
-            return Ok(image.clone());
+        if let Some(known) = found.get(&key) {
+            return known.as_ref().map(|(image, _)| image.clone()).map_err(Clone::clone);
         }
-        let image = self.look(wanted, |place, wanted| place.find(wanted))?;
-        found.insert(key, (image.clone(), None));
-        Ok(image)
+        let image = self.look(wanted, |place, wanted| place.find(wanted));
+        found.insert(key, image.clone().map(|image| (image, None)));
+        image
     }
 
     fn outline(&self, wanted: &Wanted<'_>) -> Option<Result<Image, NotFound>> {
         let key = key(wanted);
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((image, _)) = found.get(&key) {
-            return Some(Ok(image.clone()));
+        if let Some(known) = found.get(&key) {
+            return Some(known.as_ref().map(|(image, _)| image.clone()).map_err(Clone::clone));
         }
         let outline = self.look(wanted, |place, wanted| place.outline(wanted));
         // A place that cannot tell less has told all, an engine by exporting it: it is not asked again.
         if let Ok(image) = &outline
             && image.layers.iter().any(|layer| !layer.entries.is_empty())
         {
-            found.insert(key, (image.clone(), None));
+            found.insert(key, Ok((image.clone(), None)));
         }
         Some(outline)
     }
@@ -178,10 +182,11 @@ impl Images for Sources<'_> {
                     .all(|(a, b)| a.diff_id.is_some() && a.diff_id == b.diff_id)
         };
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = found.iter_mut().find(|((known, _, _), (kept, _))| *known == name && same(kept));
+        let of_name = found.iter_mut().filter(|((known, _, _), _)| *known == name);
+        let kept = of_name.filter_map(|(_, found)| found.as_mut().ok()).find(|(kept, _)| same(kept));
         match kept {
-            Some((_, (_, Some(tree)))) => Ok(tree.clone()),
-            Some((_, (_, empty))) => Ok(empty.insert(image.tree()?).clone()),
+            Some((_, Some(tree))) => Ok(tree.clone()),
+            Some((_, empty)) => Ok(empty.insert(image.tree()?).clone()),
             None => image.tree(),
         }
     }
@@ -232,6 +237,28 @@ mod tests {
             self.asked.fetch_add(1, Ordering::Relaxed);
             let layers = vec![Layer { entries: self.entries.clone(), ..Layer::default() }];
             Answer::Has(Box::new(Image { layers, ..Image::default() }))
+        }
+    }
+
+    /// Has it damaged, once: then it is gone.
+    struct Removing(AtomicUsize);
+
+    impl Source for Removing {
+        fn find(&self, _: &Wanted<'_>) -> Answer {
+            let asked = self.0.fetch_add(1, Ordering::Relaxed);
+            Answer::Broken(if asked == 0 { "read it: it is damaged" } else { "it is missing" }.to_owned())
+        }
+    }
+
+    #[test]
+    fn how_an_image_was_found_damaged_is_told_however_often_it_is_asked_for() {
+        let platform = Platform::linux_amd64();
+        let wanted = Wanted { name: "base", platform: &platform, any_platform: false };
+        let place = Removing(AtomicUsize::new(0));
+        let sources = Sources { all: vec![("here", Box::new(place))], found: Mutex::default() };
+        for error in [sources.find(&wanted), sources.find(&wanted), sources.outline(&wanted).unwrap()] {
+            let why = error.unwrap_err().to_string();
+            assert!(why.contains("it is damaged"), "{why}");
         }
     }
 
