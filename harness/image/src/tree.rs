@@ -86,19 +86,11 @@ impl Tree {
         }
     }
 
-    /// Sets the metadata at these places, which is least work where they are in walking order. What is not there is passed over.
+    /// Sets the metadata at these places. What is not there is passed over.
     pub fn set_metas(&mut self, metas: &[(At, Meta)]) {
-        let inodes = Arc::make_mut(&mut self.inodes);
-        let mut walk = self.paths.iter().peekable();
-        let are_few = metas.len() < self.paths.len() / 32;
         for (at, meta) in metas {
-            while !are_few && walk.next_if(|(place, _)| *place < at).is_some() {}
-            let ino = match walk.peek() {
-                Some((place, ino)) if *place == at => Some(*ino),
-                _ => self.paths.get(at),
-            };
-            if let Some(ino) = ino {
-                Arc::make_mut(&mut inodes[ino.0]).meta.clone_from(meta);
+            if let Some(own) = self.meta_mut(at) {
+                own.clone_from(meta);
             }
         }
     }
