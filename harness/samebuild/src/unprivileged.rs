@@ -16,9 +16,10 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Gid, Uid};
 
+use crate::bases;
 use crate::checkout::Checkout;
 use crate::engines::{self, Progress};
-use crate::{bases, conform};
+use crate::scratch::Scratch;
 
 /// Who is to run it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub enum Person {
 /// A command to be run as a made-up user. What it needs is there until this drops.
 pub struct Prepared {
     pub command: Command,
-    _dir: tempfile::TempDir,
+    _dir: Scratch,
 }
 
 const STAGE: &str = "__samebuild-as-user";
@@ -62,7 +63,7 @@ pub fn prepare(
         bail!("run as a user without privileges: only root can make one up");
     }
     let cache = engines::cache_dir()?;
-    let dir = conform::scratch(&cache)?;
+    let dir = Scratch::on_disk(&cache)?;
     let world = dir.path();
     open(world)?;
     for name in ["etc", "bin", "lib", "home", "checkout"] {

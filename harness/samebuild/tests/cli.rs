@@ -127,6 +127,30 @@ fn a_failing_build_shows_its_line_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn what_a_killed_build_left_goes_with_the_next_one() {
+    let place = Place::with(GOOD);
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let hangs = format!("FROM scratch\nADD http://{}/never /\n", silent.local_addr().unwrap());
+    std::fs::write(place.path().join("ctx/hangs"), hangs).unwrap();
+    let temporary = place.path().join("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    let build = |args: &[&str]| {
+        let mut command = place.command(&[&["build", "ctx", "-o"], args].concat());
+        command.env("TMPDIR", &temporary).stderr(Stdio::null());
+        command
+    };
+    let mut hanging = build(&["oci:never", "-f", "ctx/hangs"]).spawn().unwrap();
+    let _asked = silent.accept().unwrap();
+    assert_eq!(names(&temporary).len(), 1);
+    assert!(build(&["oci:one"]).status().unwrap().success());
+    assert_eq!(names(&temporary).len(), 1, "a living one's stays");
+    hanging.kill().unwrap(); // SIGKILL
+    hanging.wait().unwrap();
+    assert!(build(&["oci:two"]).status().unwrap().success());
+    assert!(names(&temporary).is_empty());
+}
+
+#[test]
 fn what_makes_no_sense_exits_2_with_what_is_accepted() {
     let place = Place::with(GOOD);
     std::fs::create_dir(place.path().join("full")).unwrap();

@@ -18,10 +18,10 @@ use samebuild_image::manifest::Platform;
 
 use super::file::Artifact;
 use crate::cases::as_sent;
-use crate::conform::scratch;
 use crate::fetch::{Http, Limits};
 use crate::images::sources::{self, Sources};
 use crate::images::store::Store;
+use crate::scratch::Scratch;
 
 /// How artifacts are built.
 #[derive(Clone, Debug)]
@@ -92,7 +92,7 @@ pub(super) fn build(
     let beside = beside(file).map_err(broken)?;
     let context = disk::scan(&artifact.context).map_err(|error| broken(error.into()))?;
     let context = as_sent(context);
-    let work = scratch(&way.cache).map_err(broken)?;
+    let work = Scratch::on_disk(&way.cache).map_err(broken)?;
     let means = sources::Means {
         contexts: &[],
         engine: None,

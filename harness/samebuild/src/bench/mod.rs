@@ -17,8 +17,8 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::bases::{self, Base};
 use crate::checkout::Checkout;
-use crate::conform::scratch;
 use crate::engines::{Engine, Progress, cache_dir};
+use crate::scratch::Scratch;
 use cost::{Cost, measured};
 use peers::Peer;
 use table::{Measured, Run};
@@ -48,7 +48,7 @@ pub struct Asked<'a> {
 pub fn run(asked: &Asked<'_>) -> Result<Vec<Run>> {
     let cache = cache_dir()?;
     let base = bases::provide("busybox", &cache, asked.progress)?;
-    let room = scratch(&cache)?;
+    let room = Scratch::on_disk(&cache)?;
     let means =
         peers::Means { engine: asked.engine, dialects: &asked.dialects, base: &base, room: room.path() };
     let found = peers::found(&means);

@@ -9,13 +9,14 @@ use super::verbs::Bless;
 use crate::builders::{self, Answer, Order};
 use crate::checkout::Checkout;
 use crate::conform::goldens::Origin;
-use crate::conform::{Exit, Scratch, Workshop, origin, unmet};
+use crate::conform::{Exit, Workshop, origin, unmet};
+use crate::scratch::Place;
 
 pub(crate) fn run(args: &Bless) -> Result<Exit> {
     let checkout = Checkout::find()?;
     let (all, goldens) = (checkout.cases()?, checkout.goldens());
     let cases = choose(&all, &args.filters)?;
-    let workshop = Workshop::open(&cases, Scratch::Memory, None, &say)?;
+    let workshop = Workshop::open(&cases, Place::Memory, None, &say)?;
     let means = workshop.means(Some(&goldens));
     let reference = builders::open("reference", &means).map_err(anyhow::Error::msg)?;
     let dialects = spoken(&[], Some(&goldens), &all)?;

@@ -18,11 +18,12 @@ use super::terminal::{Usage, say};
 use super::verbs::{Build, Format, Net};
 use crate::builders::reference::step_time;
 use crate::cases::as_sent;
-use crate::conform::{Exit, scratch};
+use crate::conform::Exit;
 use crate::engines::cache_dir;
 use crate::fetch::{Http, Limits};
 use crate::images::sources::{self, Sources};
 use crate::images::{names, outputs};
+use crate::scratch::Scratch;
 use crate::step_costs::REFERENCE;
 
 pub(crate) fn run(args: &Build) -> Result<Exit> {
@@ -58,7 +59,7 @@ pub(crate) fn run(args: &Build) -> Result<Exit> {
     let context = as_sent(context);
     let mut build_args = build_args(&args.build_args);
     let stamp = args.times.stamp(&mut build_args, std::env::var(VARIABLE).ok())?;
-    let work = scratch(&cache)?;
+    let work = Scratch::on_disk(&cache)?;
     let means = sources::Means {
         contexts: &args.build_contexts,
         engine: args.engine.as_deref(),

@@ -14,8 +14,9 @@ use super::verbs::Format;
 use crate::builders::{self, Builder, now};
 use crate::cases::{Case, Corpus, Vocabulary, configure, load_corpus, splitmix64};
 use crate::checkout::load;
-use crate::conform::{Exit, Scratch, Workshop};
+use crate::conform::{Exit, Workshop};
 use crate::factors::{Factor, Findings, Site, Trial, Who, chosen, show};
+use crate::scratch::Place;
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
@@ -62,7 +63,7 @@ pub(crate) fn run(args: &Check) -> Result<Exit> {
         say(&format!("seed {seed}"));
     }
     let all: Vec<&Case> = cases.iter().collect();
-    let workshop = Workshop::open(&all, Scratch::Disk, args.engine.as_deref(), &say)?;
+    let workshop = Workshop::open(&all, Place::Disk, args.engine.as_deref(), &say)?;
     let means = workshop.means(None);
     let reference = builders::open("reference", &means).map_err(anyhow::Error::msg)?;
     let live = workshop.live(&means)?;

@@ -12,10 +12,9 @@ use super::verbs::{Conform, Format};
 use crate::cases::{Case, Corpus, Vocabulary, configure, load_corpus};
 use crate::checkout::{Checkout, load};
 use crate::conform::goldens::Goldens;
-use crate::conform::{
-    CaseResult, Check, Exit, Scratch, Verdict, Workshop, dialects, orphans, show, show_why,
-};
+use crate::conform::{CaseResult, Check, Exit, Verdict, Workshop, dialects, orphans, show, show_why};
 use crate::files;
+use crate::scratch::Place;
 use crate::step_costs::StepCosts;
 
 pub(crate) fn run(args: &Conform) -> Result<Exit> {
@@ -125,13 +124,13 @@ pub(crate) struct Job<'a> {
 
 impl Job<'_> {
     /// Cases with goldens are ours, and small.
-    pub(crate) fn scratch(&self) -> Scratch {
-        if self.goldens.is_some() { Scratch::Memory } else { Scratch::Disk }
+    pub(crate) fn place(&self) -> Place {
+        if self.goldens.is_some() { Place::Memory } else { Place::Disk }
     }
 
     /// Runs and prints.
     pub(crate) fn run(&self, format: Format) -> Result<Vec<CaseResult>> {
-        let workshop = Workshop::open(&self.cases, self.scratch(), self.engine, &say)?;
+        let workshop = Workshop::open(&self.cases, self.place(), self.engine, &say)?;
         let is_text = format == Format::Text;
         let bar = Bar::new(self.cases.len(), "cases");
         let told = |result: &CaseResult| {

@@ -10,9 +10,10 @@ use super::verbs::{Dialects, PageFormat};
 use crate::builders;
 use crate::cases::Case;
 use crate::checkout::Checkout;
-use crate::conform::{Exit, Scratch, Workshop};
+use crate::conform::{Exit, Workshop};
 use crate::dialects::mutate::{self, Noticed};
 use crate::dialects::{differing, page};
+use crate::scratch::Place;
 
 pub(crate) fn run(args: &Dialects) -> Result<Exit> {
     if args.why {
@@ -59,7 +60,7 @@ fn mutate(args: &Dialects) -> Result<Exit> {
     let cases: Vec<&Case> = all.iter().collect();
     let dialects: Vec<&'static str> =
         args.dialects.iter().map(|id| find(id).map(|d| d.id)).collect::<Result<_, _>>()?;
-    let shop = Workshop::open(&cases, Scratch::Memory, None, &|line| say(line))?;
+    let shop = Workshop::open(&cases, Place::Memory, None, &|line| say(line))?;
     let means = shop.means(None);
     let reference = builders::open("reference", &means).map_err(anyhow::Error::msg)?;
     let mut turns = mutate::turns(&dialects);

@@ -10,9 +10,10 @@ use crate::builders::{self, Answer, Ended, Order};
 use crate::cases::{Case, DIALECTS};
 use crate::checkout::Checkout;
 use crate::conform::goldens::Goldens;
-use crate::conform::{Exit, Party, Scratch, Verdict, Workshop, check, orphans};
+use crate::conform::{Exit, Party, Verdict, Workshop, check, orphans};
 use crate::dialects::attributions::Attributions;
 use crate::gate::{Canary, Evidence, complaints};
+use crate::scratch::Place;
 use crate::unprivileged::{self, Person};
 
 pub(crate) fn run(args: &Gate) -> Result<Exit> {
@@ -90,7 +91,7 @@ fn canary(canary: &Canary, cases: &[Case], goldens: &Goldens) -> Result<Verdict>
     let golden = goldens.find(&case.id, &canary.against)?;
     let golden =
         golden.with_context(|| format!("find what {} did with the canary {}", canary.against, case.id))?;
-    let workshop = Workshop::open(&[case], Scratch::Memory, None, &|_| {})?;
+    let workshop = Workshop::open(&[case], Place::Memory, None, &|_| {})?;
     let means = workshop.means(None);
     let reference = builders::open("reference", &means).map_err(anyhow::Error::msg)?;
     let ground = workshop.grounds.get(&case.base).context("find the canary's base")?;

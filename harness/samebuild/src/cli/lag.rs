@@ -17,11 +17,12 @@ use super::terminal::{out, say};
 use super::verbs::Format;
 use crate::bases;
 use crate::checkout::Checkout;
-use crate::conform::{Exit, scratch};
+use crate::conform::Exit;
 use crate::engines::cache_dir;
 use crate::files;
 use crate::lag::{LAGGING, Law, SIGHTS, STEADY, Setting, Yard, is_likely, kept, plot, predicted};
 use crate::races::Record;
+use crate::scratch::Scratch;
 
 #[derive(Debug, Args)]
 pub(crate) struct Lag {
@@ -54,7 +55,7 @@ const REPLAYS: usize = 100;
 
 pub(crate) fn run(args: &Lag) -> Result<Exit> {
     let cache = cache_dir()?;
-    let work = scratch(&cache)?;
+    let work = Scratch::on_disk(&cache)?;
     let unpacked = cache.join("unpacked");
     std::fs::create_dir_all(&unpacked).with_context(|| format!("create {}", unpacked.display()))?;
     let mut yard = Yard { work: work.path().to_owned(), unpacked, base: None };

@@ -7,13 +7,14 @@ use super::terminal::{Bar, out, say};
 use super::verbs::Observe;
 use crate::builders::{Answer, Order};
 use crate::checkout::Checkout;
-use crate::conform::{Exit, Scratch, Workshop, unmet};
+use crate::conform::{Exit, Workshop, unmet};
+use crate::scratch::Place;
 
 pub(crate) fn run(args: &Observe) -> Result<Exit> {
     let checkout = Checkout::find()?;
     let (all, goldens) = (checkout.cases()?, checkout.goldens());
     let cases = choose(&all, &args.filters)?;
-    let workshop = Workshop::open(&cases, Scratch::Memory, Some(&args.engine), &say)?;
+    let workshop = Workshop::open(&cases, Place::Memory, Some(&args.engine), &say)?;
     let means = workshop.means(Some(&goldens));
     let live = workshop.live(&means)?;
     if live.is_empty() {

@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 
 use super::terminal::out;
 use super::verbs::Format;
-use crate::conform::{Exit, scratch};
+use crate::conform::Exit;
 use crate::engines::cache_dir;
 use crate::lag::blind::{lags, misses};
 use crate::lag::file_system::{Change, Measured, measure};
+use crate::scratch::Scratch;
 
 #[derive(Debug, Args)]
 pub(crate) struct ProbeFs {
@@ -26,7 +27,7 @@ pub(crate) struct ProbeFs {
 
 pub(crate) fn run(args: &ProbeFs) -> Result<Exit> {
     // It goes away when we end, and the roots of builds lie beside it.
-    let work = scratch(&cache_dir()?)?;
+    let work = Scratch::on_disk(&cache_dir()?)?;
     let own = [work.path().to_owned()];
     let dirs = if args.dirs.is_empty() { &own[..] } else { &args.dirs };
     let all = dirs.iter().map(|dir| {

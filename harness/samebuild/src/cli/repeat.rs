@@ -17,7 +17,7 @@ use crate::files;
 
 /// Runs and prints; writes a record if that is wanted.
 pub(super) fn run(job: &Job<'_>, times: usize, is_recorded: bool, format: Format) -> Result<Vec<CaseResult>> {
-    let workshop = Workshop::open(&job.cases, job.scratch(), job.engine, &say)?;
+    let workshop = Workshop::open(&job.cases, job.place(), job.engine, &say)?;
     let means = workshop.means(None);
     let reference = builders::open("reference", &means).map_err(anyhow::Error::msg)?;
     let live = workshop.live(&means)?;

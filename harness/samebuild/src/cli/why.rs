@@ -16,9 +16,10 @@ use crate::cases::Case;
 use crate::checkout::{Checkout, load};
 use crate::conform::crew::on_all_cores;
 use crate::conform::goldens::Goldens;
-use crate::conform::{Exit, Scratch, Workshop};
+use crate::conform::{Exit, Workshop};
 use crate::dialects::attribute::{Because, Why, build_and_attribute};
 use crate::dialects::attributions::{Attributions, Cause, Entry, PAIRS, Stale, delta_digest, inputs};
+use crate::scratch::Place;
 
 /// Finds anew what is stale.
 pub(super) fn why() -> Result<Exit> {
@@ -41,7 +42,7 @@ pub(super) fn why() -> Result<Exit> {
     let is_asked =
         |case: &&&Case| !stale.pairs.is_empty() || stale.cases.iter().any(|name| name == case.id.as_str());
     let asked: Vec<&Case> = cases.iter().filter(is_asked).copied().collect();
-    let workshop = Workshop::open(&asked, Scratch::Memory, None, &say)?;
+    let workshop = Workshop::open(&asked, Place::Memory, None, &say)?;
     let means = workshop.means(None);
     let reference = builders::open("reference", &means).map_err(anyhow::Error::msg)?;
     let search = Search {
@@ -135,7 +136,7 @@ pub(super) fn explain(left: &str, right: &str, name: &str) -> Result<Exit> {
     };
     let chosen =
         if Path::new(name).is_dir() { cases.iter().collect() } else { choose(&cases, &[name.to_owned()])? };
-    let workshop = Workshop::open(&chosen, Scratch::Memory, None, &say)?;
+    let workshop = Workshop::open(&chosen, Place::Memory, None, &say)?;
     let means = workshop.means(None);
     let reference = builders::open("reference", &means).map_err(anyhow::Error::msg)?;
     let mut exit = Exit::Nothing;

@@ -21,4 +21,4 @@ pub use check::{Check, Found, Party, check, differences};
 pub use suite::{CaseResult, Suite, origin, orphans};
 pub(crate) use suite::{guarded, unmet};
 pub use verdict::{Exit, Verdict};
-pub use workshop::{NotHere, Scratch, Workshop, dialects, open_engine, place_words, scratch};
+pub use workshop::{NotHere, Workshop, dialects, open_engine, place_words};

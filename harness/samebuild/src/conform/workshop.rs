@@ -12,23 +12,13 @@ use crate::builders::{self, Builder, Ground, Means};
 use crate::cases::Case;
 use crate::checkout;
 use crate::engines::{self, Engine, Progress, cache_dir};
+use crate::scratch::{Place, Scratch};
 use crate::step_costs::{self, Heard, StepCosts};
 use crate::{bases, conform};
 
-/// Where builds may have their scratch space.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scratch {
-    /// A corpus of a checkout: many builds of kilobytes each, in memory where there is room for them. Making and removing
-    /// thousands of small files in a row is what a disk's file system is slowest at (ext4 keeps looking for inode numbers
-    /// that were not in use in the last seconds).
-    Memory,
-    /// Anybody's Dockerfile: layers may be gigabytes, and lie on disk.
-    Disk,
-}
-
 /// Everything but cases and goldens.
 pub struct Workshop {
-    scratch: tempfile::TempDir,
+    scratch: Scratch,
     unpacked: PathBuf,
     /// Base images by the name cases call them.
     pub grounds: BTreeMap<String, Ground>,
@@ -41,7 +31,7 @@ impl Workshop {
     ///
     /// # Errors
     /// No scratch space, no base, no engine; each says what was tried and what to do.
-    pub fn open(cases: &[&Case], place: Scratch, engine: Option<&str>, progress: Progress) -> Result<Self> {
+    pub fn open(cases: &[&Case], place: Place, engine: Option<&str>, progress: Progress) -> Result<Self> {
         let cache = cache_dir()?;
         let unpacked = cache.join("unpacked");
         std::fs::create_dir_all(&unpacked).with_context(|| format!("create {}", unpacked.display()))?;
@@ -52,10 +42,7 @@ impl Workshop {
             grounds.insert(name.to_owned(), ground);
         }
         let engine = engine.map(|name| open_engine(name, progress)).transpose()?;
-        let scratch = match place {
-            Scratch::Memory => in_memory().map_or_else(|| scratch(&cache), Ok)?,
-            Scratch::Disk => scratch(&cache)?,
-        };
+        let scratch = Scratch::at(place, &cache)?;
         Ok(Self { scratch, unpacked, grounds, engine })
     }
 
@@ -233,40 +220,6 @@ fn spoken_by(version: &str) -> BTreeMap<String, String> {
 
 fn dialects_joined() -> String {
     dialect::DIALECTS.map(|dialect| dialect.id).join(", ")
-}
-
-/// Scratch space on a file system that can hold an overlay's upper directory, if this machine has one; where it has none,
-/// whoever needs it says so.
-///
-/// # Errors
-/// There is no such directory that can be written to.
-pub fn scratch(cache: &std::path::Path) -> Result<tempfile::TempDir> {
-    let candidates = [std::env::temp_dir(), cache.to_owned(), PathBuf::from("/dev/shm")];
-    let fits = |dir: &&PathBuf| {
-        nix::sys::statfs::statfs(dir.as_path())
-            .is_ok_and(|stat| stat.filesystem_type() != nix::sys::statfs::OVERLAYFS_SUPER_MAGIC)
-    };
-    let dir = candidates.iter().find(fits).unwrap_or(&candidates[0]);
-    let made = tempfile::Builder::new().prefix("samebuild-").tempdir_in(dir);
-    made.with_context(|| format!("make scratch space in {}; set TMPDIR to another directory", dir.display()))
-}
-
-/// Scratch space in memory, unless `TMPDIR` says where it is wanted: where there is a tmpfs with room that takes the
-/// extended attributes an overlay of a user namespace is written in (Linux 6.6).
-fn in_memory() -> Option<tempfile::TempDir> {
-    const ROOM: u64 = 2 << 30;
-    if std::env::var_os("TMPDIR").is_some() {
-        return None;
-    }
-    let memory = std::path::Path::new("/dev/shm");
-    let stat = nix::sys::statvfs::statvfs(memory).ok()?;
-    let kind = nix::sys::statfs::statfs(memory).ok()?.filesystem_type();
-    if kind != nix::sys::statfs::TMPFS_MAGIC || stat.blocks_available() * stat.fragment_size() < ROOM {
-        return None;
-    }
-    let made = tempfile::Builder::new().prefix("samebuild-").tempdir_in(memory).ok()?;
-    let flags = rustix::fs::XattrFlags::empty();
-    rustix::fs::setxattr(made.path(), "user.samebuild", b"y", flags).is_ok().then_some(made)
 }
 
 #[cfg(test)]

@@ -185,7 +185,7 @@ mod tests {
         let cases = checkout.cases().unwrap();
         let case = cases.iter().find(|case| case.id.as_str() == "copy/chown").unwrap();
         let workshop =
-            match crate::conform::Workshop::open(&[case], crate::conform::Scratch::Memory, None, &|_| {}) {
+            match crate::conform::Workshop::open(&[case], crate::scratch::Place::Memory, None, &|_| {}) {
                 Ok(workshop) => workshop,
                 Err(error) => return println!("not exercised: {error:#}"),
             };

@@ -14,8 +14,9 @@ use super::error::{EngineError, IoContext};
 use super::fetch::Fetched;
 use super::killer::Killer;
 use super::policy::{EngineSpec, Store};
-use super::run_dir::{self, RunDir};
+use super::run_dir;
 use super::signals;
+use crate::held::HeldDir;
 use crate::programs::Around;
 
 /// How long the supervisor may take to kill everything and delete the data.
@@ -30,7 +31,7 @@ pub(super) struct Private {
 /// The part that a signal handler's thread has to reach.
 #[derive(Debug)]
 pub(super) struct Supervised {
-    dir: RunDir,
+    dir: HeldDir,
     supervisor: Mutex<Option<Child>>,
 }
 
@@ -47,7 +48,7 @@ impl Private {
         let dockerd =
             fetched.program("dockerd").ok_or_else(|| cannot("its packages have no `dockerd`".into()))?;
         run_dir::sweep(progress);
-        let dir = RunDir::create()?;
+        let dir = run_dir::create()?;
         let config = dir.path().join("daemon.json");
         let args = vec!["--config-file".to_owned(), config.display().to_string()];
         let plan = Plan {

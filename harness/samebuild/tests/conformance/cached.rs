@@ -9,8 +9,9 @@ use libtest_mimic::{Completion, Failed, Trial};
 use samebuild::builders::reference::Room;
 use samebuild::cases::Case;
 use samebuild::conform::cached::{self, Judged};
-use samebuild::conform::{Scratch, Workshop, twice};
+use samebuild::conform::{Workshop, twice};
 use samebuild::fetch::{Http, Limits};
+use samebuild::scratch::Place;
 use samebuild_builder::cache::keys::{KEYS, Keys, OURS};
 use samebuild_builder::dialect::DIALECTS;
 
@@ -47,14 +48,14 @@ fn dialects() -> Vec<&'static str> {
 }
 
 fn each(case: &Case) -> Result<Completion, Failed> {
-    let workshop = Workshop::open(&[case], Scratch::Memory, None, &|line| eprintln!("{line}"))?;
+    let workshop = Workshop::open(&[case], Place::Memory, None, &|line| eprintln!("{line}"))?;
     let ground = workshop.grounds.get(&case.base).ok_or("its base is not there")?;
     said(&in_room(&workshop, |room| cached::judge(case, &dialects(), ground, room))?)
 }
 
 fn together(cases: &[Case], keys: &'static Keys) -> Result<Judged, Failed> {
     let all: Vec<&Case> = cases.iter().collect();
-    let workshop = Workshop::open(&all, Scratch::Memory, None, &|line| eprintln!("{line}"))?;
+    let workshop = Workshop::open(&all, Place::Memory, None, &|line| eprintln!("{line}"))?;
     let grounded = cases.iter().filter_map(|case| Some((case, workshop.grounds.get(&case.base)?)));
     Ok(in_room(&workshop, |room| cached::together(grounded, "buildkit@head", keys, room))?)
 }

@@ -19,8 +19,9 @@ use samebuild::builders::{self, Answer, BUILDERS, Order};
 use samebuild::cases::{Case, DIALECTS};
 use samebuild::checkout::Checkout;
 use samebuild::conform::goldens::{Golden, Goldens, Origin, body};
-use samebuild::conform::{Scratch, Verdict, Workshop, dialects, orphans, show, twice};
+use samebuild::conform::{Verdict, Workshop, dialects, orphans, show, twice};
 use samebuild::fetch::{Http, Limits};
+use samebuild::scratch::Place;
 use samebuild_image::golden::{Observation, Outcome};
 
 const AGAIN: &str = "cargo xtask conformance";
@@ -92,9 +93,8 @@ fn chance_is_found() -> Result<Completion, Failed> {
     write("d-stale", "echo sure > /sure", marked)?;
     write("e-sure", "echo sure > /sure", "")?;
     let cases = samebuild::checkout::load(dir.path())?;
-    let workshop = Workshop::open(&cases.iter().collect::<Vec<_>>(), Scratch::Memory, None, &|line| {
-        eprintln!("{line}")
-    })?;
+    let workshop =
+        Workshop::open(&cases.iter().collect::<Vec<_>>(), Place::Memory, None, &|line| eprintln!("{line}"))?;
     let means = workshop.means(None);
     let http = Http::new(Limits::USUAL);
     let room =
@@ -119,7 +119,7 @@ fn chance_is_found() -> Result<Completion, Failed> {
 /// Four builds of every case in three dialects, on all cores.
 fn each_makes_one_image(cases: &[Case]) -> Result<Completion, Failed> {
     let all: Vec<&Case> = cases.iter().collect();
-    let workshop = Workshop::open(&all, Scratch::Memory, None, &|line| eprintln!("{line}"))?;
+    let workshop = Workshop::open(&all, Place::Memory, None, &|line| eprintln!("{line}"))?;
     let means = workshop.means(None);
     let http = Http::new(Limits::USUAL);
     let room =
@@ -155,7 +155,7 @@ fn each_makes_one_image(cases: &[Case]) -> Result<Completion, Failed> {
 
 /// The check of `samebuild conform`; and where it is `same`, the golden must read as the reference would write it.
 fn conforms(case: &Case, dialect: &'static str, goldens: &Goldens) -> Result<Completion, Failed> {
-    let workshop = Workshop::open(&[case], Scratch::Memory, None, &|line| eprintln!("{line}"))?;
+    let workshop = Workshop::open(&[case], Place::Memory, None, &|line| eprintln!("{line}"))?;
     let results = workshop.run(&[case], &[dialect], Some(goldens), None, |_| {}, |_| {})?;
     let dockerfile = String::from_utf8_lossy(&case.dockerfile);
     let mut skipped = None;
@@ -206,7 +206,7 @@ fn reads_alike(
 fn keeps_the_contract(row: &builders::Row, cases: &[Case], goldens: &Goldens) -> Result<Completion, Failed> {
     let of = |name: &str| cases.iter().find(|case| case.id.as_str() == name).ok_or("a case is missing");
     let (builds, fails) = (of("copy/chown")?, of("failing/copy-missing")?);
-    let workshop = Workshop::open(&[builds, fails], Scratch::Memory, None, &|line| eprintln!("{line}"))?;
+    let workshop = Workshop::open(&[builds, fails], Place::Memory, None, &|line| eprintln!("{line}"))?;
     let means = workshop.means(Some(goldens));
     let builder = match (row.open)(&means) {
         Ok(builder) => builder,
