@@ -22,6 +22,7 @@ mod pace;
 mod platform;
 mod request;
 mod rootfs;
+pub mod roots;
 pub mod sandbox;
 mod session;
 pub mod snapshot;

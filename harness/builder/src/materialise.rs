@@ -1,5 +1,5 @@
-//! Puts trees and layers on disk, for RUN to work on: a base image once, flattened, kept between builds; a layer computed
-//! on the Tree as one more lower directory of an overlay. Only RUN needs any of it.
+//! Puts trees and layers on disk, for RUN to work on: a tree whole, a layer computed on the Tree as one more lower directory
+//! of an overlay. Only RUN needs any of it.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -13,7 +13,7 @@ use filetime::FileTime;
 use rustix::fs::{CWD, XattrFlags};
 use samebuild_image::entry::Whiteout;
 use samebuild_image::tree::Ino;
-use samebuild_image::{At, Digest, Kind, Layer, Meta, Tree};
+use samebuild_image::{At, Kind, Layer, Meta, Tree};
 
 use crate::sandbox::standing;
 use crate::session::StepError;
@@ -35,24 +35,6 @@ impl MaterialiseError {
             Some(need) => StepError::unmet(format!("unpack {}: {}: {need}", self.at, self.error)),
             None => StepError::broken(what)(self),
         }
-    }
-}
-
-/// The directory that holds `tree`, unpacked before or now. `identity` tells trees apart: the chain of diff ids.
-pub fn base(tree: &Tree, identity: &Digest, unpacked: &Path) -> Result<PathBuf, MaterialiseError> {
-    let at_root = |error| MaterialiseError { at: At::root(), dir: unpacked.to_owned(), error };
-    let home = unpacked.join(format!("{}{}", identity.hex(), standing().suffix()));
-    if home.is_dir() {
-        return Ok(home);
-    }
-    fs::create_dir_all(unpacked).map_err(at_root)?;
-    // Under a temporary name first: whoever comes second finds the directory whole or not at all.
-    let temporary = tempfile::Builder::new().prefix(".unpacking-").tempdir_in(unpacked).map_err(at_root)?;
-    let dir = temporary.path().join("root");
-    self::tree(tree, &dir)?;
-    match fs::rename(&dir, &home) {
-        Err(_) if home.is_dir() => Ok(home),
-        result => result.map(|()| home).map_err(at_root),
     }
 }
 

@@ -9,6 +9,7 @@ use samebuild_image::{At, Digest, Layer, Tree};
 
 use crate::erofs;
 use crate::materialise::{self, MaterialiseError};
+use crate::roots::Root;
 use crate::session::StepError;
 
 /// The layers a stage stands on, bottom first.
@@ -24,6 +25,8 @@ enum Lower {
     Base { tree: Arc<Tree>, identity: Digest },
     /// A layer computed on the Tree, with the tree it leads to.
     Computed { layer: Arc<Layer>, tree: Arc<Tree> },
+    /// A base image that is there, held.
+    Root(Arc<Root>),
     /// There already, as a directory.
     OnDisk(PathBuf),
     /// There already, as an EROFS image.
@@ -96,6 +99,7 @@ impl Rootfs {
                     std::fs::create_dir(scratch.join(&name)).map_err(fail)?;
                     images.push((image.clone(), name.clone()));
                 }
+                Lower::Root(root) => symlink(root.path(), scratch.join(&name)).map_err(fail)?,
                 Lower::OnDisk(path) => symlink(&path, scratch.join(&name)).map_err(fail)?,
                 Lower::Base { .. } | Lower::Computed { .. } => continue,
             }
@@ -122,8 +126,8 @@ impl Lower {
     fn put_on_disk(&mut self, home: &Path, unpacked: &Path) -> Result<(), MaterialiseError> {
         let failed = |error| MaterialiseError { at: At::root(), dir: home.to_owned(), error };
         *self = match self {
-            Self::OnDisk(_) | Self::Image(_) => return Ok(()),
-            Self::Base { tree, identity } => Self::OnDisk(materialise::base(tree, identity, unpacked)?),
+            Self::Root(_) | Self::OnDisk(_) | Self::Image(_) => return Ok(()),
+            Self::Base { tree, identity } => Self::Root(Arc::new(Root::of(tree, identity, unpacked)?)),
             Self::Computed { layer, tree }
                 if erofs::pays(layer) && erofs::image(layer, tree, home).map_err(failed)? =>
             {
