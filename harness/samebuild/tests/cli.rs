@@ -150,6 +150,37 @@ fn what_a_killed_build_left_goes_with_the_next_one() {
     assert!(names(&temporary).is_empty());
 }
 
+/// All rooms of our own cache: what is used stays, and builds beside and after it are right.
+#[test]
+fn what_was_not_used_for_long_goes_from_every_room_of_our_cache() {
+    let place = Place::with(GOOD);
+    let build = |text: &str| {
+        std::fs::write(place.path().join("ctx/a"), text).unwrap();
+        let built = place.samebuild(&["build", "ctx", "--cache", "--tag", "app"]);
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    };
+    let blobs = |room: &str| names(&place.path().join("cache").join(room).join("blobs/sha256")).len();
+    let gc = |args: &[&str]| {
+        let cleaned = place.samebuild(&[&["cache", "gc", "--format", "json"], args].concat());
+        assert!(cleaned.status.success(), "{}", String::from_utf8_lossy(&cleaned.stderr));
+        serde_json::from_slice::<serde_json::Value>(&cleaned.stdout).unwrap()
+    };
+    build("one\n");
+    build("two\n");
+    let (steps, images) = (blobs("layers"), blobs("images"));
+    let told = gc(&["--unused", "1h"]);
+    assert_eq!((blobs("layers"), blobs("images")), (steps, images), "{told}");
+    let told = gc(&["--unused", "0s", "--now"]);
+    assert_eq!(told["steps"]["entries"], 2, "{told}");
+    assert_eq!(told["images"]["blobs"], images - 3, "the image without a name went: {told}");
+    assert_eq!((blobs("layers"), blobs("images")), (0, 3));
+    build("two\n");
+    let text = place.samebuild(&["cache", "gc"]);
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.starts_with("steps ") && text.contains("\nbases "), "{text}");
+    assert!(!text.contains("images"), "without --unused they are not asked: {text}");
+}
+
 #[test]
 fn what_makes_no_sense_exits_2_with_what_is_accepted() {
     let place = Place::with(GOOD);

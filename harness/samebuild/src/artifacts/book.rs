@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
 use samebuild_image::Digest;
@@ -84,7 +84,7 @@ impl Disk {
         crate::files::remove_if_there(&self.place(key))
     }
 
-    /// Every entry with its key and when it was written, the newest first; and what a killed process left is removed.
+    /// Every entry with its key and when it was used last, the newest first; and what a killed process left is removed.
     ///
     /// # Errors
     /// The directory cannot be read.
@@ -109,6 +109,25 @@ impl Disk {
         }
         all.sort_by_key(|(key, _, written)| (std::cmp::Reverse(*written), *key));
         Ok(all)
+    }
+
+    /// Forgets what was not used within `unused`; how many entries that were.
+    ///
+    /// # Errors
+    /// The directory cannot be read, an entry not removed.
+    pub fn clean(&self, unused: Duration, now: SystemTime) -> Result<usize> {
+        let mut gone = 0;
+        for (key, _, used) in self.all()? {
+            if now.duration_since(used).unwrap_or_default() > unused {
+                gone += usize::from(self.remove(key)?);
+            }
+        }
+        Ok(gone)
+    }
+
+    /// One that is found is used.
+    fn note_use(&self, key: Key) {
+        let _ = std::fs::File::open(self.place(key)).and_then(|file| file.set_modified(SystemTime::now()));
     }
 
     fn place(&self, key: Key) -> PathBuf {
@@ -144,6 +163,9 @@ impl Noted {
 impl Book for Noted {
     fn read(&self, key: Key) -> Call<'_, Result<Option<Entry>, Trouble>> {
         let read = self.disk.read(key).map(|note| note.map(|note| self.entry(&note)));
+        if matches!(read, Ok(Some(_))) {
+            self.disk.note_use(key);
+        }
         Box::pin(std::future::ready(read.map_err(trouble)))
     }
 
@@ -189,5 +211,20 @@ mod tests {
             assert_eq!(disk.read(one).unwrap(), None, "{damage}");
         }
         assert!(disk.remove(one).unwrap() && !disk.remove(one).unwrap());
+    }
+
+    #[test]
+    fn what_was_not_used_for_long_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::in_cache(dir.path());
+        let (used, left) = (Key::symbol(1), Key::symbol(2));
+        for key in [used, left] {
+            disk.write(key, &note("a")).unwrap();
+            let file = std::fs::File::open(disk.place(key)).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(100)).unwrap();
+        }
+        disk.note_use(used);
+        assert_eq!(disk.clean(Duration::from_secs(50), SystemTime::now()).unwrap(), 1);
+        assert!(disk.read(used).unwrap().is_some() && disk.read(left).unwrap().is_none());
     }
 }

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
-use samebuild_builder::cache::gc::{self, Limits};
+use samebuild_builder::cache::gc::{self, Row};
 use samebuild_builder::cache::journal::{Build, Step, Why};
 use samebuild_builder::cache::{Backend as _, Journal, Key, Local, Part};
 use samebuild_image::{Digest, Mtime};
 use serde_json::json;
 
-use super::caching::{bytes, directory, duration};
+use super::caching::directory;
+use super::cleaning::{self, Gc};
 use super::terminal::{Usage, out, say};
 use super::verbs::Format;
 use crate::conform::Exit;
@@ -38,18 +38,8 @@ enum What {
         #[arg(required = true)]
         keys: Vec<String>,
     },
-    /// Remove what was not used for long, what is too much, and what nobody refers to any more.
-    Gc {
-        /// Entries that were not used for longer: 36h, 14d.
-        #[arg(long, value_name = "TIME", value_parser = duration)]
-        unused: Option<Duration>,
-        /// Down to this size, what was not used for longest first: 500MB, 10GB.
-        #[arg(long, value_name = "SIZE", value_parser = bytes)]
-        limit: Option<u64>,
-        /// What nobody refers to goes even if it was written just now: only where no build is running.
-        #[arg(long)]
-        now: bool,
-    },
+    /// Remove what was not used for long, what is too much, and what nobody refers to any more. Safe beside builds.
+    Gc(Gc),
     /// Read everything: is it what it says? 1 where something is not.
     Verify {
         /// Forget what is not.
@@ -72,6 +62,13 @@ enum What {
     },
 }
 
+impl Cache {
+    /// What builds without root have unpacked belongs to subordinate ids.
+    pub(crate) fn may_remove_unpacked(&self) -> bool {
+        matches!(self.what, What::Gc(_)) && self.cache_dir.is_none()
+    }
+}
+
 /// How a build is called in the journal.
 pub(crate) fn what(dir: &std::path::Path, file: Option<&std::path::Path>, target: Option<&str>) -> String {
     let whole = |path: &std::path::Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
@@ -87,22 +84,9 @@ pub(crate) fn run(args: &Cache) -> Result<Exit> {
     match &args.what {
         What::Ls => ls(&gc::list(&store).with_context(read)?, is_json)?,
         What::Rm { keys } => rm(&store, keys)?,
-        What::Gc { unused, limit, now } => {
-            let limits = Limits { unused: *unused, bytes: *limit, at_once: *now };
-            let gone = gc::clean(&store, &limits, SystemTime::now())
-                .with_context(|| format!("clean {}", root.display()))?;
-            out!(
-                "{} entries and {} blobs removed, {} bytes; {} bytes stay",
-                gone.entries,
-                gone.blobs,
-                gone.bytes,
-                gone.left
-            );
-            if limit.is_some_and(|limit| gone.left > limit) && !now {
-                say(
-                    "what was written within the hour stays, because somebody may be about to refer to it; --now removes it too, where nobody builds",
-                );
-            }
+        What::Gc(how) => {
+            let cache = cache_dir()?;
+            cleaning::run(how, &root, args.cache_dir.is_none().then_some(cache.as_path()), is_json)?;
         }
         What::Verify { forget } => return verify(&store, *forget),
         What::Why { dir, file, target, line } => {
@@ -113,7 +97,7 @@ pub(crate) fn run(args: &Cache) -> Result<Exit> {
     Ok(Exit::Same)
 }
 
-fn ls(rows: &[gc::Row], is_json: bool) -> Result<()> {
+fn ls(rows: &[Row], is_json: bool) -> Result<()> {
     for row in rows {
         let (text, created, layer) = match &row.entry {
             Ok(entry) => {

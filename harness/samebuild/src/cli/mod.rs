@@ -13,6 +13,7 @@ mod build;
 mod cache;
 mod caching;
 mod check;
+mod cleaning;
 mod conform;
 mod dialects;
 mod diff;
@@ -53,7 +54,7 @@ use verbs::{Cli, Verb};
 /// Parses the command line and does what it says.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    if cli.verb.may_run_commands() {
+    if cli.verb.may_act_as_root() {
         samebuild_builder::sandbox::become_root_if_possible();
     }
     match run(&cli.verb) {

@@ -70,9 +70,10 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
-    /// Whether a RUN may be built, for which one who is not root enters a user namespace first.
-    pub(crate) fn may_run_commands(&self) -> bool {
+    /// Whether a RUN may be built, or what one stood on removed, for which one who is not root enters a user namespace first.
+    pub(crate) fn may_act_as_root(&self) -> bool {
         matches!(self, Self::Artifacts(args) if args.may_build())
+            || matches!(self, Self::Cache(args) if args.may_remove_unpacked())
             || matches!(
                 self,
                 Self::Build(_)

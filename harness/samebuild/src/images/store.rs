@@ -1,12 +1,13 @@
-//! The store in the cache: an OCI layout to which every build can add, and whose blobs pulled images share. It is never
-//! cleaned up by itself; what is in it can be removed with it.
+//! The store in the cache: an OCI layout to which every build can add, and whose blobs pulled images share. Nothing goes by
+//! itself; `clean` removes what has no name and was not used for long.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use samebuild_image::files::Files;
 use samebuild_image::layout::{self, LayoutOptions, WrittenImage};
 use samebuild_image::manifest::{Descriptor, Index, Manifest, Media, Platform, Role};
@@ -87,7 +88,7 @@ impl Store {
     /// The disk is full, a content cannot be read, the index is damaged.
     pub fn put(&self, image: &Image, names: &[String], style: TarStyle) -> Result<WrittenImage> {
         let place = || format!("keep the image in {}", self.root.display());
-        self.prepare().with_context(place)?;
+        let _adding = self.prepare().with_context(place)?;
         let options = LayoutOptions { name: None, style, compression: Compression::Gzip, media: Media::Oci };
         let written = layout::write_blobs(image, &Dir::new(&self.root), &options).with_context(place)?;
         self.give_names(&written.entry, names)?;
@@ -102,6 +103,7 @@ impl Store {
         let wanted = names::whole(name);
         let mut found = self.index()?.manifests;
         found.retain(|entry| entry.annotations.get(NAME) == Some(&wanted));
+        found.iter().for_each(|entry| self.note_use(&entry.digest));
         Ok(found)
     }
 
@@ -118,6 +120,7 @@ impl Store {
                 Err(error) => Err(error).with_context(|| format!("read {}", self.blob(digest).display())),
             }
         };
+        self.note_use(manifest);
         let Some(bytes) = there(manifest)? else { return Ok(None) };
         let Ok(read) = serde_json::from_slice::<Manifest>(&bytes) else { return Ok(None) };
         let is_whole = |part: &Descriptor| {
@@ -156,10 +159,13 @@ impl Store {
     /// Gives an image that is here these names, each of which it takes from whatever had it for the same platform.
     ///
     /// # Errors
-    /// The disk is full, the index is damaged.
+    /// The image is not there, or not whole; the disk is full, the index is damaged.
     pub fn give_names(&self, entry: &Descriptor, names: &[String]) -> Result<()> {
         let place = || format!("keep the image in {}", self.root.display());
-        self.prepare().with_context(place)?;
+        let _adding = self.prepare().with_context(place)?;
+        if self.holds(&entry.digest)?.is_none() {
+            bail!("{}: parts of it are not there, or no longer", place());
+        }
         let _lock = self.lock().with_context(place)?;
         let mut all = self.index()?;
         for name in names {
@@ -229,9 +235,40 @@ impl Store {
         crate::files::write(&self.blob(digest), bytes)
     }
 
-    /// Makes the directories of a layout.
-    pub(crate) fn prepare(&self) -> io::Result<()> {
-        std::fs::create_dir_all(self.root.join("blobs/sha256"))
+    /// Makes the directories of a layout. Held until what is added has a name, or is known by its manifest: nothing is removed
+    /// meanwhile.
+    pub(crate) fn prepare(&self) -> io::Result<File> {
+        std::fs::create_dir_all(self.root.join("blobs/sha256"))?;
+        let file = self.adding()?;
+        file.lock_shared()?;
+        Ok(file)
+    }
+
+    /// Held while something is removed; `None` where somebody is adding.
+    pub(super) fn alone(&self) -> io::Result<Option<File>> {
+        let file = self.adding()?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn adding(&self) -> io::Result<File> {
+        File::create(self.root.join(".adding"))
+    }
+
+    /// The manifests of all that has a name.
+    ///
+    /// # Errors
+    /// The index is damaged.
+    pub(super) fn manifests(&self) -> Result<Vec<Digest>> {
+        Ok(self.index()?.manifests.iter().map(|entry| entry.digest).collect())
+    }
+
+    /// Whoever looks an image up is about to read it. Where its file is somebody else's, that one knows what he does.
+    fn note_use(&self, manifest: &Digest) {
+        let _ = File::open(self.blob(manifest)).and_then(|file| file.set_modified(SystemTime::now()));
     }
 
     fn index(&self) -> Result<Index> {

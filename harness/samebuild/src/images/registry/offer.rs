@@ -15,7 +15,7 @@ use crate::images::store::Store;
 /// # Errors
 /// As [`super::pull`].
 pub fn offer(reference: &Reference, store: &Store, progress: Progress) -> Result<Offer, RegistryError> {
-    store.prepare().map_err(|error| disk(store, &error))?;
+    let _adding = store.prepare().map_err(|error| disk(store, &error))?;
     let (registry, runtime) = (Registry::of(reference)?, runtime()?);
     let platform = Platform::linux_amd64();
     let pull = Pull { registry: &registry, reference, platform: &platform, store, progress };

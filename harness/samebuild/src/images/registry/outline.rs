@@ -25,7 +25,7 @@ pub fn outline(
     store: &Store,
     progress: Progress,
 ) -> Result<Image, RegistryError> {
-    store.prepare().map_err(|error| disk(store, &error))?;
+    let _adding = store.prepare().map_err(|error| disk(store, &error))?;
     let (registry, runtime) = (Registry::of(reference)?, runtime()?);
     let pull = Pull { registry: &registry, reference, platform, store, progress };
     let manifest = runtime.block_on(async {

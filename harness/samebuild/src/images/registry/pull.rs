@@ -56,7 +56,7 @@ pub fn fetch(
     store: &Store,
     progress: Progress,
 ) -> Result<Pulled, RegistryError> {
-    store.prepare().map_err(|error| disk(store, &error))?;
+    let _adding = store.prepare().map_err(|error| disk(store, &error))?;
     let registry = Registry::of(reference)?;
     let runtime = runtime()?;
     let pull = Pull { registry: &registry, reference, platform, store, progress };
