@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use samebuild_image::Digest;
 
 use super::backend::{Backend as _, BackendError};
-use super::blobs::TEMPORARY;
+use super::blobs::{TEMPORARY, remove};
 use super::entry::Entry;
 use super::journal::Journal;
 use super::key::Key;
@@ -125,7 +125,7 @@ pub fn clean(store: &Local, limits: &Limits, now: SystemTime) -> io::Result<Gone
             gone.left += stat.len();
             continue;
         }
-        fs::remove_file(&path)?;
+        remove(&path)?;
         gone.blobs += 1;
         gone.bytes += stat.len();
     }
@@ -141,7 +141,7 @@ pub fn clean(store: &Local, limits: &Limits, now: SystemTime) -> io::Result<Gone
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let is_left_over = name.starts_with(TEMPORARY) || is_parts && !known(&path);
             if is_left_over && !is_young {
-                fs::remove_file(&path)?;
+                remove(&path)?;
                 gone.bytes += stat.len();
             }
         }

@@ -2,6 +2,7 @@
 //! of the cache. Without RUN, which needs a sandbox: that is `samebuild`'s tests' affair (`edited`, `cached`).
 
 mod backends;
+mod cleaning;
 mod deaths;
 mod listings;
 #[expect(dead_code, reason = "`samebuild`'s tests play the rest")]

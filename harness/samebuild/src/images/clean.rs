@@ -62,7 +62,7 @@ pub fn clean(
                 blobs.push((digest, path, stat));
             }
             Err(_) if name.starts_with('.') && !is_young(&stat, GRACE) => {
-                fs::remove_file(&path).with_context(place)?;
+                crate::files::remove_if_there(&path)?;
                 gone.bytes += stat.len();
             }
             Err(_) => {}
@@ -74,7 +74,7 @@ pub fn clean(
             gone.left += stat.len();
             continue;
         }
-        fs::remove_file(&path).with_context(place)?;
+        crate::files::remove_if_there(&path)?;
         gone.blobs += 1;
         gone.bytes += stat.len();
     }
@@ -157,6 +157,8 @@ fn files(dir: &Path) -> io::Result<Vec<(PathBuf, Metadata)>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
     use samebuild_image::layout::WrittenImage;
     use samebuild_image::manifest::Platform;
@@ -246,6 +248,35 @@ mod tests {
         drop(adding);
         assert_eq!(after(&store, &[], 3).unwrap().blobs, 3);
         assert!(store.give_names(&image.entry, &["a".to_owned()]).is_err(), "what went gets no name");
+    }
+
+    #[test]
+    fn who_gives_a_name_finds_all_of_the_image_however_much_is_removed_beside() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::in_cache(dir.path());
+        let removed = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            let adding = ["a", "b"].map(|name| {
+                let (store, removed) = (&store, &removed);
+                scope.spawn(move || {
+                    // Each image comes up again, and has lost its name meanwhile.
+                    for round in 0.. {
+                        put(store, &format!("{}", round % 3), &[name]);
+                        let found = store.find(name, &Platform::linux_amd64());
+                        assert!(found.is_ok_and(|found| found.is_some()), "{name}, round {round}");
+                        std::thread::sleep(Duration::from_millis(1));
+                        if round > 100 && removed.load(Ordering::Relaxed) > 100 {
+                            break;
+                        }
+                    }
+                })
+            });
+            while adding.iter().any(|thread| !thread.is_finished()) {
+                let later = SystemTime::now() + HOUR;
+                let gone = clean(&store, [], Duration::ZERO, later).unwrap();
+                removed.fetch_add(gone.map_or(0, |gone| gone.blobs), Ordering::Relaxed);
+            }
+        });
     }
 
     #[test]
