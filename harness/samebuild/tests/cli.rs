@@ -127,61 +127,6 @@ fn a_failing_build_shows_its_line_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn what_a_killed_build_left_goes_with_the_next_one() {
-    let place = Place::with(GOOD);
-    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let hangs = format!("FROM scratch\nADD http://{}/never /\n", silent.local_addr().unwrap());
-    std::fs::write(place.path().join("ctx/hangs"), hangs).unwrap();
-    let temporary = place.path().join("tmp");
-    std::fs::create_dir(&temporary).unwrap();
-    let build = |args: &[&str]| {
-        let mut command = place.command(&[&["build", "ctx", "-o"], args].concat());
-        command.env("TMPDIR", &temporary).stderr(Stdio::null());
-        command
-    };
-    let mut hanging = build(&["oci:never", "-f", "ctx/hangs"]).spawn().unwrap();
-    let _asked = silent.accept().unwrap();
-    assert_eq!(names(&temporary).len(), 1);
-    assert!(build(&["oci:one"]).status().unwrap().success());
-    assert_eq!(names(&temporary).len(), 1, "a living one's stays");
-    hanging.kill().unwrap(); // SIGKILL
-    hanging.wait().unwrap();
-    assert!(build(&["oci:two"]).status().unwrap().success());
-    assert!(names(&temporary).is_empty());
-}
-
-/// All rooms of our own cache: what is used stays, and builds beside and after it are right.
-#[test]
-fn what_was_not_used_for_long_goes_from_every_room_of_our_cache() {
-    let place = Place::with(GOOD);
-    let build = |text: &str| {
-        std::fs::write(place.path().join("ctx/a"), text).unwrap();
-        let built = place.samebuild(&["build", "ctx", "--cache", "--tag", "app"]);
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    };
-    let blobs = |room: &str| names(&place.path().join("cache").join(room).join("blobs/sha256")).len();
-    let gc = |args: &[&str]| {
-        let cleaned = place.samebuild(&[&["cache", "gc", "--format", "json"], args].concat());
-        assert!(cleaned.status.success(), "{}", String::from_utf8_lossy(&cleaned.stderr));
-        serde_json::from_slice::<serde_json::Value>(&cleaned.stdout).unwrap()
-    };
-    build("one\n");
-    build("two\n");
-    let (steps, images) = (blobs("layers"), blobs("images"));
-    let told = gc(&["--unused", "1h"]);
-    assert_eq!((blobs("layers"), blobs("images")), (steps, images), "{told}");
-    let told = gc(&["--unused", "0s", "--now"]);
-    assert_eq!(told["steps"]["entries"], 2, "{told}");
-    assert_eq!(told["images"]["blobs"], images - 3, "the image without a name went: {told}");
-    assert_eq!((blobs("layers"), blobs("images")), (0, 3));
-    build("two\n");
-    let text = place.samebuild(&["cache", "gc"]);
-    let text = String::from_utf8(text.stdout).unwrap();
-    assert!(text.starts_with("steps ") && text.contains("\nbases "), "{text}");
-    assert!(!text.contains("images"), "without --unused they are not asked: {text}");
-}
-
-#[test]
 fn what_makes_no_sense_exits_2_with_what_is_accepted() {
     let place = Place::with(GOOD);
     std::fs::create_dir(place.path().join("full")).unwrap();
