@@ -58,7 +58,15 @@ pub fn hold(dir: &Path) -> io::Result<File> {
 /// one's.
 pub fn left_in(parent: &Path, prefix: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(parent).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
-    entries.filter(|dir| is_ours(dir, prefix) && is_dead(dir)).collect()
+    entries.filter(|dir| is_ours(dir, prefix) && is_dead(dir) && !has_mounts(dir)).collect()
+}
+
+/// Whether something is mounted in it, which may be anybody's; whoever mounted that has to end it. The name is unlike any other, so
+/// that it is found however the path is written.
+fn has_mounts(dir: &Path) -> bool {
+    let name = dir.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap_or_default();
+    mounts.lines().filter_map(|line| line.split(' ').nth(4)).any(|at| at.split('/').any(|part| part == name))
 }
 
 fn is_ours(dir: &Path, prefix: &str) -> bool {
@@ -100,6 +108,9 @@ pub fn remove(dir: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use nix::mount::{MsFlags, mount};
+    use nix::sched::{CloneFlags, unshare};
+
     use super::*;
 
     #[test]
@@ -135,5 +146,29 @@ mod tests {
         assert!(left_in(parent.path(), "samebuild-a-").is_empty());
         fs::remove_file(made.path().join(LOCK)).unwrap();
         assert_eq!(left_in(parent.path(), "samebuild-a-"), [made.path().to_owned()]);
+    }
+
+    /// Needs root, for a mount of its own.
+    #[test]
+    fn what_has_something_mounted_in_it_is_left_alone() {
+        let parent = tempfile::tempdir().unwrap();
+        let dead = HeldDir::create(parent.path(), "samebuild-a-").unwrap().path().to_owned();
+        let at = dead.join("somebody's");
+        fs::create_dir(&at).unwrap();
+        let none: Option<&str> = None;
+        let mounted = std::thread::scope(|scope| {
+            let alone = scope.spawn(|| {
+                unshare(CloneFlags::CLONE_NEWNS)?;
+                mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+                mount(Some("tmpfs"), &at, Some("tmpfs"), MsFlags::empty(), none)?;
+                assert!(left_in(parent.path(), "samebuild-a-").is_empty());
+                nix::Result::Ok(())
+            });
+            alone.join().unwrap()
+        });
+        if let Err(error) = mounted {
+            println!("not exercised: mount something: {error}");
+        }
+        assert_eq!(left_in(parent.path(), "samebuild-a-"), [dead]);
     }
 }
