@@ -8,7 +8,8 @@ use crate::config::Schema;
 use crate::history::{CopyFlags, HistoryRules};
 use crate::stamp::SourceDateEpoch;
 use crate::steps::copy::{
-    ChecksumOfLocal, ChmodSpecial, CopyRules, Devices, DirectoryTime, DotDestination, Fifos, UrlChecksum,
+    ChecksumOfLocal, ChmodSpecial, CopyRules, Devices, DirectoryTime, DotDestination, Fifos, LinksBelowMatch,
+    UrlChecksum,
 };
 use crate::steps::run::{Groups, MountTargets, RunRules};
 
@@ -33,6 +34,7 @@ pub const BUILDKIT_26_1: Dialect = Dialect {
         devices: Devices::AsCharacters,
         dot_destination: DotDestination::Directory,
         checksum_of_local: ChecksumOfLocal::Fails,
+        links_below_match: LinksBelowMatch::MustLeadSomewhere, // moby/buildkit#4946
         url_checksum: UrlChecksum::Verified,
         ..BUILDKIT_20_10.copy
     },

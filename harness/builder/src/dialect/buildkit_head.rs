@@ -6,7 +6,7 @@ use super::rules::{GlobalArgDefault, ImageRules};
 use super::{BUILDKIT_26_1_CONTAINERD, Dialect};
 use crate::history::{ArgText, GoValues, HistoryRules, RunArgs};
 use crate::stamp::SourceDateEpoch;
-use crate::steps::copy::{ArchiveOwner, ChmodOfMade, ChmodWord, CopyRules};
+use crate::steps::copy::{ArchiveOwner, ChmodOfMade, ChmodWord, CopyRules, LinksBelowMatch};
 
 /// See the top of this file.
 pub const BUILDKIT_HEAD: Dialect = Dialect {
@@ -28,6 +28,7 @@ pub const BUILDKIT_HEAD: Dialect = Dialect {
         archive_owner: ArchiveOwner::Chown,
         chmod_of_made: ChmodOfMade::Applied,
         chmod_word: ChmodWord::Expanded,
+        links_below_match: LinksBelowMatch::LeftAlone, // from its source
         ..BUILDKIT_26_1_CONTAINERD.copy
     },
     ..BUILDKIT_26_1_CONTAINERD

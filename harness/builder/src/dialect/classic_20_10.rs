@@ -19,8 +19,8 @@ use crate::stamp::SourceDateEpoch;
 use crate::steps::copy::{
     ArchiveOwner, Archives, BadPattern, ChecksumOfLocal, ChmodOfMade, ChmodSpecial, ChmodWord, CopyRules,
     Devices, DirectoryOverOther, DirectoryParents, DirectoryTime, DotDestination, Fifos, FileOverDirectory,
-    GlobSlash, GlobWithoutMatch, HardLinks, HeredocSources, IgnoredSource, LinkSource, OutsideContext,
-    OwnerLookedUp, Setuid, SeveralToAFile, UrlChecksum, UrlName, UrlTime, Writing,
+    GlobSlash, GlobWithoutMatch, HardLinks, HeredocSources, IgnoredSource, LinkSource, LinksBelowMatch,
+    OutsideContext, OwnerLookedUp, Setuid, SeveralToAFile, UrlChecksum, UrlName, UrlTime, Writing,
 };
 use crate::steps::run::{
     ExplicitGroup, Groups, Heredocs, Hostname, LoneUid, MountFlags, MountPoints, MountTargets, NotFound,
@@ -93,6 +93,7 @@ pub const CLASSIC_20_10: Dialect = Dialect {
         chmod_word: ChmodWord::AsWritten,
         bad_pattern: BadPattern::MatchesNothing,
         glob_slash: GlobSlash::MatchesNothing,
+        links_below_match: LinksBelowMatch::LeftAlone,
         hard_links: HardLinks::OfEverything,
         archive_owner: ArchiveOwner::FromArchive,
         fifos: Fifos::Copied,

@@ -139,6 +139,7 @@ const BOTH: &[Row] = &[
     Row { class: "unknown-target", all: &["target stage", "could not be found"] },
     Row { class: "no-image", all: &["No image was generated"] },
     Row { class: "symlink-loop", all: &["too many links"] },
+    Row { class: "symlink-loop", all: &["too many symlinks"] },
     Row { class: "symlink-loop", all: &["too many levels of symbolic links"] },
     Row { class: "bad-signal", all: &["nvalid signal:"] },
     Row { class: "unknown-user", all: &["unable to find group"] },

@@ -62,6 +62,12 @@ const REASONS: &[Reason] = &[
     Reason { decision: "copy.hard_links", dialects: "kaniko@", to: "", why: ANEW },
     Reason { decision: "image.ignored_parents", dialects: "kaniko@", to: "", why: ANEW },
     Reason {
+        decision: "copy.links_below_match",
+        dialects: "kaniko@",
+        to: "",
+        why: "no link is followed, so none has to lead somewhere (`copy.link_source`)",
+    },
+    Reason {
         decision: "image.link",
         dialects: "kaniko@",
         to: "",

@@ -105,6 +105,8 @@ decisions! {
         bad_pattern: BadPattern,
         /// A wildcard that ends in a slash.
         glob_slash: GlobSlash,
+        /// Symbolic links below a directory that a wildcard matches.
+        links_below_match: LinksBelowMatch,
         /// Several names of one thing below a directory that is copied.
         hard_links: HardLinks,
         /// FIFOs among what is copied.
@@ -162,6 +164,13 @@ variants! {
         MatchesNothing = "matches-nothing",
         /// The slash is passed over.
         PassedOver = "passed-over",
+    }
+    /// Symbolic links below a directory that a wildcard matches.
+    LinksBelowMatch {
+        /// Nobody follows them.
+        LeftAlone = "left-alone",
+        /// They are followed for the digest of what is copied: the build fails at one that leads nowhere.
+        MustLeadSomewhere = "must-lead-somewhere",
     }
     /// Several names of one thing below a directory that is copied.
     HardLinks {

@@ -4,7 +4,8 @@ use samebuild_dockerfile::glob;
 use samebuild_image::{At, Kind, Tree};
 
 use super::{
-    BadPattern, Copy, GlobSlash, GlobWithoutMatch, IgnoredSource, LinkSource, OutsideContext, Pattern,
+    BadPattern, Copy, GlobSlash, GlobWithoutMatch, IgnoredSource, LinkSource, LinksBelowMatch,
+    OutsideContext, Pattern,
 };
 use crate::failure::StepFailure;
 
@@ -100,9 +101,20 @@ pub(super) fn wildcard(copy: &Copy<'_>, pattern: &str, found: &mut Vec<Source>) 
         };
         if matches {
             found.push(one(copy, at, pattern)?);
+            links_below(copy, at, pattern)?;
         }
     }
     Ok(())
+}
+
+/// Fails at the first one that leads nowhere, where that is a mistake.
+fn links_below(copy: &Copy<'_>, dir: &At, pattern: &str) -> Result<(), StepFailure> {
+    if copy.rules.links_below_match == LinksBelowMatch::LeftAlone {
+        return Ok(());
+    }
+    let links =
+        copy.from.within(dir).filter(|(at, _, inode)| *at != dir && matches!(inode.kind, Kind::Symlink(_)));
+    links.map(|(at, _, _)| at).try_for_each(|at| one(copy, at, pattern).map(drop))
 }
 
 /// Whether it is there but left out, and that is no mistake.
