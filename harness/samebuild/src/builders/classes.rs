@@ -27,6 +27,10 @@ const CLASSIC: &[Row] = &[
     Row { class: "copy-not-found", all: &["COPY failed: stat ", "no such file or directory"] },
     Row { class: "copy-not-found", all: &["COPY failed: stat ", "file does not exist"] },
     Row { class: "not-a-directory", all: &["failed to copy directory", "not a directory"] },
+    Row {
+        class: "not-a-directory",
+        all: &["failed to create new directory: mkdir <rootfs>", "not a directory"],
+    },
     Row { class: "copy-several-to-file", all: &["destination must be a directory and end with a /"] },
     Row { class: "run-not-started", all: &["cannot mount volume over existing file"] },
     Row { class: "not-a-directory", all: &["Cannot mkdir:", "is not a directory"] },
