@@ -16,6 +16,7 @@ mod yard;
 
 use samebuild_builder::DIALECTS;
 use samebuild_builder::cache::Fate;
+use samebuild_image::{At, Kind, Meta, Mtime, Tree};
 use yard::{Yard, file, tree};
 
 const DOCKERFILE: &str = "FROM base AS one\nARG WHO=world\nENV A=$WHO\nWORKDIR /w/x\nCOPY --chown=1:2 a d/ ./\n\
@@ -55,6 +56,22 @@ fn every_file_that_a_step_takes_is_told_by_its_place_in_the_context() {
         files.filter(|line| line.contains(" file 0")).map(|line| line.split(' ').next().unwrap()).collect()
     };
     assert_eq!((lines(0), lines(1)), (vec!["a", "d/b"], vec!["d/b"]));
+}
+
+// BuildKit 26.1 fails at a link that leads nowhere below what a wildcard matches: what it leads to is no part of the key.
+#[test]
+fn a_link_that_by_now_leads_nowhere_fails_with_the_cache_as_it_does_without() {
+    let yard = Yard::new();
+    let mut context = tree(&[("d/f", "1"), ("other", "2")]);
+    let link = (Kind::Symlink(b"../other".to_vec()), Meta::new(0o777, Mtime::secs(9)));
+    context.insert(&At::from("d/l"), link.0, link.1);
+    let dialect = DIALECTS.iter().find(|dialect| dialect.id == "buildkit@26.1").unwrap();
+    let build = |context: &Tree| yard.try_build(dialect, "FROM base\nCOPY d* /x/\n", context);
+    assert!(build(&context).is_ok());
+    assert_eq!(build(&context).unwrap().used.found(), 1);
+    context.remove(&At::from("other"));
+    let why = build(&context).err().unwrap();
+    assert!(why.contains("it is not in the build context"), "{why}");
 }
 
 #[test]
