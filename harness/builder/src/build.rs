@@ -4,7 +4,7 @@
 mod anew;
 mod failed;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -20,10 +20,11 @@ use crate::cache::turn::{self, Damage, Turn};
 use crate::cache::unread;
 use crate::cache::upload::Uploader;
 use crate::context;
-use crate::dialect::rules::{BareFrom, FailureOrder, GlobalArgDefault, GlobalArgLine, Maintainer};
+use crate::dialect::rules::{BareFrom, Context, FailureOrder, GlobalArgDefault, GlobalArgLine, Maintainer};
 use crate::failure::StepFailure;
 use crate::finish;
 use crate::from::{from, visible_globals};
+use crate::named;
 use crate::request::{BuildError, Built, Event, Failure, Images, Request, Step};
 use crate::session::{Session, StepError};
 use crate::stage::Stage;
@@ -44,8 +45,9 @@ fn build_without(request: &Request<'_>, damage: &mut Damage) -> Result<Built, Bu
     let mut dockerfile = Dockerfile::parse(request.dockerfile, &dialect.syntax)
         .map_err(|error| syntax_failure(&error, None))?;
     replace_stages(&mut dockerfile, request.images);
+    let named = named_in(request, &dockerfile);
     loop {
-        let ended = match stages(request, &dockerfile, false, damage) {
+        let ended = match stages(request, &dockerfile, named.as_ref(), false, damage) {
             Ok((builder, session)) => {
                 let target = builder.target;
                 builder.built(session, target)
@@ -67,23 +69,37 @@ fn build_without(request: &Request<'_>, damage: &mut Damage) -> Result<Built, Bu
 /// What a builder tells of that converts the whole Dockerfile before it runs anything of it, and then looks for everything
 /// that is copied from the context. Asked only when a build has failed: one that does not has no such failure.
 fn told_first(request: &Request<'_>, dockerfile: &Dockerfile) -> Option<Box<Failure>> {
-    match stages(request, dockerfile, true, &Damage::default()) {
+    match stages(request, dockerfile, None, true, &Damage::default()) {
         Ok((builder, _)) => builder.missing,
         Err(BuildError::Failed(failure)) => Some(failure),
         Err(_) => None,
     }
 }
 
+/// What the stages that are built name of the context, where nothing else of it is sent and that shows. Of a build that fails
+/// before anything is run it does not.
+fn named_in(request: &Request<'_>, dockerfile: &Dockerfile) -> Option<BTreeSet<String>> {
+    if request.dialect.image.context == Context::Whole || !named::shows(dockerfile) {
+        return None;
+    }
+    let damage = Damage::default();
+    let (_, session) = stages(request, dockerfile, None, true, &damage).ok()?;
+    Some(std::mem::take(&mut *session.named.lock().ok()?))
+}
+
 /// Every stage that is needed, in order; or only what can be said of it before anything is run.
 fn stages<'a>(
     request: &'a Request<'a>,
     dockerfile: &'a Dockerfile,
+    named: Option<&BTreeSet<String>>,
     converts: bool,
     damage: &'a Damage,
 ) -> Result<(Builder, Session<'a>), BuildError> {
     let dialect = request.dialect;
     let context =
         context::without_ignored(request).map_err(|failure| fail(failure, None, None, Vec::new()))?;
+    let context =
+        named.map_or_else(|| context.clone(), |named| named::only(&context, named, &dialect.syntax));
     let stamp = stamp(request).map_err(|failure| fail(failure, None, None, Vec::new()))?;
     let mut session = Session {
         request,
@@ -93,6 +109,7 @@ fn stages<'a>(
         expander: Expander::new(&dialect.syntax, dockerfile.escape),
         dockerfile,
         context,
+        named: Mutex::default(),
         global_args: Vec::new(),
         done: BTreeMap::new(),
         names: Vec::new(),

@@ -1,5 +1,5 @@
 //! The build context as a build sees it: without what `.dockerignore` leaves out. And the clock of the machine,
-//! which a build cannot do without.
+//! which a build cannot do without. What of it is left where only what is named is sent, `named` says.
 
 use samebuild_dockerfile::ignore::IgnoreFile;
 use samebuild_image::{At, Content, Kind, Meta, Mtime, Tree};
@@ -17,30 +17,12 @@ pub fn without_ignored(request: &Request<'_>) -> Result<Tree, StepFailure> {
     let ignore = IgnoreFile::parse(&text, &request.dialect.syntax)
         .map_err(|error| StepFailure::new("bad-pattern", error.to_string()))?;
     let (secs, nanos) = request.now;
-    let mut kept = Tree::new();
-    let mut names = std::collections::BTreeMap::new();
-    for (at, ino, inode) in request.context.iter() {
-        if at.is_root() || leaves_out(&ignore, at) {
-            continue;
-        }
-        for parent in at.parents() {
-            if kept.get(&parent).is_none() {
-                let anew = Meta::new(0o755, Mtime::At { secs, nanos });
-                let meta = match (request.dialect.image.ignored_parents, request.context.get(&parent)) {
-                    (IgnoredParents::AsInContext, Some(inode)) => inode.meta.clone(),
-                    _ => anew,
-                };
-                kept.insert(&parent, Kind::Dir, meta);
-            }
-        }
-        match names.get(&ino) {
-            Some(first) if !inode.kind.is_dir() => drop(kept.link(at, first)),
-            _ => {
-                kept.insert(at, inode.kind.clone(), inode.meta.clone());
-                names.insert(ino, at.clone());
-            }
-        }
-    }
+    let anew = Meta::new(0o755, Mtime::At { secs, nanos });
+    let parents = match request.dialect.image.ignored_parents {
+        IgnoredParents::AsInContext => None,
+        IgnoredParents::MadeNow | IgnoredParents::FilledNow => Some(anew),
+    };
+    let mut kept = only(request.context, parents.as_ref(), |at| !leaves_out(&ignore, at));
     if request.dialect.image.ignored_parents == IgnoredParents::FilledNow {
         let filled: std::collections::BTreeSet<At> =
             kept.iter().filter_map(|(at, _, _)| at.parent()).collect();
@@ -51,6 +33,33 @@ pub fn without_ignored(request: &Request<'_>) -> Result<Tree, StepFailure> {
         }
     }
     Ok(kept)
+}
+
+/// These entries and the directories above them, which look as they do in `context` or are made anew.
+pub fn only(context: &Tree, anew: Option<&Meta>, is_kept: impl Fn(&At) -> bool) -> Tree {
+    let mut kept = Tree::new();
+    let mut names = std::collections::BTreeMap::new();
+    for (at, ino, inode) in context.iter() {
+        if at.is_root() || !is_kept(at) {
+            continue;
+        }
+        for parent in at.parents() {
+            if kept.get(&parent).is_none() {
+                let there = context.get(&parent).map(|inode| &inode.meta);
+                if let Some(meta) = anew.or(there) {
+                    kept.insert(&parent, Kind::Dir, meta.clone());
+                }
+            }
+        }
+        match names.get(&ino) {
+            Some(first) if !inode.kind.is_dir() => drop(kept.link(at, first)),
+            _ => {
+                kept.insert(at, inode.kind.clone(), inode.meta.clone());
+                names.insert(ino, at.clone());
+            }
+        }
+    }
+    kept
 }
 
 /// Whether the entry, or a directory above it that is not entered, is left out. Patterns are text, so a name that is not

@@ -18,6 +18,7 @@ mod framing;
 mod from;
 mod history;
 mod materialise;
+mod named;
 mod pace;
 mod platform;
 mod request;

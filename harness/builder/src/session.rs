@@ -1,7 +1,7 @@
 //! What every step of a build can look at: the request, the dialect, the finished stages, scratch space. And how a step
 //! says that it did not end well. Running the steps is `build`'s.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -36,8 +36,10 @@ pub struct Session<'a> {
     pub(crate) stamp: Stamp,
     pub expander: Expander,
     pub(crate) dockerfile: &'a Dockerfile,
-    /// The context without what is ignored.
+    /// The context without what is ignored; without what nobody names, where that shows.
     pub context: Tree,
+    /// While converting: what of the context is named.
+    pub(crate) named: Mutex<BTreeSet<String>>,
     /// ARGs before the first FROM, by name.
     pub(crate) global_args: Vec<(String, Option<String>)>,
     /// Finished stages by index, and their names.

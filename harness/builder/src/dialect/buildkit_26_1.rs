@@ -2,7 +2,7 @@
 
 use samebuild_dockerfile::Syntax;
 
-use super::rules::{IgnoredParents, ImageRules, TarHeader, UnknownOwner};
+use super::rules::{Context, IgnoredParents, ImageRules, TarHeader, UnknownOwner};
 use super::{BUILDKIT_20_10, Dialect};
 use crate::config::Schema;
 use crate::history::{CopyFlags, HistoryRules};
@@ -23,6 +23,7 @@ pub const BUILDKIT_26_1: Dialect = Dialect {
         tar_header: TarHeader::Permissions,
         unknown_owner: UnknownOwner::IsRoot,
         ignored_parents: IgnoredParents::AsInContext,
+        context: Context::OnlyNamed,
         source_date_epoch: SourceDateEpoch::DatesImage,
         ..BUILDKIT_20_10.image
     },

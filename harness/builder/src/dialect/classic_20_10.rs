@@ -5,10 +5,10 @@ use samebuild_dockerfile::Syntax;
 
 use super::Dialect;
 use super::rules::{
-    ArgAfterEnv, ArgLine, ArgsEscaped, BareFrom, ChownGroup, EmptyCommand, EmptyStep, Expose, FailureOrder,
-    ForeignBase, FromPlatform, GlobalArgDefault, GlobalArgLine, HealthcheckNone, IgnoreFileName,
-    IgnoredParents, ImageRules, Link, Maintainer, OwnerNumber, PlatformArgs, ScratchWorkdir, StageArgs,
-    TarHeader, UnknownOwner, VolumeText, WorkdirEmpty, WorkdirOwner, WorkdirText,
+    ArgAfterEnv, ArgLine, ArgsEscaped, BareFrom, ChownGroup, Context, EmptyCommand, EmptyStep, Expose,
+    FailureOrder, ForeignBase, FromPlatform, GlobalArgDefault, GlobalArgLine, HealthcheckNone,
+    IgnoreFileName, IgnoredParents, ImageRules, Link, Maintainer, OwnerNumber, PlatformArgs, ScratchWorkdir,
+    StageArgs, TarHeader, UnknownOwner, VolumeText, WorkdirEmpty, WorkdirOwner, WorkdirText,
 };
 use crate::config::Schema;
 use crate::delta::LayerForm;
@@ -60,6 +60,7 @@ pub const CLASSIC_20_10: Dialect = Dialect {
         args_escaped: ArgsEscaped::Absent,
         ignore_file: IgnoreFileName::Root,
         ignored_parents: IgnoredParents::MadeNow,
+        context: Context::Whole,
         platform_args: PlatformArgs::Absent,
         foreign_base: ForeignBase::Kept,
         link: Link::AsWithout,

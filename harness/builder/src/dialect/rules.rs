@@ -55,6 +55,8 @@ decisions! {
         ignore_file: IgnoreFileName,
         /// Directories of a context from which something is left out.
         ignored_parents: IgnoredParents,
+        /// How much of the context there is.
+        context: Context,
         /// `TARGETARCH` and its like.
         platform_args: PlatformArgs,
         /// `FROM --platform`.
@@ -282,6 +284,14 @@ variants! {
         FilledNow = "filled-now",
         /// All are as they are in the context.
         AsInContext = "as-in-context",
+    }
+    /// How much of the context there is.
+    Context {
+        /// All that is not ignored.
+        Whole = "whole",
+        /// What COPY, ADD and mounts of the stages that are built name, with the directories above, and what links on the
+        /// way there lead to.
+        OnlyNamed = "only-named",
     }
     /// The header of a tar entry.
     TarHeader {

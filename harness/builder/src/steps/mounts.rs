@@ -2,6 +2,7 @@
 //! into the image.
 
 use std::path::Path;
+use std::sync::PoisonError;
 
 use samebuild_dockerfile::RunInstruction;
 use samebuild_dockerfile::mount::{Mount as Flag, MountError, MountType};
@@ -37,6 +38,20 @@ pub fn prepare(
         one(stage, session, &mount, &scratch.join(format!("mount-{n}")), &mut out)?;
     }
     Ok(out)
+}
+
+/// While converting: what it takes of the context. What cannot be mounted is told of when it is.
+pub fn name(stage: &Stage, session: &Session<'_>, run: &RunInstruction) -> Result<(), StepError> {
+    for flag in &run.mounts {
+        let mount = flag.resolve(&session.dialect.syntax, |word| stage.word(&session.expander, word));
+        if let Ok(mount) = mount
+            && mount.kind == MountType::Bind
+            && mount.from.is_none()
+        {
+            session.named.lock().unwrap_or_else(PoisonError::into_inner).insert(mount.source);
+        }
+    }
+    Ok(())
 }
 
 impl From<MountError> for StepFailure {

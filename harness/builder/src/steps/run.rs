@@ -150,7 +150,7 @@ variants! {
 /// RUN.
 pub fn run(stage: &mut Stage, session: &Session<'_>, run: &RunInstruction) -> Result<(), StepError> {
     if session.converts {
-        return Ok(());
+        return super::mounts::name(stage, session, run);
     }
     refuse_unsupported(run)?;
     if let Some(foreign) = stage.built_for().filter(|platform| !crate::platform::runs(platform)) {

@@ -1,6 +1,7 @@
 //! COPY and ADD as instructions: words expanded, the source tree found, the owner looked up; then `copy` does it.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 
 use samebuild_dockerfile::chmod::{self, Chmod};
 use samebuild_dockerfile::ignore::IgnoreFile;
@@ -178,6 +179,9 @@ fn transfer(
         })
         .collect();
     if session.converts {
+        let of_context = copies.iter().filter(|copy| copy.from_context && !copy.literal);
+        let texts = of_context.flat_map(|copy| copy.patterns).map(|pattern| pattern.text.clone());
+        session.named.lock().unwrap_or_else(PoisonError::into_inner).extend(texts);
         return copies.iter().find_map(copy::sources::known_missing).map_or(Ok(()), Err);
     }
     if let Some(failure) = nobody {

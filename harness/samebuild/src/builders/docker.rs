@@ -117,7 +117,8 @@ impl Docker<'_> {
             self.engine.prune_build_cache().map_err(say)?;
         }
         let (started, _) = now();
-        let outcome = if needs_client(order.case) {
+        let is_clients = needs_client(order.case) || self.engine.has_client() && takes_patterns(order);
+        let outcome = if is_clients {
             self.by_client(order, &tag, &underway.args)?
         } else {
             self.by_upload(order, &tag, &underway.args)?
@@ -342,6 +343,18 @@ pub(crate) fn needs_client(case: &Case) -> bool {
     }
     let own = format!("{}.dockerignore", case.dockerfile_name);
     [".dockerignore", &own].iter().any(|name| tree.get(&At::from(*name)).is_some())
+}
+
+/// Whether a COPY or ADD may have a wildcard, and what it means depends on what a client sends: only what is named.
+fn takes_patterns(order: &Order<'_>) -> bool {
+    let spoken = dialect::DIALECTS.iter().find(|dialect| dialect.id == order.dialect);
+    let text = String::from_utf8_lossy(&order.case.dockerfile);
+    spoken.is_some_and(|spoken| spoken.image.context == dialect::rules::Context::OnlyNamed)
+        && text.lines().any(|line| {
+            let line = line.trim_start().to_ascii_uppercase();
+            let line = line.trim_start_matches("ONBUILD ");
+            (line.starts_with("COPY") || line.starts_with("ADD")) && line.contains(['*', '?', '[', '$'])
+        })
 }
 
 /// What a case says to this builder's command line: `flags.docker` for classic, `flags.buildkit` for BuildKit.

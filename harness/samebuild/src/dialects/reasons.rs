@@ -25,6 +25,7 @@ const NO_DEVICES: &str = "no device gets as far as COPY: contexts have none, and
 const FLAGS_PASSED_OVER: &str = "mounts are passed over, and what their fields say with them";
 const LOOKED_EARLIER: &str = "it has looked when the stage began and leaves links alone, so that a walk and a look before and after find the same";
 
+const NOTHING_UNNAMED: &str = "what nobody names is not looked at: no directory has to be there for a pattern without a match, no link below one is followed";
 const NO_HEREDOCS: &str = "this language has no heredocs";
 const NO_PATTERNS: &str =
     "this language has no patterns in substitutions: with a colon or without, it fails alike";
@@ -61,6 +62,8 @@ const REASONS: &[Reason] = &[
     Reason { decision: "copy.chmod_of_made", dialects: "kaniko@", to: "", why: ANEW },
     Reason { decision: "copy.hard_links", dialects: "kaniko@", to: "", why: ANEW },
     Reason { decision: "image.ignored_parents", dialects: "kaniko@", to: "", why: ANEW },
+    Reason { decision: "image.context", dialects: "classic@", to: "", why: NOTHING_UNNAMED },
+    Reason { decision: "image.context", dialects: "kaniko@", to: "", why: NOTHING_UNNAMED },
     Reason {
         decision: "copy.links_below_match",
         dialects: "kaniko@",

@@ -80,17 +80,22 @@ pub(super) fn wildcard(copy: &Copy<'_>, pattern: &str, found: &mut Vec<Source>) 
     let depth = clean.components().count();
     let is_plain = |part: &&[u8]| !is_wildcard(&String::from_utf8_lossy(part));
     let above: Vec<&[u8]> = clean.components().take_while(is_plain).collect();
-    if copy.rules.glob_without_match == GlobWithoutMatch::NeedsDirectory && !above.is_empty() {
-        one(copy, &At::clean(above.join(&b'/')), pattern)?;
-    }
+    let above = At::clean(above.join(&b'/'));
+    // Where the directory has to be there, it may be there by a link.
+    let (above, real) = match copy.rules.glob_without_match {
+        GlobWithoutMatch::NeedsDirectory if !above.is_root() => {
+            let real = one(copy, &above, pattern)?.at;
+            (above, real)
+        }
+        _ => (At::root(), At::root()),
+    };
+    let depth = depth - above.components().count() + real.components().count();
     let slash = pattern.ends_with('/') && copy.rules.glob_slash == GlobSlash::MatchesNothing;
-    for (at, _, _) in copy.from.iter().filter(|(at, _, _)| !at.is_root() && at.components().count() == depth)
-    {
-        let (Ok(pattern_text), Ok(name)) =
-            (std::str::from_utf8(clean.as_bytes()), std::str::from_utf8(at.as_bytes()))
-        else {
-            continue;
-        };
+    let Ok(pattern_text) = std::str::from_utf8(clean.as_bytes()) else { return Ok(()) };
+    for (at, _, _) in copy.from.within(&real).filter(|(at, _, _)| at.components().count() == depth) {
+        let below = at.below(&real).unwrap_or_default();
+        let named = if above.is_root() { at.clone() } else { above.join(below) };
+        let Ok(name) = std::str::from_utf8(named.as_bytes()) else { continue };
         let matches = match glob::go_match(pattern_text, name) {
             Ok(matches) => matches && !slash,
             Err(_) if copy.rules.bad_pattern == BadPattern::MatchesNothing => false,
@@ -150,7 +155,7 @@ pub(super) fn not_found(copy: &Copy<'_>, pattern: &str) -> StepFailure {
 }
 
 /// Whether Go's `filepath.Match` would do anything but compare.
-pub(super) fn is_wildcard(pattern: &str) -> bool {
+pub fn is_wildcard(pattern: &str) -> bool {
     let mut escaped = false;
     pattern.chars().any(|c| {
         let special = !escaped && matches!(c, '*' | '?' | '[');
