@@ -47,7 +47,7 @@ fn build_without(request: &Request<'_>, damage: &mut Damage) -> Result<Built, Bu
     replace_stages(&mut dockerfile, request.images);
     let named = named_in(request, &dockerfile);
     loop {
-        let ended = match stages(request, &dockerfile, named.as_ref(), false, damage) {
+        let ended = match stages(request, &dockerfile, named.as_ref(), Pass::Build, damage) {
             Ok((builder, session)) => {
                 let target = builder.target;
                 builder.built(session, target)
@@ -69,7 +69,7 @@ fn build_without(request: &Request<'_>, damage: &mut Damage) -> Result<Built, Bu
 /// What a builder tells of that converts the whole Dockerfile before it runs anything of it, and then looks for everything
 /// that is copied from the context. Asked only when a build has failed: one that does not has no such failure.
 fn told_first(request: &Request<'_>, dockerfile: &Dockerfile) -> Option<Box<Failure>> {
-    match stages(request, dockerfile, None, true, &Damage::default()) {
+    match stages(request, dockerfile, None, Pass::Convert, &Damage::default()) {
         Ok((builder, _)) => builder.missing,
         Err(BuildError::Failed(failure)) => Some(failure),
         Err(_) => None,
@@ -83,8 +83,18 @@ fn named_in(request: &Request<'_>, dockerfile: &Dockerfile) -> Option<BTreeSet<S
         return None;
     }
     let damage = Damage::default();
-    let (_, session) = stages(request, dockerfile, None, true, &damage).ok()?;
+    let (_, session) = stages(request, dockerfile, None, Pass::Name, &damage).ok()?;
     Some(std::mem::take(&mut *session.named.lock().ok()?))
+}
+
+/// What a way through the Dockerfile is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    Build,
+    /// To find what is told of before anything is run.
+    Convert,
+    /// To find what is named of the context; no file of a base is needed for that.
+    Name,
 }
 
 /// Every stage that is needed, in order; or only what can be said of it before anything is run.
@@ -92,7 +102,7 @@ fn stages<'a>(
     request: &'a Request<'a>,
     dockerfile: &'a Dockerfile,
     named: Option<&BTreeSet<String>>,
-    converts: bool,
+    pass: Pass,
     damage: &'a Damage,
 ) -> Result<(Builder, Session<'a>), BuildError> {
     let dialect = request.dialect;
@@ -104,7 +114,8 @@ fn stages<'a>(
     let mut session = Session {
         request,
         dialect,
-        converts,
+        converts: pass != Pass::Build,
+        only_names: pass == Pass::Name,
         stamp,
         expander: Expander::new(&dialect.syntax, dockerfile.escape),
         dockerfile,
@@ -119,7 +130,7 @@ fn stages<'a>(
         caches: Mutex::default(),
     };
     // A witness looks at all there is, and one root knows more of its files than layers can tell.
-    let is_asked = !converts && !request.witness && !unpacked::is_spoken(&session);
+    let is_asked = pass == Pass::Build && !request.witness && !unpacked::is_spoken(&session);
     if let Some(cache) = request.cache.filter(|_| is_asked) {
         let room = session.scratch().map_err(|error| match error {
             StepError::Broken { what, source } => BuildError::Broken { what, source },

@@ -99,11 +99,12 @@ fn on_image(name: &str, wanted: &Platform, session: &Session<'_>) -> Result<Stag
         let message = format!("find the base image `{name}`: the name of a repository is in lower case");
         return Err(StepFailure::new("bad-image-name", message).into());
     }
-    if (session.cache.is_some() || looks_at_no_file(session))
+    let asks_later = session.cache.is_some() || session.only_names;
+    if (asks_later || looks_at_no_file(session))
         && let Some(outline) = session.outline(name, wanted)
     {
         let image = outline?;
-        let may_be_unread = session.cache.is_some() || !has_triggers(&image);
+        let may_be_unread = asks_later || !has_triggers(&image);
         // Without knowing what its layers are, there is nothing to look them up by.
         if let Some(ground) = Ground::image(&image).filter(|_| may_be_unread) {
             let mut stage = standing_on(name, wanted, image, Tree::new(), session);

@@ -32,6 +32,8 @@ pub struct Session<'a> {
     pub dialect: &'a Dialect,
     /// Words are expanded, flags and values checked, configurations followed; nothing is copied, made or run.
     pub(crate) converts: bool,
+    /// And that only to find what is named of the context.
+    pub(crate) only_names: bool,
     /// Which times the image carries.
     pub(crate) stamp: Stamp,
     pub expander: Expander,

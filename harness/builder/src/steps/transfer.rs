@@ -28,6 +28,9 @@ pub fn copy(
     session: &Session<'_>,
     instruction: &CopyInstruction,
 ) -> Result<(), StepError> {
+    if session.only_names && instruction.from.is_some() {
+        return Ok(());
+    }
     let placed = |error: StepError, from: &Word| match error {
         StepError::Failed(failure) => StepError::Failed(failure.at(from.span)),
         other => other,

@@ -58,6 +58,21 @@ fn every_file_that_a_step_takes_is_told_by_its_place_in_the_context() {
     assert_eq!((lines(0), lines(1)), (vec!["a", "d/b"], vec!["d/b"]));
 }
 
+// What a wildcard may mean depends on what the whole Dockerfile names: that is found without any file of a base.
+#[test]
+fn a_build_with_a_wildcard_of_which_all_is_found_reads_no_file_of_the_base() {
+    let yard = Yard::new();
+    let context = tree(&[("d/f", "1"), ("d/g", "2")]);
+    let text = "FROM base AS one\nCOPY d/f* /x/\nFROM base\nCOPY --from=one /x /y\nCOPY d/*g /z/\n";
+    for dialect in DIALECTS.iter().filter(|dialect| !dialect.id.starts_with("kaniko")) {
+        let first = yard.build(dialect, text, &context, &[], true);
+        let asked = yard.trees_asked();
+        let second = yard.build(dialect, text, &context, &[], true);
+        assert_eq!(second.manifest, first.manifest);
+        assert_eq!((second.used.found(), yard.trees_asked()), (3, asked), "{}", dialect.id);
+    }
+}
+
 // BuildKit 26.1 fails at a link that leads nowhere below what a wildcard matches: what it leads to is no part of the key.
 #[test]
 fn a_link_that_by_now_leads_nowhere_fails_with_the_cache_as_it_does_without() {
